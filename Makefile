@@ -1,0 +1,64 @@
+# Assent: `make demo` to see it work, `make test` to prove it. Both set up what they need in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Every file pip installs must have a hash named in the requirements; the project itself is built by what they name.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL_PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --no-header --upgrade pyproject.toml --extra server
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench lock clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.installed ## Run everything on this machine: Slack sandbox, mailbox, sample requests
+	@exec $(BIN)/assent demo
+
+test: $(VENV)/.installed-dev ## Run every test, with a real PostgreSQL and a real browser
+	@tests/support/provision.sh
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope --cov
+
+lint: $(VENV)/.installed-dev ## Check style, types and the direction of imports
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev ## Format the code, and mend what ruff can mend
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(VENV)/.installed-dev ## Measure gate round trips beside the bare drivers
+	@tests/support/provision.sh
+	@$(BIN)/python -m bench.gate
+
+lock: $(VENV)/.installed-dev ## Resolve the newest dependencies into requirements*.txt
+	@$(LOCK) --group build --output-file requirements.txt
+	@$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
+
+clean: ## Remove everything that make, Python and the tools made
+	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Assent needs Python 3.11 or newer, and there is no '$(PYTHON)'. \
+	Install it, or name one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Assent needs Python 3.11 or newer; \
+	'$(PYTHON)' is $$($(PYTHON) --version). Name a newer one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing. \
+	On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Installing Assent into $(VENV) …"
+	@$(INSTALL) --require-hashes --requirement requirements.txt
+	@$(INSTALL_PROJECT)
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing the development tools into $(VENV) …"
+	@$(INSTALL) --require-hashes --requirement requirements-dev.txt
+	@touch $@
