@@ -1,0 +1,1 @@
+"""Benchmarks: Assent beside the bare minimum written straight on the database driver."""
