@@ -1,0 +1,1 @@
+"""The rules of approval, pure: data and `now` in, data out, a reason in words with every verdict."""

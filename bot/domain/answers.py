@@ -1,0 +1,82 @@
+"""What a respondent may answer, and what is wrong with an answer, with a pointer to each fault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bot.domain.errors import Fault, Invalid
+from bot.domain.request import (
+    APPROVE,
+    REJECT,
+    SKIP,
+    Kind,
+    Level,
+    ReasonRule,
+    RespondentState,
+    Response,
+    Spec,
+)
+
+MAX_REASON = 3000
+"""Characters; what a Slack text input can hold, so that every surface takes the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer as it came in: the decision, its reason, edited values, and the phrase typed where one is wanted."""
+
+    decision: str
+    reason: str | None = None
+    values: dict[str, Any] | None = None
+    phrase: str | None = None
+
+    def repeats(self, response: Response) -> bool:
+        """Whether this says again what `response` already says."""
+        return (self.decision, self.reason, self.values) == (response.decision, response.reason, response.values)
+
+
+def decisions(spec: Spec) -> tuple[str, ...]:
+    """The decisions a respondent may choose from, in the order surfaces show them."""
+    positive = tuple(c.id for c in spec.choices) if spec.kind is Kind.CHOICE else (APPROVE,)
+    return (*positive, REJECT, *((SKIP,) if spec.allow_skip else ()))
+
+
+def wants_reason(spec: Spec, decision: str) -> bool:
+    """Whether `decision` must carry a reason."""
+    return spec.reason is ReasonRule.REQUIRED or (spec.reason is ReasonRule.ON_REJECT and decision == REJECT)
+
+
+def wants_phrase(spec: Spec, decision: str) -> bool:
+    """Whether the verification phrase must be typed: for every answer that lets the action happen."""
+    return spec.level is Level.VERIFY and decision not in {REJECT, SKIP}
+
+
+def state_after(decision: str) -> RespondentState:
+    """Where an answer leaves its respondent; a custom choice is an approval of that choice."""
+    return {REJECT: RespondentState.REJECTED, SKIP: RespondentState.SKIPPED}.get(decision, RespondentState.APPROVED)
+
+
+def check(spec: Spec, answer: Answer, *, operator: bool = False) -> None:
+    """Raise `Invalid` with every fault of `answer`. An operator needs no phrase and may always skip."""
+    faults: list[Fault] = []
+    allowed = decisions(spec)
+    if answer.decision not in allowed and not (operator and answer.decision == SKIP):
+        faults.append(Fault("/decision", _not_allowed(answer.decision, allowed)))
+    if wants_reason(spec, answer.decision) and not answer.reason:
+        faults.append(Fault("/reason", "a reason is needed: say in a few words why"))
+    if answer.reason and len(answer.reason) > MAX_REASON:
+        faults.append(Fault("/reason", f"is longer than {MAX_REASON} characters; shorten it"))
+    if answer.values and spec.form is None:
+        faults.append(Fault("/values", "this request has nothing to edit or fill in; leave the values out"))
+    if not operator and wants_phrase(spec, answer.decision) and answer.phrase != spec.verification_phrase:
+        faults.append(Fault("/phrase", f"does not match; type exactly: {spec.verification_phrase}"))
+    if faults:
+        raise Invalid(faults)
+
+
+def _not_allowed(decision: str, allowed: tuple[str, ...]) -> str:
+    choices = ", ".join(allowed)
+    if decision == SKIP:
+        return f"this request does not allow skipping; choose one of: {choices}"
+    return f"{decision[:60]!r} is not a decision here; choose one of: {choices}"

@@ -1,0 +1,269 @@
+"""Who is asked, who they are, and who may respond, with the reason why not.
+
+A *selector* is what a requester writes (`email:ana@example.com`, `slack:C…`, `group:finance`). A `Person` is what a
+directory knows about somebody. A respondent is one person of the audience, whatever addresses reach them: people who
+share a confirmed email or a Slack id are merged into one seat, and count once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import reduce
+
+from bot.domain.errors import NotInAudience, SelfApproval, StepClosed
+from bot.domain.request import Address, Request, Respondent, RespondentState, Surface
+
+EMAIL = re.compile(r"[^\s@<>(),:;\"\\\[\]\x00-\x1f\x7f]{1,64}@(?=.{1,255}$)[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)+")
+"""A mailbox as people write it: RFC 5321's dot-string local part and a dotted domain, no quoting, no address literals."""
+
+
+class SelectorKind(StrEnum):
+    """What a selector points at."""
+
+    EMAIL = "email"
+    SLACK_USER = "slack_user"
+    SLACK_EMAIL = "slack_email"
+    SLACK_CHANNEL = "slack_channel"
+    SLACK_GROUP = "slack_group"
+    BOTH = "both"
+    GROUP = "group"
+
+
+_SLACK_IDS = {
+    "U": SelectorKind.SLACK_USER,
+    "W": SelectorKind.SLACK_USER,
+    "C": SelectorKind.SLACK_CHANNEL,
+    "G": SelectorKind.SLACK_CHANNEL,
+    "S": SelectorKind.SLACK_GROUP,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One parsed selector; `value` is the id, the lower-cased address, or the group's name."""
+
+    kind: SelectorKind
+    value: str
+    text: str
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether membership can change between the question and the answer."""
+        return self.kind in {SelectorKind.SLACK_CHANNEL, SelectorKind.SLACK_GROUP}
+
+
+def parse_selector(text: str) -> Selector:
+    """Read one selector; raise `ValueError` with a sentence that says how to write it."""
+    text = text.strip()
+    scheme, colon, rest = text.partition(":")
+    if not colon:
+        return Selector(SelectorKind.BOTH, _email(text), text.lower())
+    match scheme:
+        case "email":
+            return Selector(SelectorKind.EMAIL, _email(rest), f"email:{rest.lower()}")
+        case "group" if re.fullmatch(r"[\w.-]{1,100}", rest):
+            return Selector(SelectorKind.GROUP, rest, text)
+        case "slack" if "@" in rest:
+            return Selector(SelectorKind.SLACK_EMAIL, _email(rest), f"slack:{rest.lower()}")
+        case "slack" if re.fullmatch(r"[UWCGS][A-Za-z0-9_]{1,40}", rest):
+            return Selector(_SLACK_IDS[rest[0]], rest, text)
+    raise ValueError(
+        f"{text[:80]!r} is no selector; write slack:U… (user), slack:C… (channel), slack:S… (user group), "
+        "slack:NAME@HOST, email:NAME@HOST, NAME@HOST or group:NAME"
+    )
+
+
+def _email(text: str) -> str:
+    if not EMAIL.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is no email address; write NAME@HOST, for example ana@example.com")
+    return text.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """What a directory knows. `email` only where it is confirmed to be theirs; `external`: of another organisation."""
+
+    name: str | None = None
+    email: str | None = None
+    slack_user_id: str | None = None
+    deactivated: bool = False
+    external: bool = False
+    time_zone: str | None = None
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The names that identify this person."""
+        keys = set()
+        if self.email:
+            keys.add(f"email:{self.email.lower()}")
+        if self.slack_user_id:
+            keys.add(f"slack:{self.slack_user_id}")
+        return frozenset(keys)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A person that a selector names, where it wants them told, and `trouble`: why they cannot be, in words."""
+
+    person: Person
+    via: str
+    addresses: tuple[Address, ...] = ()
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who is responding, as far as the surface could prove it. `memberships`: the channels and groups checked just now."""
+
+    keys: frozenset[str]
+    surface: Surface
+    name: str | None = None
+    person: Person | None = None
+    memberships: frozenset[str] = frozenset()
+
+
+def seat(found: Iterable[Found], ids: Iterable[str], *, step: int = 0) -> tuple[Respondent, ...]:
+    """Merge people who share a confirmed email or a Slack id into one respondent each; takes new ids as it needs them."""
+    seats: list[Respondent] = []
+    fresh = iter(ids)
+    for item in found:
+        newcomer = _respondent(item, step)
+        same = [s for s in seats if s.keys & item.person.keys]
+        seats = [s for s in seats if s not in same]
+        for other in same:
+            newcomer = merge(other, newcomer)
+        seats.append(newcomer if newcomer.id else replace(newcomer, id=next(fresh)))
+    return tuple(seats)
+
+
+def _respondent(found: Found, step: int) -> Respondent:
+    person = found.person
+    return Respondent(
+        id="",
+        name=person.name,
+        email=person.email.lower() if person.email else None,
+        slack_user_id=person.slack_user_id,
+        step=step,
+        via=(found.via,),
+        addresses=found.addresses,
+        time_zone=person.time_zone,
+        state=RespondentState.UNREACHABLE if found.trouble else RespondentState.WAITING,
+        trouble=found.trouble,
+    )
+
+
+def merge(kept: Respondent, other: Respondent) -> Respondent:
+    """One respondent out of two that are the same person: the first's id, the answer of either, everybody's addresses."""
+    reached = next((r for r in (kept, other) if r.state.answered), None) or next(
+        (r for r in (kept, other) if r.state is not RespondentState.UNREACHABLE), kept
+    )
+    return replace(
+        kept,
+        id=kept.id or other.id,
+        aliases=tuple(dict.fromkeys(i for i in (*kept.aliases, other.id, *other.aliases) if i and kept.id)),
+        state=reached.state,
+        trouble=reached.trouble,
+        name=kept.name or other.name,
+        email=kept.email or other.email,
+        slack_user_id=kept.slack_user_id or other.slack_user_id,
+        via=tuple(dict.fromkeys(kept.via + other.via)),
+        addresses=tuple(dict.fromkeys(kept.addresses + other.addresses)),
+        time_zone=kept.time_zone or other.time_zone,
+    )
+
+
+def may_count(request: Request, respondent: Respondent) -> bool:
+    """Whether this respondent's answer may count at all: the requester's own does not, unless that was allowed."""
+    return request.spec.allow_self_approval or not (respondent.keys & request.requester_keys)
+
+
+def admit(request: Request, actor: Actor, new_id: str) -> tuple[Request, Respondent]:
+    """The seat from which `actor` may answer now, and the request with that seat in it.
+
+    A channel's member gets a new seat (`new_id`); seats that turn out to be one person become one.
+    Raises `SelfApproval`, `StepClosed` or `NotInAudience` with the reason in words.
+    """
+    _refuse_outsiders(actor)
+    seats = [r for r in request.respondents if r.keys & actor.keys]
+    mine = [r for r in seats if r.step == request.step]
+    if not request.spec.allow_self_approval and _is_requester(request, actor, mine):
+        raise SelfApproval("You asked for this yourself, so somebody else has to decide it.")
+    if any(r.state is RespondentState.DELEGATED for r in mine):
+        raise NotInAudience("You handed this request on, so it is no longer yours to answer.")
+    valid = [r for r in mine if _still_seated(r, actor)]
+    if valid:
+        one = reduce(merge, sorted(valid, key=lambda r: not r.state.answered))
+        return _with_seat(request, one, replacing=valid), one
+    channel = next((c for c in request.channels if c in actor.memberships), None)
+    if channel is None:
+        raise _not_admitted(request, seats)
+    one = _newcomer(actor, channel, new_id, request.step)
+    return _with_seat(request, one, replacing=()), one
+
+
+def _refuse_outsiders(actor: Actor) -> None:
+    person = actor.person
+    if person and person.deactivated:
+        raise NotInAudience("Your Slack account is deactivated, so you cannot answer requests.")
+    if person and person.external:
+        raise NotInAudience("You belong to another organisation, and people from outside may not answer here.")
+
+
+def _with_seat(request: Request, one: Respondent, *, replacing: Sequence[Respondent]) -> Request:
+    kept = [one if r is replacing[0] else r for r in request.respondents if r not in replacing[1:]] if replacing else [*request.respondents, one]
+    return replace(request, respondents=tuple(kept))
+
+
+def _is_requester(request: Request, actor: Actor, seats: Sequence[Respondent]) -> bool:
+    return bool(actor.keys.union(*(s.keys for s in seats)) & request.requester_keys)
+
+
+def _still_seated(respondent: Respondent, actor: Actor) -> bool:
+    """Somebody seated only through a channel or a user group must still be in one of them."""
+    if any(not parse_selector(v).dynamic for v in respondent.via):
+        return True
+    return any(v in actor.memberships for v in respondent.via)
+
+
+def _newcomer(actor: Actor, channel: str, new_id: str, step: int) -> Respondent:
+    person = actor.person or Person(slack_user_id=_slack_id(actor.keys), name=actor.name)
+    return replace(_respondent(Found(person=person, via=channel), step), id=new_id)
+
+
+def _slack_id(keys: Iterable[str]) -> str | None:
+    return next((k.removeprefix("slack:") for k in keys if k.startswith("slack:U") or k.startswith("slack:W")), None)
+
+
+def _not_admitted(request: Request, seats: Sequence[Respondent]) -> Exception:
+    if any(s.step < request.step for s in seats):
+        return StepClosed("The step you were asked in is closed; the request has moved on.")
+    if any(s.step > request.step for s in seats):
+        return NotInAudience("The step you are asked in is not open yet; you will be told when it is.")
+    if seats:
+        return NotInAudience("You are no longer a member of the channel or group that was asked.")
+    if request.channels:
+        return NotInAudience("You are not a member of the channel that was asked, so your answer does not count.")
+    return NotInAudience("You are not in the audience of this request, so your answer does not count.")
+
+
+def expand_groups(
+    selectors: Iterable[str], groups: Mapping[str, Sequence[str]]
+) -> tuple[tuple[Selector, ...], tuple[str, ...]]:
+    """Parse selectors and replace `group:NAME` by its members (nested groups too); also the names of unknown groups."""
+    result: dict[Selector, None] = {}
+    unknown: list[str] = []
+    seen: set[str] = set()
+    pending = [parse_selector(s) for s in selectors][::-1]
+    while pending:
+        selector = pending.pop()
+        if selector.kind is not SelectorKind.GROUP:
+            result[selector] = None
+        elif selector.value not in groups:
+            unknown.append(selector.value)
+        elif selector.value not in seen:
+            seen.add(selector.value)
+            pending += [parse_selector(s) for s in groups[selector.value]][::-1]
+    return tuple(result), tuple(unknown)

@@ -1,0 +1,422 @@
+"""The state machine of a request.
+
+Theory of operation: a request opens `pending` and leaves that state once, for a final one. Everything that can happen
+to it is one of the events below; `apply` looks the event up in `TRANSITIONS`, and the function found there returns the
+next request or raises a refusal, in which case nothing has changed. Only this module makes new states. Each change
+carries its *facts* (the audit events) and its *tells* (who must be told what, later, by mail); cards are redrawn from
+the stored state after every change, so they need no tell beyond the first.
+
+    state     event         next
+    ------    -----------   ------------------------------------------------------------
+    pending   Respond       pending, or approved · rejected · skipped by the quorum
+    pending   Operate       approved · rejected · skipped
+    pending   Cancel        cancelled
+    pending   Timer         pending before the deadline; then what `on_timeout` says
+    pending   LookedUp      pending, with more people seated
+    any       Unreached     the same state, showing who could not be told
+    final     the same Respond again: unchanged; any other: `AlreadyResolved`
+    final     Timer, LookedUp: unchanged
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from bot.domain import notices, quorum
+from bot.domain.answers import Answer, check, state_after
+from bot.domain.audience import Actor, admit
+from bot.domain.errors import AlreadyResolved, AlreadyResponded, StaleRevision
+from bot.domain.policy import Ruling
+from bot.domain.request import (
+    APPROVE,
+    REJECT,
+    SKIP,
+    Address,
+    Json,
+    OnTimeout,
+    Outcome,
+    Request,
+    ResolvedBy,
+    Respondent,
+    RespondentState,
+    Response,
+    Spec,
+    Status,
+    Surface,
+    Unreached,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Respond:
+    """`actor` gives `answer`. `new_id` is for a channel member's new seat; `revision` is what they saw, if known."""
+
+    actor: Actor
+    answer: Answer
+    new_id: str
+    revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operate:
+    """An operator decides at once, whatever the quorum. `by` names the operator in words."""
+
+    decision: str
+    reason: str | None
+    by: str
+    surface: Surface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """The question is taken back. `by` names who did so, in words."""
+
+    reason: str | None
+    by: str
+    surface: Surface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timer:
+    """Time has passed; whether anything is due is the request's to say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp:
+    """People behind `selectors` are known at last: everybody now seated, and what could not be reached."""
+
+    selectors: tuple[str, ...]
+    respondents: tuple[Respondent, ...]
+    unreached: tuple[Unreached, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotTold:
+    """A delivery failed for good: `target` is the address; `respondent` theirs, unless it is a channel."""
+
+    target: str
+    reason: str
+    respondent: str | None
+    alone: bool
+    """Whether no other address of that respondent is left."""
+
+
+Event = Respond | Operate | Cancel | Timer | LookedUp | NotTold
+
+
+class Notice(StrEnum):
+    """What a delivery says. A card is redrawn with the state; a mail is sent once."""
+
+    CARD = "card"
+    ASK = "ask"
+    RECEIPT = "receipt"
+    OUTCOME = "outcome"
+    NOTIFICATION = "notification"
+    CALLBACK = "callback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One audit event: its type and its data, JSON values only."""
+
+    type: str
+    data: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell:
+    """Somebody must be told something, later."""
+
+    notice: Notice
+    surface: str
+    address: str
+    respondent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an event made of a request. Without facts nothing changed."""
+
+    request: Request
+    facts: tuple[Fact, ...] = ()
+    tells: tuple[Tell, ...] = ()
+
+
+def open_request(request: Request, ruling: Ruling | None, now: datetime) -> Change:
+    """The first change: the request is stored, everybody of the open step is to be told; policy may decide at once."""
+    spec = request.spec
+    created = Fact(
+        type="request.created",
+        data={
+            "title": spec.title,
+            "requester": spec.requester,
+            "audience": [s for step in spec.steps for s in step.audience],
+            "payload_digest": spec.payload_digest,
+            "respondents": [r.id for r in request.respondents],
+        },
+    )
+    if ruling is None:
+        return Change(request=request, facts=(created,), tells=_asks(request, request.seated))
+    outcome = _outcome(spec, Status.APPROVED, ResolvedBy.POLICY, Surface.POLICY, "policy", ruling.reason)
+    resolved = _resolve(request, outcome, now)
+    tells = _asks(request, request.seated) if ruling.tell else ()
+    return Change(request=resolved.request, facts=(created, *resolved.facts), tells=(*tells, *_callback(request)))
+
+
+def apply(request: Request, event: Event, now: datetime) -> Change:
+    """What `event` at `now` makes of `request`; raises the refusal, in words, where it may not happen."""
+    change = TRANSITIONS[type(event), request.status.final](request, event, now)
+    if not change.facts:
+        return change
+    return replace(change, request=replace(change.request, version=request.version + 1))
+
+
+def _respond(request: Request, event: Respond, now: datetime) -> Change:
+    answer = event.answer
+    seated, respondent = admit(request, event.actor, event.new_id)
+    earlier = request.response_of(respondent.id)
+    if earlier and answer.repeats(earlier):
+        return Change(request=request)
+    if earlier:
+        raise AlreadyResponded(notices.already_responded(request, earlier))
+    if event.revision is not None and event.revision != request.revision:
+        raise StaleRevision("The request has changed since you opened it; look at it again, then answer.")
+    check(request.spec, answer)
+    response = Response(
+        respondent=respondent.id,
+        decision=answer.decision,
+        reason=answer.reason,
+        values=answer.values,
+        surface=event.actor.surface,
+        at=now,
+        step=request.step,
+    )
+    answered = replace(
+        seated,
+        respondents=tuple(
+            replace(r, state=state_after(answer.decision), trouble=None) if r is respondent else r
+            for r in seated.respondents
+        ),
+        responses=(*request.responses, response),
+    )
+    fact = Fact(
+        type="request.response",
+        data={
+            "respondent": respondent.id,
+            "name": respondent.label,
+            "decision": answer.decision,
+            "reason": answer.reason,
+            "values": answer.values,
+            "surface": str(event.actor.surface),
+            "as": sorted(event.actor.keys),
+        },
+    )
+    settled = _settle(answered, response, now)
+    receipt = _receipt(respondent) if event.actor.surface is Surface.EMAIL else ()
+    return Change(request=settled.request, facts=(fact, *settled.facts), tells=(*receipt, *settled.tells))
+
+
+def _settle(request: Request, last: Response, now: datetime) -> Change:
+    """End the request if the quorum says so."""
+    verdict = quorum.judge(request)
+    if verdict.decision is None:
+        return Change(request=request)
+    deciding = [r for r in request.responses if state_after(r.decision) == verdict.decision.value]
+    choice = last.decision if verdict.decision is Status.APPROVED and request.spec.choices else None
+    outcome = replace(
+        _outcome(
+            request.spec,
+            verdict.decision,
+            ResolvedBy.RESPONDENTS,
+            last.surface,
+            notices.names(request, [r.respondent for r in deciding]),
+            last.reason or next((r.reason for r in reversed(deciding) if r.reason), None),
+        ),
+        respondents=tuple(r.respondent for r in deciding),
+        choice=choice,
+    )
+    return _resolve(request, outcome, now)
+
+
+def _operate(request: Request, event: Operate, now: datetime) -> Change:
+    check(request.spec, Answer(decision=event.decision, reason=event.reason), operator=True)
+    status = {REJECT: Status.REJECTED, SKIP: Status.SKIPPED}.get(event.decision, Status.APPROVED)
+    outcome = _outcome(request.spec, status, ResolvedBy.OPERATOR, event.surface, event.by, event.reason)
+    chosen = event.decision if event.decision not in {APPROVE, REJECT, SKIP} else None
+    return _resolve(request, replace(outcome, choice=chosen), now)
+
+
+def _cancel(request: Request, event: Cancel, now: datetime) -> Change:
+    return _resolve(
+        request,
+        _outcome(request.spec, Status.CANCELLED, ResolvedBy.REQUESTER, event.surface, event.by, event.reason),
+        now,
+    )
+
+
+ON_TIMEOUT: Mapping[OnTimeout, Status] = MappingProxyType(
+    {
+        OnTimeout.EXPIRE: Status.EXPIRED,
+        OnTimeout.APPROVE: Status.APPROVED,
+        OnTimeout.REJECT: Status.REJECTED,
+        OnTimeout.SKIP: Status.SKIPPED,
+    }
+)
+
+
+def _timer(request: Request, _event: Timer, now: datetime) -> Change:
+    if request.timeout_at is None or now < request.timeout_at:
+        return Change(request=request)
+    status = ON_TIMEOUT[request.spec.on_timeout]
+    reason = f"No decision by {notices.instant(request.timeout_at)}."
+    outcome = _outcome(request.spec, status, ResolvedBy.TIMEOUT, Surface.TIMEOUT, "the deadline", reason)
+    return _resolve(request, outcome, now)
+
+
+def _looked_up(request: Request, event: LookedUp, _now: datetime) -> Change:
+    known = {r.id for r in request.respondents}
+    new = [r for r in event.respondents if r.id not in known]
+    changed = replace(
+        request,
+        respondents=event.respondents,
+        lookups=tuple(s for s in request.lookups if s not in event.selectors),
+        unreached=(*request.unreached, *event.unreached),
+    )
+    fact = Fact(
+        type="request.updated",
+        data={"looked_up": list(event.selectors), "respondents": [r.id for r in new]},
+    )
+    return Change(request=changed, facts=(fact,), tells=_asks(changed, new))
+
+
+def _not_told(request: Request, event: NotTold, _now: datetime) -> Change:
+    note = Unreached(target=event.target, reason=event.reason)
+    if note in request.unreached:
+        return Change(request=request)
+    changed = replace(
+        request,
+        unreached=(*request.unreached, note),
+        respondents=tuple(
+            replace(r, state=RespondentState.UNREACHABLE, trouble=event.reason)
+            if event.alone and event.respondent in {r.id, *r.aliases} and r.state is RespondentState.WAITING
+            else r
+            for r in request.respondents
+        ),
+    )
+    return Change(
+        request=changed, facts=(Fact(type="request.updated", data={"unreached": event.target, "reason": event.reason}),)
+    )
+
+
+def _too_late(request: Request, event: Event, _now: datetime) -> Change:
+    if isinstance(event, Respond) and _said_before(request, event):
+        return Change(request=request)
+    raise AlreadyResolved(notices.already_resolved(request), request)
+
+
+def _said_before(request: Request, event: Respond) -> bool:
+    seat = next((r for r in request.respondents if r.keys & event.actor.keys), None)
+    earlier = request.response_of(seat.id) if seat else None
+    return earlier is not None and event.answer.repeats(earlier)
+
+
+def _nothing(request: Request, _event: Event, _now: datetime) -> Change:
+    return Change(request=request)
+
+
+TRANSITIONS: Mapping[tuple[type, bool], Callable[[Request, Any, datetime], Change]] = MappingProxyType(
+    {
+        (Respond, False): _respond,
+        (Operate, False): _operate,
+        (Cancel, False): _cancel,
+        (Timer, False): _timer,
+        (LookedUp, False): _looked_up,
+        (NotTold, False): _not_told,
+        (Respond, True): _too_late,
+        (Operate, True): _too_late,
+        (Cancel, True): _too_late,
+        (Timer, True): _nothing,
+        (LookedUp, True): _nothing,
+        (NotTold, True): _not_told,
+    }
+)
+"""(event, is the request final) → what happens."""
+
+
+def _outcome(
+    spec: Spec, decision: Status, resolved_by: ResolvedBy, surface: Surface, by: str, reason: str | None
+) -> Outcome:
+    return Outcome(
+        decision=decision, resolved_by=resolved_by, surface=surface, by=by, reason=reason, payload=spec.payload
+    )
+
+
+def _resolve(request: Request, outcome: Outcome, now: datetime) -> Change:
+    resolved = replace(request, status=outcome.decision, outcome=outcome, resolved_at=now, lookups=())
+    fact = Fact(
+        type="request.resolved",
+        data={
+            "status": str(outcome.decision),
+            "resolved_by": str(outcome.resolved_by),
+            "by": outcome.by,
+            "reason": outcome.reason,
+            "respondents": list(outcome.respondents),
+            "payload_digest": request.spec.payload_digest,
+        },
+    )
+    return Change(request=resolved, facts=(fact,), tells=(*_outcome_mails(resolved), *_callback(resolved)))
+
+
+def _asks(request: Request, respondents: Iterable[Respondent]) -> tuple[Tell, ...]:
+    """The first card or mail to every address; a card serves the channel it stands in."""
+    tells = [
+        Tell(
+            notice=Notice.CARD if address.surface is Surface.SLACK else Notice.ASK,
+            surface=str(address.surface),
+            address=address.value,
+            respondent=r.id,
+        )
+        for r in respondents
+        if r.state is RespondentState.WAITING
+        for address in r.addresses
+    ]
+    if request.version == 1:
+        tells += [
+            Tell(notice=Notice.CARD, surface=str(Surface.SLACK), address=c.removeprefix("slack:"))
+            for c in request.channels
+        ]
+    return tuple(tells)
+
+
+def _mail(respondent: Respondent) -> Address | None:
+    return next((a for a in respondent.addresses if a.surface is Surface.EMAIL), None)
+
+
+def _receipt(respondent: Respondent) -> tuple[Tell, ...]:
+    mail = _mail(respondent)
+    if mail is None:
+        return ()
+    return (Tell(notice=Notice.RECEIPT, surface=mail.surface, address=mail.value, respondent=respondent.id),)
+
+
+def _outcome_mails(request: Request) -> tuple[Tell, ...]:
+    """Everybody who was asked by mail and has not answered learns that they need not any more."""
+    waiting = [(r, _mail(r)) for r in request.seated if r.state is RespondentState.WAITING]
+    return tuple(
+        Tell(notice=Notice.OUTCOME, surface=mail.surface, address=mail.value, respondent=r.id)
+        for r, mail in waiting
+        if mail
+    )
+
+
+def _callback(request: Request) -> tuple[Tell, ...]:
+    url = request.spec.callback_url
+    return (Tell(notice=Notice.CALLBACK, surface="callback", address=url),) if url else ()
+
+
+__all__ = ["Address", "Change", "Event", "Fact", "Notice", "Tell", "apply", "open_request"]

@@ -1,0 +1,300 @@
+"""A request and everything that belongs to it, as frozen values.
+
+A `Request` is what was asked (`spec`, changed only by a new revision) and what has happened to it since. It is
+only ever changed by `lifecycle.apply`, which returns a new value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+Json = Any
+"""A JSON value as `json.loads` returns it."""
+
+
+class Status(StrEnum):
+    """`pending` until an outcome; every other status is final and never changes."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether this status can never change."""
+        return self is not Status.PENDING
+
+
+class Kind(StrEnum):
+    """What is asked for."""
+
+    APPROVAL = "approval"
+    CHOICE = "choice"
+    INPUT = "input"
+    FEEDBACK = "feedback"
+
+
+class Level(StrEnum):
+    """How much a respondent must do: nothing (`info`), one click (`confirm`), type a phrase (`verify`)."""
+
+    INFO = "info"
+    CONFIRM = "confirm"
+    VERIFY = "verify"
+
+
+class ReasonRule(StrEnum):
+    """When a response must carry a reason."""
+
+    OPTIONAL = "optional"
+    ON_REJECT = "on_reject"
+    REQUIRED = "required"
+
+
+class OnTimeout(StrEnum):
+    """What the deadline does."""
+
+    EXPIRE = "expire"
+    APPROVE = "approve"
+    REJECT = "reject"
+    SKIP = "skip"
+    ESCALATE = "escalate"
+
+
+class Surface(StrEnum):
+    """Where a response came from."""
+
+    SLACK = "slack"
+    EMAIL = "email"
+    WEB = "web"
+    API = "api"
+    CLI = "cli"
+    MCP = "mcp"
+    POLICY = "policy"
+    TIMEOUT = "timeout"
+
+
+class RespondentState(StrEnum):
+    """Where one respondent stands. `unreachable`: no address of theirs could be told; they may still answer."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SKIPPED = "skipped"
+    DELEGATED = "delegated"
+    UNREACHABLE = "unreachable"
+
+    @property
+    def answered(self) -> bool:
+        """Whether this person's response is in."""
+        return self in {RespondentState.APPROVED, RespondentState.REJECTED, RespondentState.SKIPPED}
+
+
+class ResolvedBy(StrEnum):
+    """Who brought the outcome about."""
+
+    RESPONDENTS = "respondents"
+    TIMEOUT = "timeout"
+    POLICY = "policy"
+    OPERATOR = "operator"
+    REQUESTER = "requester"
+
+
+APPROVE, REJECT, SKIP = "approve", "reject", "skip"
+"""The decisions every request knows. A `choice` request adds the ids of its choices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One option of a `choice` request."""
+
+    id: str
+    label: str
+    style: Literal["primary", "danger"] | None = None
+
+
+QuorumRule = int | str | dict[str, Any]
+"""A number of approvals, `"all"`, `"majority"`, or a tree of per-group minimums."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One stage: who is asked, and the rule that ends it. A one-step request is the usual case."""
+
+    name: str | None = None
+    audience: tuple[str, ...]
+    quorum: QuorumRule = 1
+    reject_quorum: int = 1
+    timeout_seconds: float | None = None
+    on_timeout: OnTimeout | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalationLevel:
+    """Who is asked next when the audience does not answer."""
+
+    name: str
+    audience: tuple[str, ...]
+    after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What was asked. `payload` is exactly what will be done; `payload_digest` is `sha256:` of its canonical JSON."""
+
+    title: str
+    message: str = ""
+    details: dict[str, str] = field(default_factory=dict)
+    payload: Json = None
+    payload_digest: str
+    form: dict[str, Any] | None = None
+    kind: Kind = Kind.APPROVAL
+    choices: tuple[Choice, ...] = ()
+    feedback_type: str | None = None
+    level: Level = Level.CONFIRM
+    verification_phrase: str | None = None
+    reason: ReasonRule = ReasonRule.OPTIONAL
+    allow_skip: bool = False
+    allow_self_approval: bool = False
+    requester: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    source_url: str | None = None
+    callback_url: str | None = None
+    steps: tuple[Step, ...]
+    escalation: tuple[EscalationLevel, ...] = ()
+    remind_after_seconds: tuple[float, ...] = ()
+    on_timeout: OnTimeout = OnTimeout.EXPIRE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """One place where a person or a channel is told: `surface` is `slack` or `email`."""
+
+    surface: Surface
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Respondent:
+    """One person of the audience, whatever addresses reach them; they count once.
+
+    `via` are the selectors that seated them. `generation` rises when their link must die (delegation, reassignment).
+    """
+
+    id: str
+    name: str | None = None
+    email: str | None = None
+    slack_user_id: str | None = None
+    step: int = 0
+    via: tuple[str, ...] = ()
+    addresses: tuple[Address, ...] = ()
+    state: RespondentState = RespondentState.WAITING
+    generation: int = 0
+    trouble: str | None = None
+    time_zone: str | None = None
+    aliases: tuple[str, ...] = ()
+    """Ids of seats that turned out to be this same person; their links still lead here."""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every name this person is known by: `rsp_…`, `email:…`, `slack:U…`."""
+        keys = {self.id, *self.aliases}
+        if self.email:
+            keys.add(f"email:{self.email}")
+        if self.slack_user_id:
+            keys.add(f"slack:{self.slack_user_id}")
+        return frozenset(keys)
+
+    @property
+    def label(self) -> str:
+        """What people call them."""
+        return self.name or self.email or self.slack_user_id or self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """One respondent's answer, as given."""
+
+    respondent: str
+    decision: str
+    reason: str | None = None
+    values: dict[str, Any] | None = None
+    surface: Surface
+    at: datetime
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The one result. `payload` has the respondents' edits merged in; `by` names who decided, in words."""
+
+    decision: Status
+    choice: str | None = None
+    reason: str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    payload: Json = None
+    edited: bool = False
+    resolved_by: ResolvedBy
+    respondents: tuple[str, ...] = ()
+    surface: Surface
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreached:
+    """A selector or address that could not be told, and why, in words."""
+
+    target: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One question put to people, with all that has happened to it."""
+
+    id: str
+    spec: Spec
+    status: Status = Status.PENDING
+    version: int = 1
+    revision: int = 1
+    step: int = 0
+    requester_keys: frozenset[str] = frozenset()
+    respondents: tuple[Respondent, ...] = ()
+    channels: tuple[str, ...] = ()
+    lookups: tuple[str, ...] = ()
+    """Selectors that Slack could not be asked about yet; the people are looked up later."""
+    unreached: tuple[Unreached, ...] = ()
+    responses: tuple[Response, ...] = ()
+    outcome: Outcome | None = None
+    created_at: datetime
+    timeout_at: datetime | None = None
+    resolved_at: datetime | None = None
+
+    @property
+    def current(self) -> Step:
+        """The step that is open now (of a final request: the last one that was)."""
+        return self.spec.steps[self.step]
+
+    @property
+    def seated(self) -> tuple[Respondent, ...]:
+        """The respondents of the open step."""
+        return tuple(r for r in self.respondents if r.step == self.step)
+
+    def respondent(self, key: str) -> Respondent | None:
+        """The respondent known by `key` (`rsp_…`, `email:…`, `slack:U…`), of the open step first."""
+        matches = [r for r in self.respondents if key in r.keys]
+        return next((r for r in matches if r.step == self.step), matches[0] if matches else None)
+
+    def response_of(self, respondent_id: str) -> Response | None:
+        """The answer this respondent gave."""
+        return next((r for r in self.responses if r.respondent == respondent_id), None)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When something must happen by itself; nothing does once the request is final."""
+        return None if self.status.final else self.timeout_at
