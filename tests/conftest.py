@@ -1,0 +1,73 @@
+"""Fixtures for every test: real databases, a real browser, and nothing of the developer's own settings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+from tests.support.browser import open_page, running_browser
+from tests.support.postgres import running_postgres
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from playwright.async_api import Browser, Page
+
+    from tests.support.postgres import Postgres
+
+# In CI the same examples every time, so that a red build can be repeated anywhere with CI=true.
+settings.register_profile("assent", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+settings.load_profile("assent")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_developer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `.env`, an `assent.toml` or a Slack token of whoever runs the tests must never reach them."""
+    for name in list(os.environ):
+        if name.startswith(("ASSENT_", "SLACK_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL server for the whole run."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """A new, empty PostgreSQL database: `postgresql://…`."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A new, empty SQLite database in a file: `sqlite:///…`."""
+    return f"sqlite:///{tmp_path / 'assent.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A new, empty database; a test that takes this runs once on each kind."""
+    url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
+    return url
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A headless Chromium; `tests.support.browser.open_page` opens pages as other visitors would see them."""
+    async with running_browser() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+async def page(browser: Browser) -> Page:
+    """A page in a desktop browser with JavaScript on, in light colours."""
+    return await open_page(browser)

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Brings what pip cannot: PostgreSQL's server programs and Chromium. Says nothing when both are there already.
+set -eu
+
+has_postgres() {
+    command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
+        { command -v pg_config >/dev/null && [ -x "$(pg_config --bindir)/initdb" ]; }
+}
+
+has_chromium() {
+    for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
+        [ -z "$name" ] || ! command -v "$name" >/dev/null || return 0
+    done
+    return 1
+}
+
+missing=
+has_postgres || missing="$missing postgresql"
+has_chromium || missing="$missing chromium"
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+    as_root=env
+elif sudo -n true 2>/dev/null; then
+    as_root="sudo env"
+else
+    as_root=
+fi
+if [ -z "$as_root" ] || ! command -v apt-get >/dev/null; then
+    echo "The tests need PostgreSQL's server programs and Chromium. Missing here:$missing." >&2
+    echo "Install them (on Debian and Ubuntu: apt-get install$missing) and run this again." >&2
+    exit 1
+fi
+
+echo "Installing for the tests:$missing …"
+# The tests start servers of their own: RUNLEVEL=1 keeps the package from starting one.
+$as_root apt-get update -qq
+# shellcheck disable=SC2086  # both are lists of words
+$as_root DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing >/dev/null
