@@ -1,0 +1,94 @@
+"""The wheel is built from this checkout, installed elsewhere, and used from there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+CHECKOUT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+
+
+def run(*command: str | Path, cwd: Path, pythonpath: Path | None = None) -> str:
+    """The output of a command that must succeed, run with nothing of this checkout in its environment."""
+    env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    if pythonpath:
+        env["PYTHONPATH"] = str(pythonpath)
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, CHECKOUT, cwd=folder)
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel installed in it, as `site-packages` would have it."""
+    folder = tmp_path_factory.mktemp("installed")
+    options = ("--quiet", "--no-deps", "--no-index", "--target", folder)
+    run(sys.executable, "-m", "pip", "install", *options, wheel, cwd=folder)
+    return folder
+
+
+def test_the_wheel_carries_every_template_and_the_manifest(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
+    templates = {path.relative_to(CHECKOUT) for path in (CHECKOUT / "templates").rglob("*") if path.is_file()}
+    assert templates
+    assert packed >= {f"bot/{path.as_posix()}" for path in templates} | {"bot/manifest.yml", "bot/py.typed"}
+
+
+def test_the_wheel_carries_nothing_but_the_package(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.partition("/")[0] for name in archive.namelist()}
+    assert tops == {"bot", f"assent-{PROJECT['version']}.dist-info"}
+
+
+def test_the_installed_command_runs_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
+    told = run(sys.executable, installed / "bin" / "assent", "--help", cwd=tmp_path, pythonpath=installed)
+    assert "submit" in told
+    told = run(sys.executable, "-m", "bot", "manifest", cwd=tmp_path, pythonpath=installed)
+    assert "display_information:" in told
+
+
+def test_the_installed_package_finds_its_own_files(installed: Path, tmp_path: Path) -> None:
+    for name in ("templates", "manifest.yml"):
+        code = f"from bot.resources import resource; print(resource({name!r}))"
+        found = run(sys.executable, "-c", code, cwd=tmp_path, pythonpath=installed).strip()
+        assert found == str(installed / "bot" / name)
+
+
+def modules_of_the_server() -> list[str]:
+    """What `import` calls the packages that only the extra `server` brings."""
+    extra = {canonicalize_name(Requirement(line).name) for line in PROJECT["optional-dependencies"]["server"]}
+    owners = packages_distributions().items()
+    return [module for module, names in owners if not extra.isdisjoint(map(canonicalize_name, names))]
+
+
+def test_client_and_command_need_nothing_of_the_server(installed: Path, tmp_path: Path) -> None:
+    blocked = modules_of_the_server()
+    assert {"aiohttp", "slack_bolt", "sqlalchemy"} <= set(blocked)
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({blocked!r}))
+import bot.client
+from bot.__main__ import main
+sys.argv = ["assent", "--help"]
+main()
+"""
+    assert "submit" in run(sys.executable, "-c", code, cwd=tmp_path, pythonpath=installed)
