@@ -1,0 +1,31 @@
+"""The Assent client: ask people from a workflow, and wait for their answer."""
+
+from __future__ import annotations
+
+from bot.client.clients import AsyncClient, Client
+from bot.client.errors import (
+    ApiError,
+    AssentError,
+    Cancelled,
+    Expired,
+    Fault,
+    NotApproved,
+    Rejected,
+    Unreachable,
+)
+from bot.client.outcome import Outcome, Request
+
+__all__ = [
+    "ApiError",
+    "AssentError",
+    "AsyncClient",
+    "Cancelled",
+    "Client",
+    "Expired",
+    "Fault",
+    "NotApproved",
+    "Outcome",
+    "Rejected",
+    "Request",
+    "Unreachable",
+]
