@@ -33,7 +33,11 @@ class Answer:
 
     def repeats(self, response: Response) -> bool:
         """Whether this says again what `response` already says."""
-        return (self.decision, self.reason, self.values) == (response.decision, response.reason, response.values)
+        return (self.decision, self.reason, self.values) == (
+            response.decision,
+            response.reason,
+            response.values,
+        )
 
 
 def decisions(spec: Spec) -> tuple[str, ...]:
@@ -54,7 +58,9 @@ def wants_phrase(spec: Spec, decision: str) -> bool:
 
 def state_after(decision: str) -> RespondentState:
     """Where an answer leaves its respondent; a custom choice is an approval of that choice."""
-    return {REJECT: RespondentState.REJECTED, SKIP: RespondentState.SKIPPED}.get(decision, RespondentState.APPROVED)
+    return {REJECT: RespondentState.REJECTED, SKIP: RespondentState.SKIPPED}.get(
+        decision, RespondentState.APPROVED
+    )
 
 
 def check(spec: Spec, answer: Answer, *, operator: bool = False) -> None:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import reduce
 
-from bot.domain.errors import NotInAudience, SelfApproval, StepClosed
+from bot.domain.errors import NotInAudience, SelfApproval, StepClosed, Unavailable
 from bot.domain.request import Address, Request, Respondent, RespondentState, Surface
 
-EMAIL = re.compile(r"[^\s@<>(),:;\"\\\[\]\x00-\x1f\x7f]{1,64}@(?=.{1,255}$)[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)+")
+EMAIL = re.compile(
+    r"[^\s@<>(),:;\"\\\[\]\x00-\x1f\x7f]{1,64}@(?=.{1,255}$)[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)+"
+)
 """A mailbox as people write it: RFC 5321's dot-string local part and a dotted domain, no quoting, no address literals."""
 
 
@@ -175,6 +177,20 @@ def merge(kept: Respondent, other: Respondent) -> Respondent:
     )
 
 
+def unite(seated: Sequence[Respondent], late: Sequence[Respondent]) -> tuple[Respondent, ...]:
+    """The people already seated and those found later, each once."""
+    result = list(seated)
+    for newcomer in late:
+        same = next(
+            (i for i, r in enumerate(result) if r.step == newcomer.step and r.keys & newcomer.keys), None
+        )
+        if same is None:
+            result.append(newcomer)
+        else:
+            result[same] = merge(result[same], newcomer)
+    return tuple(result)
+
+
 def may_count(request: Request, respondent: Respondent) -> bool:
     """Whether this respondent's answer may count at all: the requester's own does not, unless that was allowed."""
     return request.spec.allow_self_approval or not (respondent.keys & request.requester_keys)
@@ -184,9 +200,13 @@ def admit(request: Request, actor: Actor, new_id: str) -> tuple[Request, Respond
     """The seat from which `actor` may answer now, and the request with that seat in it.
 
     A channel's member gets a new seat (`new_id`); seats that turn out to be one person become one.
-    Raises `SelfApproval`, `StepClosed` or `NotInAudience` with the reason in words.
+    Raises `SelfApproval`, `StepClosed`, `NotInAudience` or `Unavailable` with the reason in words.
     """
     _refuse_outsiders(actor)
+    if not request.requester_known and not request.spec.allow_self_approval:
+        raise Unavailable(
+            "Slack cannot be asked just now whether you are the requester. Nothing was recorded; try again."
+        )
     seats = [r for r in request.respondents if r.keys & actor.keys]
     mine = [r for r in seats if r.step == request.step]
     if not request.spec.allow_self_approval and _is_requester(request, actor, mine):
@@ -209,11 +229,17 @@ def _refuse_outsiders(actor: Actor) -> None:
     if person and person.deactivated:
         raise NotInAudience("Your Slack account is deactivated, so you cannot answer requests.")
     if person and person.external:
-        raise NotInAudience("You belong to another organisation, and people from outside may not answer here.")
+        raise NotInAudience(
+            "You belong to another organisation, and people from outside may not answer here."
+        )
 
 
 def _with_seat(request: Request, one: Respondent, *, replacing: Sequence[Respondent]) -> Request:
-    kept = [one if r is replacing[0] else r for r in request.respondents if r not in replacing[1:]] if replacing else [*request.respondents, one]
+    kept = (
+        [one if r is replacing[0] else r for r in request.respondents if r not in replacing[1:]]
+        if replacing
+        else [*request.respondents, one]
+    )
     return replace(request, respondents=tuple(kept))
 
 
@@ -234,7 +260,9 @@ def _newcomer(actor: Actor, channel: str, new_id: str, step: int) -> Respondent:
 
 
 def _slack_id(keys: Iterable[str]) -> str | None:
-    return next((k.removeprefix("slack:") for k in keys if k.startswith("slack:U") or k.startswith("slack:W")), None)
+    return next(
+        (k.removeprefix("slack:") for k in keys if k.startswith("slack:U") or k.startswith("slack:W")), None
+    )
 
 
 def _not_admitted(request: Request, seats: Sequence[Respondent]) -> Exception:
@@ -245,7 +273,9 @@ def _not_admitted(request: Request, seats: Sequence[Respondent]) -> Exception:
     if seats:
         return NotInAudience("You are no longer a member of the channel or group that was asked.")
     if request.channels:
-        return NotInAudience("You are not a member of the channel that was asked, so your answer does not count.")
+        return NotInAudience(
+            "You are not a member of the channel that was asked, so your answer does not count."
+        )
     return NotInAudience("You are not in the audience of this request, so your answer does not count.")
 
 

@@ -39,13 +39,17 @@ def check_canonical(value: Json, pointer: str) -> None:
         elif isinstance(item, list):
             pending += [(v, f"{where}/{i}", depth + 1) for i, v in enumerate(item)]
         elif isinstance(item, int | float) and not isinstance(item, bool) and _beyond_exact(item):
-            faults.append(Fault(where, "is an integer that JSON numbers cannot carry exactly; send it as a string"))
+            faults.append(
+                Fault(where, "is an integer that JSON numbers cannot carry exactly; send it as a string")
+            )
     if faults:
         raise Invalid(faults)
 
 
 def _beyond_exact(number: float) -> bool:
-    return abs(number) > SAFE_INTEGER and (isinstance(number, int) or number.is_integer() and abs(number) < 1e21)
+    return abs(number) > SAFE_INTEGER and (
+        isinstance(number, int) or (number.is_integer() and abs(number) < 1e21)
+    )
 
 
 def escape_pointer(key: str) -> str:

@@ -29,7 +29,7 @@ from typing import Any
 
 from bot.domain import notices, quorum
 from bot.domain.answers import Answer, check, state_after
-from bot.domain.audience import Actor, admit
+from bot.domain.audience import Actor, admit, unite
 from bot.domain.errors import AlreadyResolved, AlreadyResponded, StaleRevision
 from bot.domain.policy import Ruling
 from bot.domain.request import (
@@ -88,11 +88,15 @@ class Timer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedUp:
-    """People behind `selectors` are known at last: everybody now seated, and what could not be reached."""
+    """People behind `selectors` are known at last: `found` are new seats, `channels` and `unreached` what else came of
+    it, `requester_keys` the requester's addresses where those were the question.
+    """
 
-    selectors: tuple[str, ...]
-    respondents: tuple[Respondent, ...]
-    unreached: tuple[Unreached, ...]
+    selectors: tuple[str, ...] = ()
+    found: tuple[Respondent, ...] = ()
+    channels: tuple[str, ...] = ()
+    unreached: tuple[Unreached, ...] = ()
+    requester_keys: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,12 +164,15 @@ def open_request(request: Request, ruling: Ruling | None, now: datetime) -> Chan
             "respondents": [r.id for r in request.respondents],
         },
     )
+    asks = (*_asks(request.seated), *_channel_cards(request.channels))
     if ruling is None:
-        return Change(request=request, facts=(created,), tells=_asks(request, request.seated))
+        return Change(request=request, facts=(created,), tells=asks)
     outcome = _outcome(spec, Status.APPROVED, ResolvedBy.POLICY, Surface.POLICY, "policy", ruling.reason)
     resolved = _resolve(request, outcome, now)
-    tells = _asks(request, request.seated) if ruling.tell else ()
-    return Change(request=resolved.request, facts=(created, *resolved.facts), tells=(*tells, *_callback(request)))
+    tells = asks if ruling.tell else ()
+    return Change(
+        request=resolved.request, facts=(created, *resolved.facts), tells=(*tells, *_callback(request))
+    )
 
 
 def apply(request: Request, event: Event, now: datetime) -> Change:
@@ -279,19 +286,25 @@ def _timer(request: Request, _event: Timer, now: datetime) -> Change:
 
 
 def _looked_up(request: Request, event: LookedUp, _now: datetime) -> Change:
-    known = {r.id for r in request.respondents}
-    new = [r for r in event.respondents if r.id not in known]
     changed = replace(
         request,
-        respondents=event.respondents,
+        respondents=unite(request.respondents, event.found),
+        channels=(*request.channels, *event.channels),
         lookups=tuple(s for s in request.lookups if s not in event.selectors),
         unreached=(*request.unreached, *event.unreached),
+        requester_keys=request.requester_keys | (event.requester_keys or frozenset()),
+        requester_known=request.requester_known or event.requester_keys is not None,
     )
+    told = {(r.id, a) for r in request.respondents for a in r.addresses}
     fact = Fact(
         type="request.updated",
-        data={"looked_up": list(event.selectors), "respondents": [r.id for r in new]},
+        data={"looked_up": list(event.selectors), "respondents": [r.id for r in changed.respondents]},
     )
-    return Change(request=changed, facts=(fact,), tells=_asks(changed, new))
+    new = [
+        replace(r, addresses=tuple(a for a in r.addresses if (r.id, a) not in told))
+        for r in changed.respondents
+    ]
+    return Change(request=changed, facts=(fact,), tells=(*_asks(new), *_channel_cards(event.channels)))
 
 
 def _not_told(request: Request, event: NotTold, _now: datetime) -> Change:
@@ -309,7 +322,8 @@ def _not_told(request: Request, event: NotTold, _now: datetime) -> Change:
         ),
     )
     return Change(
-        request=changed, facts=(Fact(type="request.updated", data={"unreached": event.target, "reason": event.reason}),)
+        request=changed,
+        facts=(Fact(type="request.updated", data={"unreached": event.target, "reason": event.reason}),),
     )
 
 
@@ -352,7 +366,12 @@ def _outcome(
     spec: Spec, decision: Status, resolved_by: ResolvedBy, surface: Surface, by: str, reason: str | None
 ) -> Outcome:
     return Outcome(
-        decision=decision, resolved_by=resolved_by, surface=surface, by=by, reason=reason, payload=spec.payload
+        decision=decision,
+        resolved_by=resolved_by,
+        surface=surface,
+        by=by,
+        reason=reason,
+        payload=spec.payload,
     )
 
 
@@ -372,9 +391,9 @@ def _resolve(request: Request, outcome: Outcome, now: datetime) -> Change:
     return Change(request=resolved, facts=(fact,), tells=(*_outcome_mails(resolved), *_callback(resolved)))
 
 
-def _asks(request: Request, respondents: Iterable[Respondent]) -> tuple[Tell, ...]:
-    """The first card or mail to every address; a card serves the channel it stands in."""
-    tells = [
+def _asks(respondents: Iterable[Respondent]) -> tuple[Tell, ...]:
+    """The first card or mail to every address of those who are awaited."""
+    return tuple(
         Tell(
             notice=Notice.CARD if address.surface is Surface.SLACK else Notice.ASK,
             surface=str(address.surface),
@@ -384,13 +403,15 @@ def _asks(request: Request, respondents: Iterable[Respondent]) -> tuple[Tell, ..
         for r in respondents
         if r.state is RespondentState.WAITING
         for address in r.addresses
-    ]
-    if request.version == 1:
-        tells += [
-            Tell(notice=Notice.CARD, surface=str(Surface.SLACK), address=c.removeprefix("slack:"))
-            for c in request.channels
-        ]
-    return tuple(tells)
+    )
+
+
+def _channel_cards(channels: Iterable[str]) -> tuple[Tell, ...]:
+    """One card a channel."""
+    return tuple(
+        Tell(notice=Notice.CARD, surface=str(Surface.SLACK), address=c.removeprefix("slack:"))
+        for c in channels
+    )
 
 
 def _mail(respondent: Respondent) -> Address | None:
@@ -417,6 +438,3 @@ def _outcome_mails(request: Request) -> tuple[Tell, ...]:
 def _callback(request: Request) -> tuple[Tell, ...]:
     url = request.spec.callback_url
     return (Tell(notice=Notice.CALLBACK, surface="callback", address=url),) if url else ()
-
-
-__all__ = ["Address", "Change", "Event", "Fact", "Notice", "Tell", "apply", "open_request"]

@@ -40,7 +40,9 @@ def outcome(request: Request) -> str:
         verb = f"{verb} ({label})"
     when = instant(request.resolved_at)
     if result.resolved_by is ResolvedBy.TIMEOUT:
-        return f"{verb} at {when}" if result.decision is Status.EXPIRED else f"{verb} by the deadline at {when}"
+        return (
+            f"{verb} at {when}" if result.decision is Status.EXPIRED else f"{verb} by the deadline at {when}"
+        )
     return f"{verb} by {result.by} at {when}"
 
 

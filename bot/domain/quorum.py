@@ -53,10 +53,17 @@ def judge(request: Request) -> Verdict:
     )
 
 
-def reachable(quorum: QuorumRule, people: int, *, open_ended: bool) -> str | None:
-    """Why an audience of `people` could never reach `quorum`, or None where it can."""
+def reachable(quorum: QuorumRule, people: int, *, open_ended: bool, channel: bool) -> str | None:
+    """Why an audience of `people` could never reach `quorum`, or None where it can.
+
+    `open_ended`: more people may turn out to belong to it; `channel`: nobody can say how many.
+    """
     if isinstance(quorum, str):
-        return f"{quorum!r} needs people who can be counted; an audience with a channel takes a number" if open_ended else None
+        return (
+            f"{quorum!r} needs people who can be counted; an audience with a channel takes a number"
+            if channel
+            else None
+        )
     if isinstance(quorum, int) and not open_ended and people and quorum > people:
         return f"needs {quorum} approvals, but only {people} {_people(people)} of the audience may approve"
     return None

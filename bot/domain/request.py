@@ -264,6 +264,8 @@ class Request:
     revision: int = 1
     step: int = 0
     requester_keys: frozenset[str] = frozenset()
+    requester_known: bool = True
+    """False while Slack could not be asked which addresses are the requester's own."""
     respondents: tuple[Respondent, ...] = ()
     channels: tuple[str, ...] = ()
     lookups: tuple[str, ...] = ()

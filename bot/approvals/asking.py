@@ -1,0 +1,209 @@
+"""From selectors to people: who is asked, where they are told, and who could not be found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.domain.audience import (
+    Found,
+    Person,
+    Selector,
+    SelectorKind,
+    expand_groups,
+    may_count,
+    parse_selector,
+)
+from bot.domain.errors import Fault, Invalid, NoAudience
+from bot.domain.quorum import reachable
+from bot.domain.request import Address, Request, Surface, Unreached
+from bot.ports import Directory, DirectoryUnavailableError, UnknownTargetError
+
+LOOKUP_SECONDS = 2.0
+"""How long a submission waits for Slack to say who somebody is; later than that they are looked up afterwards."""
+
+OFF = {
+    Surface.SLACK: "Slack is not connected (SLACK_BOT_TOKEN is not set)",
+    Surface.EMAIL: "email is off (ASSENT_SMTP_URL is not set)",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """What selectors came to: people, channels (`slack:C…`), selectors to be looked up later, and what is unreachable."""
+
+    found: tuple[Found, ...] = ()
+    channels: tuple[str, ...] = ()
+    lookups: tuple[str, ...] = ()
+    unreached: tuple[Unreached, ...] = ()
+
+    def __add__(self, other: Audience) -> Audience:
+        return Audience(
+            found=self.found + other.found,
+            channels=self.channels + other.channels,
+            lookups=self.lookups + other.lookups,
+            unreached=self.unreached + other.unreached,
+        )
+
+
+class Asking:
+    """Resolves selectors with the configured groups and, where Slack is connected, its directory."""
+
+    def __init__(
+        self, directory: Directory | None, groups: Mapping[str, Sequence[str]], surfaces: frozenset[Surface]
+    ) -> None:
+        self._directory = directory
+        self._groups = groups
+        self._surfaces = surfaces
+
+    async def resolve(self, selectors: Iterable[str]) -> Audience:
+        """Everybody behind `selectors`. Raises `Invalid` for a group that the configuration does not have."""
+        parsed, unknown = expand_groups(selectors, self._groups)
+        if unknown:
+            known = ", ".join(sorted(self._groups)) or "none"
+            raise Invalid(
+                [Fault("/audience", f"group:{n} is not configured (known groups: {known})") for n in unknown]
+            )
+        parts = await asyncio.gather(*(self._resolve(s) for s in parsed))
+        return sum(parts, Audience())
+
+    async def _resolve(self, selector: Selector) -> Audience:
+        match selector.kind:
+            case SelectorKind.EMAIL:
+                return self._mailbox(selector)
+            case SelectorKind.BOTH:
+                return self._mailbox(selector) + await self._by_slack_too(selector)
+        if self._directory is None:
+            return _slack_is_off(selector)
+        ask: Mapping[SelectorKind, Callable[[Selector, Directory], Awaitable[Audience]]] = {
+            SelectorKind.SLACK_USER: self._user,
+            SelectorKind.SLACK_EMAIL: self._user_by_email,
+            SelectorKind.SLACK_GROUP: self._group,
+            SelectorKind.SLACK_CHANNEL: self._channel,
+        }
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                return await ask[selector.kind](selector, self._directory)
+        except (DirectoryUnavailableError, TimeoutError):
+            return _look_up_later(selector)
+        except UnknownTargetError as error:
+            return _unknown(selector, str(error))
+
+    def _mailbox(self, selector: Selector) -> Audience:
+        address = selector.value
+        where = self._addresses(Surface.EMAIL, address)
+        note = () if where else (Unreached(target=f"email:{address}", reason=OFF[Surface.EMAIL]),)
+        return Audience(
+            found=(Found(person=Person(email=address), via=selector.text, addresses=where),), unreached=note
+        )
+
+    async def _by_slack_too(self, selector: Selector) -> Audience:
+        """A bare address: also by Slack, where Slack knows it; otherwise the mail has to do."""
+        if self._directory is None:
+            return Audience()
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                return await self._user_by_email(selector, self._directory)
+        except (DirectoryUnavailableError, TimeoutError):
+            return Audience(lookups=(f"slack:{selector.value}",))
+        except UnknownTargetError as error:
+            return Audience(unreached=(Unreached(target=f"slack:{selector.value}", reason=str(error)),))
+
+    async def _user(self, selector: Selector, directory: Directory) -> Audience:
+        return self._seated(selector, await directory.user(selector.value))
+
+    async def _user_by_email(self, selector: Selector, directory: Directory) -> Audience:
+        return self._seated(selector, await directory.user_by_email(selector.value))
+
+    async def _group(self, selector: Selector, directory: Directory) -> Audience:
+        members = await directory.group_members(selector.value)
+        if not members:
+            return _unknown(selector, "the user group has no members")
+        people = await asyncio.gather(*(directory.user(m) for m in members))
+        return sum((self._seated(selector, p) for p in people), Audience())
+
+    async def _channel(self, selector: Selector, directory: Directory) -> Audience:
+        await directory.check_channel(selector.value)
+        return Audience(channels=(selector.text,))
+
+    def _seated(self, selector: Selector, person: Person) -> Audience:
+        trouble = "their Slack account is deactivated" if person.deactivated else None
+        where = () if trouble else self._addresses(Surface.SLACK, person.slack_user_id or "")
+        found = Found(person=person, via=selector.text, addresses=where, trouble=trouble)
+        note = (Unreached(target=f"slack:{person.slack_user_id}", reason=trouble),) if trouble else ()
+        return Audience(found=(found,), unreached=note)
+
+    def _addresses(self, surface: Surface, value: str) -> tuple[Address, ...]:
+        return (Address(surface=surface, value=value),) if surface in self._surfaces else ()
+
+    async def identity(self, requester: str | None) -> tuple[frozenset[str], bool]:
+        """Every key of the requester, so that no address of theirs can answer; and whether all of them are known."""
+        try:
+            selector = parse_selector(requester or "")
+        except ValueError:
+            return frozenset(), True
+        if selector.kind not in {*_BY_EMAIL, SelectorKind.SLACK_USER}:
+            return frozenset(), True
+        keys = {f"email:{selector.value}"} if selector.kind in _BY_EMAIL else {f"slack:{selector.value}"}
+        if self._directory is None:
+            return frozenset(keys), True
+        ask = self._directory.user_by_email if selector.kind in _BY_EMAIL else self._directory.user
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                return frozenset(keys | (await ask(selector.value)).keys), True
+        except UnknownTargetError:
+            return frozenset(keys), True
+        except (DirectoryUnavailableError, TimeoutError):
+            return frozenset(keys), False
+
+
+_BY_EMAIL = frozenset({SelectorKind.EMAIL, SelectorKind.BOTH, SelectorKind.SLACK_EMAIL})
+
+
+def _slack_is_off(selector: Selector) -> Audience:
+    note = Unreached(target=selector.text, reason=OFF[Surface.SLACK])
+    person = {
+        SelectorKind.SLACK_USER: Person(slack_user_id=selector.value),
+        SelectorKind.SLACK_EMAIL: Person(email=selector.value),
+    }.get(selector.kind)
+    return Audience(found=(Found(person=person, via=selector.text),) if person else (), unreached=(note,))
+
+
+def _unknown(selector: Selector, reason: str) -> Audience:
+    note = Unreached(target=selector.text, reason=reason)
+    person = {
+        SelectorKind.SLACK_USER: Person(slack_user_id=selector.value),
+        SelectorKind.SLACK_EMAIL: Person(name=selector.value),
+    }.get(selector.kind)
+    found = (Found(person=person, via=selector.text, trouble=reason),) if person else ()
+    return Audience(found=found, unreached=(note,))
+
+
+def _look_up_later(selector: Selector) -> Audience:
+    return Audience(lookups=(selector.text,))
+
+
+def check_reach(request: Request) -> None:
+    """Refuse an audience that reaches nobody (`NoAudience`) or could never reach the quorum (`Invalid`)."""
+    reached = [r for r in request.seated if not r.trouble]
+    open_ended = bool(request.channels or request.lookups)
+    if not reached and not open_ended:
+        why = "; ".join(f"{u.target}: {u.reason}" for u in request.unreached)
+        raise NoAudience(f"The audience reaches nobody ({why or 'it is empty'}).")
+    step = request.current
+    deciding = [r for r in reached if may_count(request, r)]
+    faults = []
+    if why_not := reachable(
+        step.quorum, len(deciding), open_ended=open_ended, channel=bool(request.channels)
+    ):
+        faults.append(Fault("/quorum", why_not))
+    if not open_ended and deciding and step.reject_quorum > len(deciding):
+        faults.append(
+            Fault(
+                "/reject_quorum",
+                f"needs {step.reject_quorum} rejections, but only {len(deciding)} may answer",
+            )
+        )
+    if faults:
+        raise Invalid(faults)

@@ -1,0 +1,202 @@
+"""What the use cases need from the outside: a store, a clock, ids, and somebody who knows who people are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from bot.domain.audience import Person
+from bot.domain.lifecycle import Change
+from bot.domain.request import Json, Request, Status
+
+T = TypeVar("T")
+
+MAX_PAGE = 200
+"""Most items on one page of a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Filters of a list, newest first. `respondent` and `label` are keys as stored (`email:…`, `env:prod`).
+
+    `cursor` is the id after which the page begins.
+    """
+
+    status: Status | None = None
+    respondent: str | None = None
+    requester: str | None = None
+    label: str | None = None
+    text: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of requests; `next_cursor` is None on the last."""
+
+    items: tuple[Request, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """One link of the audit chain. `hash` covers everything before it and the hash of the event before."""
+
+    seq: int
+    request_id: str
+    type: str
+    status: Status
+    version: int
+    at: datetime
+    data: dict[str, Json]
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryState:
+    """One delivery as people see it: `state` is `queued`, `sent`, `retrying`, `failed` or `lost`."""
+
+    id: str
+    surface: str
+    address: str
+    notice: str
+    respondent: str | None
+    state: str
+    attempts: int
+    error: str | None
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A message without a question, for one address."""
+
+    surface: str
+    address: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idempotency:
+    """A submission's `Idempotency-Key`, within the API key that used it, and the digest of the body it came with."""
+
+    key: str
+    digest: str
+
+
+class Reader(Protocol):
+    """Reads of one consistent snapshot."""
+
+    def request(self, request_id: str) -> Request | None:
+        """The request, or None."""
+
+    def request_of(self, respondent_id: str) -> Request | None:
+        """The request in which this respondent (`rsp_…`) was seated."""
+
+    def find(self, query: Query) -> Page:
+        """One page of requests."""
+
+    def events(self, request_id: str) -> tuple[AuditEvent, ...]:
+        """The request's audit events, oldest first."""
+
+    def deliveries(self, request_ids: Sequence[str]) -> dict[str, tuple[DeliveryState, ...]]:
+        """What was sent, or is to be, for each of these requests."""
+
+    def idempotent(self, key: str) -> tuple[str, str] | None:
+        """The body digest and request id recorded under an idempotency key."""
+
+    def due(self, now: datetime, limit: int) -> tuple[str, ...]:
+        """Ids of pending requests whose time has come, by index."""
+
+    def next_due(self) -> datetime | None:
+        """When the next pending request's time comes."""
+
+    def lookups(self, limit: int) -> tuple[str, ...]:
+        """Ids of pending requests with people still to be looked up."""
+
+
+class Transaction(Reader, Protocol):
+    """Reads and writes that commit together. A request read here is locked until the end."""
+
+    def save(self, change: Change, now: datetime) -> None:
+        """Store the changed request, its audit events, its deliveries and its wake-up. A new request is inserted."""
+
+    def remember(self, idempotency: Idempotency, request_id: str, now: datetime) -> None:
+        """Record an idempotency key."""
+
+    def notify(self, notification: Notification, now: datetime) -> None:
+        """Queue a message without a question."""
+
+
+class Store(Protocol):
+    """Runs plain functions as transactions; what `write` returns has been committed durably."""
+
+    async def read(self, work: Callable[[Reader], T]) -> T:
+        """Run `work` on a snapshot."""
+
+    async def write(self, work: Callable[[Transaction], T], *, locks: Sequence[str] = ()) -> T:
+        """Run `work` in a transaction; it may run more than once, so it has no effect but through the transaction.
+
+        `locks` names requests it will read, so that many units can lock them together.
+        """
+
+    def watch(self, request_id: str) -> AbstractContextManager[Watch]:
+        """Be told of commits to one request from now on."""
+
+
+class Watch(Protocol):
+    """A hint that a request changed. The store is the truth; the hint may come early, late, or twice."""
+
+    async def changed(self, seconds: float) -> Request | None:
+        """Wait for the next change, at most `seconds`; the committed request where it is at hand."""
+
+
+class Clock(Protocol):
+    """The time, UTC."""
+
+    def now(self) -> datetime:
+        """This instant."""
+
+
+class Ids(Protocol):
+    """New identifiers."""
+
+    def request(self, now: datetime) -> str:
+        """`req_…`, sortable by creation time."""
+
+    def respondent(self) -> str:
+        """`rsp_…`, 64 random bits."""
+
+
+class DirectoryUnavailableError(Exception):
+    """The directory cannot be asked just now; try again later."""
+
+
+class UnknownTargetError(Exception):
+    """The directory answers that this user, group or channel cannot be reached, and why, in words."""
+
+
+class Directory(Protocol):
+    """Who is who in Slack. Raises `DirectoryUnavailableError` or `UnknownTargetError`."""
+
+    async def user(self, user_id: str) -> Person:
+        """A user by id. `email` is set only where Slack says it is confirmed."""
+
+    async def user_by_email(self, email: str) -> Person:
+        """A user whose confirmed address this is."""
+
+    async def group_members(self, group_id: str) -> tuple[str, ...]:
+        """The user ids in a user group."""
+
+    async def check_channel(self, channel_id: str) -> None:
+        """Return where the channel can be posted to."""
+
+    async def is_member(self, target_id: str, user_id: str) -> bool:
+        """Whether a user is in a channel (`C…`, `G…`) or a user group (`S…`) at this moment."""
+
+
+Unit = Callable[[Any], Any]
