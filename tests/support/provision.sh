@@ -20,7 +20,7 @@ has_chromium || missing="$missing chromium"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ]; then
-    as_root=env
+    as_root="env"
 elif sudo -n true 2>/dev/null; then
     as_root="sudo env"
 else
