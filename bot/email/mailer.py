@@ -1,0 +1,255 @@
+"""Hand composed mails to the relay, over a few connections that stay open.
+
+What the relay answered comes back as a `SendResult`; only cancellation raises. Two things are kept apart: a
+fault of one mail or its recipient (`Deferred`, `Refused`), and a fault of the relay (`RelayDown`), which says
+nothing about the mail. No result holds a password or a personal link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from aiosmtplib import (
+    SMTP,
+    SMTPAuthenticationError,
+    SMTPException,
+    SMTPRecipientRefused,
+    SMTPResponseException,
+    SMTPSenderRefused,
+)
+
+if TYPE_CHECKING:
+    from bot.email.config import SmtpConfig
+    from bot.email.message import Composed
+
+_RELAY_CODES = frozenset({421, 454, 530, 534, 535, 538})
+"""Shutting down; authentication wanted, or failed (RFC 5321 §4.2.3, RFC 4954 §6). It would hit any mail."""
+
+_TOO_BIG = 552
+_NO_SMTPUTF8 = 553
+
+_Error = TypeVar("_Error", bound=BaseException)
+
+_LINK = re.compile(r"/r/[A-Za-z0-9]{8,}")
+_CONTROLS = re.compile(r"[\x00-\x20\x7f]+")
+_MAX_WHY = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The relay took the mail; `reply` is its answer, often with a queue id."""
+
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The relay cannot take this mail now (4xx): try again later."""
+
+    code: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The relay will never take this mail, or any to this recipient (5xx)."""
+
+    code: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelayDown:
+    """The relay cannot be used by any mail now, so this one has spent no attempt."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """The connection broke after the text was handed over, which may have arrived.
+
+    Send the same bytes again: mailboxes that have them know the Message-ID.
+    """
+
+    why: str
+
+
+SendResult = Accepted | Deferred | Refused | RelayDown | Ambiguous
+
+
+class Mailer:
+    """A pool of connections to one relay, opened when needed and used for one mail at a time each.
+
+    `connections` is the most mails under way at once; `timeout` the seconds for the dialogue of one mail;
+    `connect_timeout` those for connecting, TLS and login, and for each short command.
+    """
+
+    def __init__(
+        self,
+        config: SmtpConfig,
+        *,
+        connections: int = 3,
+        timeout: float = 60.0,
+        connect_timeout: float = 15.0,
+    ) -> None:
+        self._config = config
+        self._tls_context = None if config.tls == "none" else ssl.create_default_context()
+        if self._tls_context and config.cafile:
+            self._tls_context.load_verify_locations(config.cafile)
+        self._slots = asyncio.Semaphore(connections)
+        self._idle: list[SMTP] = []
+        self._timeout = timeout
+        self._connect_timeout = connect_timeout
+
+    async def send(self, mail: Composed) -> SendResult:
+        """Deliver one mail to its one recipient.
+
+        An idle connection that turns out to be dead is replaced by a new one, once.
+        """
+        async with self._slots:
+            if self._idle:
+                result = await self._transaction(self._idle.pop(), mail)
+                if not isinstance(result, RelayDown):
+                    return result
+            try:
+                client = await self._connect()
+            except (SMTPException, OSError) as error:
+                return RelayDown(self._explain(error))
+            return await self._transaction(client, mail)
+
+    async def check(self) -> RelayDown | None:
+        """Connect, start TLS, log in, and send nothing. None when all of it worked."""
+        try:
+            client = await self._connect()
+        except (SMTPException, OSError) as error:
+            return RelayDown(self._explain(error))
+        await _quit(client)
+        return None
+
+    async def close(self) -> None:
+        """End the idle connections."""
+        while self._idle:
+            await _quit(self._idle.pop())
+
+    async def _connect(self) -> SMTP:
+        client = SMTP(
+            hostname=self._config.host,
+            port=self._config.port,
+            username=self._config.username,
+            password=self._config.password,
+            use_tls=self._config.tls == "implicit",
+            start_tls=self._config.tls == "starttls",
+            tls_context=self._tls_context,
+            timeout=self._connect_timeout,
+        )
+        async with asyncio.timeout(self._connect_timeout):
+            await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
+        return client
+
+    async def _transaction(self, client: SMTP, mail: Composed) -> SendResult:
+        handed_over = usable = False
+        try:
+            async with asyncio.timeout(self._timeout):
+                if refused := await _envelope(client, mail):
+                    usable = await _reset(client)
+                    return refused
+                handed_over = True
+                reply = await client.data(mail.raw, timeout=None)
+                usable = True
+                return Accepted(_scrub(reply.message))
+        except SMTPResponseException as error:
+            result = _classify(error)
+            usable = not isinstance(result, RelayDown | Ambiguous) and await _reset(client)
+            return result
+        except (SMTPException, OSError) as error:
+            why = self._explain(error)
+            return Ambiguous(why) if handed_over else RelayDown(why)
+        finally:
+            if usable:
+                self._idle.append(client)
+            else:
+                client.close()
+
+    def _explain(self, error: BaseException) -> str:
+        relay = f"the mail relay {self._config.host}:{self._config.port}"
+        if isinstance(error, SMTPAuthenticationError):
+            return _scrub(f"{relay} refuses the user name or password in ASSENT_SMTP_URL ({_answer(error)})")
+        if untrusted := _cause(error, ssl.SSLCertVerificationError):
+            return _scrub(
+                f"the certificate of {relay} is not trusted ({untrusted.verify_message}); "
+                "name its root certificate with cafile= in ASSENT_SMTP_URL"
+            )
+        if _cause(error, ssl.SSLError):
+            return f"{relay} does not speak TLS as tls={self._config.tls} in ASSENT_SMTP_URL wants it"
+        if isinstance(error, TimeoutError):
+            return f"{relay} did not answer in time"
+        if isinstance(error, SMTPResponseException):
+            return _scrub(f"{relay} answered {_answer(error)}")
+        return _scrub(f"{relay} cannot be used: {error}")
+
+
+async def _envelope(client: SMTP, mail: Composed) -> Refused | None:
+    options = [f"SIZE={len(mail.raw)}"] if client.supports_extension("size") else []
+    encoding = "ascii"
+    if mail.recipient.needs_smtputf8:
+        if not client.supports_extension("smtputf8"):
+            return Refused(_NO_SMTPUTF8, "the mail relay only takes ASCII addresses (it has no SMTPUTF8)")
+        options += ["SMTPUTF8", "BODY=8BITMIME"]
+        encoding = "utf-8"
+    await client.mail(str(mail.sender), options=options, encoding=encoding)
+    await client.rcpt(str(mail.recipient), encoding=encoding)
+    return None
+
+
+def _classify(error: SMTPResponseException) -> SendResult:
+    why = _scrub(_answer(error))
+    if error.code in _RELAY_CODES:
+        return RelayDown(why)
+    if 400 <= error.code < 500:
+        return Deferred(error.code, why)
+    if isinstance(error, SMTPSenderRefused) and error.code != _TOO_BIG:
+        return RelayDown(f"the mail relay refuses the sender in ASSENT_MAIL_FROM: {why}")
+    if 500 <= error.code < 600:
+        return Refused(error.code, why)
+    if isinstance(error, SMTPSenderRefused | SMTPRecipientRefused):
+        return RelayDown(f"the mail relay does not speak SMTP: {why}")
+    return Ambiguous(why)
+
+
+async def _reset(client: SMTP) -> bool:
+    try:
+        await client.rset()
+    except (SMTPException, OSError):
+        return False
+    return True
+
+
+async def _quit(client: SMTP) -> None:
+    with suppress(SMTPException, OSError):
+        await client.quit()
+    client.close()
+
+
+def _answer(error: SMTPResponseException) -> str:
+    return f"{error.code} {error.message}"
+
+
+def _cause(error: BaseException | None, kind: type[_Error]) -> _Error | None:
+    while error:
+        if isinstance(error, kind):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _scrub(text: str) -> str:
+    """One short line without personal links, which spam filters like to quote."""
+    return _LINK.sub("/r/…", _CONTROLS.sub(" ", text)).strip()[:_MAX_WHY]
