@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from bot.domain.audience import Person
-from bot.domain.lifecycle import Change
+from bot.domain.lifecycle import Change, Notice
 from bot.domain.request import Json, Request, Status
 
 T = TypeVar("T")
@@ -20,13 +20,12 @@ MAX_PAGE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Filters of a list, newest first. `respondent` and `label` are keys as stored (`email:…`, `env:prod`).
-
-    `cursor` is the id after which the page begins.
+    """Filters of a list, newest first. A request matches any of `respondents` (`email:…`, `slack:U…`, `slack:C…`,
+    `rsp_…`), and the `label` (`env:prod`). `cursor` is the id after which the page begins.
     """
 
     status: Status | None = None
-    respondent: str | None = None
+    respondents: tuple[str, ...] = ()
     requester: str | None = None
     label: str | None = None
     text: str | None = None
@@ -106,6 +105,9 @@ class Reader(Protocol):
     def deliveries(self, request_ids: Sequence[str]) -> dict[str, tuple[DeliveryState, ...]]:
         """What was sent, or is to be, for each of these requests."""
 
+    def channels(self, limit: int) -> tuple[str, ...]:
+        """The channels (`slack:C…`) that pending requests were put to."""
+
     def idempotent(self, key: str) -> tuple[str, str] | None:
         """The body digest and request id recorded under an idempotency key."""
 
@@ -127,6 +129,9 @@ class Transaction(Reader, Protocol):
 
     def remember(self, idempotency: Idempotency, request_id: str, now: datetime) -> None:
         """Record an idempotency key."""
+
+    def adopt(self, request_id: str, receipt: dict[str, Json], address: str) -> None:
+        """Remember a card that stands somewhere and that the store did not know of, so that it is redrawn too."""
 
     def notify(self, notification: Notification, now: datetime) -> None:
         """Queue a message without a question."""
@@ -199,4 +204,63 @@ class Directory(Protocol):
         """Whether a user is in a channel (`C…`, `G…`) or a user group (`S…`) at this moment."""
 
 
-Unit = Callable[[Any], Any]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One row of the outbox, leased. `notice` says what is told; `content` is a notification's message.
+
+    `receipt` is what the last sending returned: Slack's channel and ts, or a mail's Message-ID.
+    """
+
+    id: str
+    request_id: str | None
+    surface: str
+    address: str
+    notice: Notice
+    respondent: str | None
+    receipt: dict[str, Json] | None
+    attempts: int
+    created_at: datetime
+    content: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """It arrived. `version` is the request's version that the recipient now sees (0 for a message without a request)."""
+
+    receipt: dict[str, Json]
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not now. `after` seconds where the target said so; `counts` is false where the whole target is down or throttles,
+    which spends no attempt; `pause` names what to leave alone until then (`slack`, `email`, or one address)."""
+
+    reason: str
+    after: float | None = None
+    counts: bool = True
+    pause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Never: this address cannot be told. `reason` is in words, for the request."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The message that stood there is gone; it is posted again once while the request is pending."""
+
+    reason: str
+
+
+Result = Sent | Retry | Failed | Lost
+
+
+class Sender(Protocol):
+    """Sends deliveries of one surface: renders the request as it is now and sends it, outside any transaction."""
+
+    async def send(self, delivery: Delivery, request: Request | None, now: datetime) -> Result:
+        """Send one delivery (post, or update where there is a receipt). Never raises for what the target does."""

@@ -24,7 +24,7 @@ from bot.domain.errors import (
     Unavailable,
 )
 from bot.domain.lifecycle import Cancel, Change, Event, LookedUp, NotTold, Operate, Respond, Timer
-from bot.domain.request import Request, Spec, Surface
+from bot.domain.request import Request, RespondentState, Spec, Status, Surface
 from bot.ports import (
     AuditEvent,
     Clock,
@@ -44,6 +44,8 @@ from bot.ports import (
 from bot.wire import NotifyBody, SubmitBody
 
 MAX_WAIT_SECONDS = 60.0
+INBOX_CHANNELS = 50
+"""Most channels looked through for one person's inbox."""
 POLL_SECONDS = 2.0
 """How often a waiter looks for itself, should every hint be lost."""
 
@@ -204,6 +206,35 @@ class Approvals:
         """One page of requests, newest first."""
         return await self._store.read(lambda tx: tx.find(query))
 
+    async def inbox(self, person: Person, limit: int = 50) -> tuple[Request, ...]:
+        """The pending requests that wait for this person's answer, newest first, channels they are in included."""
+        channels = await self._store.read(lambda tx: tx.channels(INBOX_CHANNELS))
+        keys = (*sorted(person.keys), *await self._joined(channels, person))
+        if not keys:
+            return ()
+        page = await self.find(Query(status=Status.PENDING, respondents=keys, limit=limit))
+        return tuple(r for r in page.items if _awaits(r, person))
+
+    async def _joined(self, targets: Sequence[str], person: Person) -> tuple[str, ...]:
+        """Which of these channels and groups the person is in; none where Slack cannot be asked."""
+        if self._directory is None or person.slack_user_id is None:
+            return ()
+        try:
+            return tuple(
+                [
+                    t
+                    for t in targets
+                    if await self._directory.is_member(t.removeprefix("slack:"), person.slack_user_id)
+                ]
+            )
+        except DirectoryUnavailableError:
+            return ()
+
+    async def adopt(self, request_id: str, channel: str, ts: str) -> None:
+        """A card was clicked; from now on it is redrawn, even where its posting was never confirmed."""
+        receipt = {"channel": channel, "ts": ts}
+        await self._store.write(lambda tx: tx.adopt(request_id, receipt, channel))
+
     async def audit(self, request_id: str) -> tuple[AuditEvent, ...]:
         """The request's audit events, oldest first; raises `NotFound`."""
         return await self._store.read(lambda tx: (_must(tx, request_id), tx.events(request_id))[1])
@@ -292,6 +323,14 @@ def _apply(tx: Transaction, request_id: str, event: Event, now: datetime) -> Req
         return refusal
     _save(tx, change, now)
     return change.request
+
+
+def _awaits(request: Request, person: Person) -> bool:
+    """Whether this person's answer is still wanted; nobody's own request waits for them."""
+    if request.requester_keys & person.keys and not request.spec.allow_self_approval:
+        return False
+    mine = [r for r in request.seated if r.keys & person.keys]
+    return not any(r.state.answered or r.state is RespondentState.DELEGATED for r in mine)
 
 
 def _save(tx: Transaction, change: Change, now: datetime) -> None:
