@@ -172,18 +172,20 @@ class Load:
             except (GateError, OSError) as error:
                 self.errors[str(error)] += 1
 
-    async def rate(self, concurrency: int, seconds: float) -> float:
-        """Return round trips a second of `concurrency` workers over `seconds`, after a warm-up."""
+    async def rate(self, concurrency: int, seconds: float) -> dict[str, float]:
+        """Return round trips a second of `concurrency` workers after a warm-up, nothing if none went well."""
         start = time.perf_counter() + WARM_UP
         end = start + seconds
         await asyncio.gather(*(self.worker(number, end) for number in range(concurrency)))
-        return sum(start <= trip.waiter_done < end for trip in self.trips) / seconds
+        counted = sum(start <= trip.waiter_done < end for trip in self.trips)
+        return {"rate": counted / seconds} if counted else {}
 
     async def wake_ups(self, seconds: float) -> dict[str, float]:
         """Return the percentiles, in milliseconds, of wake-ups at rest: one round trip at a time.
 
         `after_sent` counts from when the answer's POST is written, and so holds its handling and commit;
-        `after_answered` from the arrival of its 200: negative where the waiter learns first.
+        `after_answered` from the arrival of its 200: negative where the waiter learns first. Nothing if fewer
+        than two round trips went well.
         """
         await self.worker(0, time.perf_counter() + WARM_UP, SETTLE)
         self.trips.clear()
@@ -195,15 +197,16 @@ class Load:
         return {
             f"{name}_p{percent}": statistics.quantiles(times, n=100)[percent - 1] * 1000
             for (name, times), percent in itertools.product(after.items(), (50, 99))
+            if len(times) > 1
         }
 
 
 async def _run(options: argparse.Namespace) -> dict[str, object]:
     load = Load(options.answer, options.wait)
     if options.wake_up:
-        figures: dict[str, object] = {**await load.wake_ups(options.seconds), "samples": len(load.trips)}
+        figures = await load.wake_ups(options.seconds)
     else:
-        figures = {"rate": await load.rate(options.concurrency, options.seconds)}
+        figures = await load.rate(options.concurrency, options.seconds)
     return {**figures, "errors": dict(load.errors)}
 
 
