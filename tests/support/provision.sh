@@ -33,7 +33,6 @@ if [ -z "$as_root" ] || ! command -v apt-get >/dev/null; then
 fi
 
 echo "Installing for the tests:$missing …"
-# The tests start servers of their own: RUNLEVEL=1 keeps the package from starting one.
 $as_root apt-get update -qq
 # shellcheck disable=SC2086  # both are lists of words
-$as_root DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing >/dev/null
+$as_root DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
