@@ -1,0 +1,210 @@
+"""Templates and the filters that mails and pages share.
+
+One Jinja environment: `.html` escapes, a name that is not there is an error, and a folder of one's own may
+override any template by its path (`email/ask/body.html`). No filter reads a clock.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import regex
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
+from markupsafe import Markup
+
+from bot.resources import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from markdown_it.renderer import RendererProtocol
+    from markdown_it.rules_core import StateCore
+    from markdown_it.token import Token
+    from markdown_it.utils import EnvType, OptionsDict
+
+    from bot.domain.request import Json
+
+_SAFE_SCHEMES = {"http", "https", "mailto"}
+_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_INVISIBLE = regex.compile(rf"[\p{{Cc}}\p{{Cs}}\u2028\u2029\ufeff{_BIDI}--[\n\t]]", flags=regex.VERSION1)
+_DISGUISED = regex.compile(r"[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}--[\n]]", flags=regex.VERSION1)
+
+
+def templates(overrides: Path | None = None) -> Environment:
+    """The environment over `templates/`, with `overrides` searched first."""
+    folders = [overrides, resource("templates")] if overrides else [resource("templates")]
+    environment = Environment(
+        loader=FileSystemLoader(folders),
+        autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "cut": cut,
+        "local_time": local_time,
+        "markdown": markdown,
+        "markdown_text": markdown_text,
+        "plain": plain,
+        "pretty_json": pretty_json,
+        "time_tag": time_tag,
+    }
+    return environment
+
+
+def plain(text: str) -> str:
+    """`text` without control characters, but line breaks and tabs, and without marks that turn its direction."""
+    return _INVISIBLE.sub("", text.replace("\r\n", "\n"))
+
+
+def cut(text: str, length: int) -> str:
+    """At most `length` characters as people count them; what is cut off shows as `…`."""
+    if len(text) <= length:
+        return text
+    characters = regex.findall(r"\X", text[: length * 16])
+    return text if len(characters) <= length else "".join(characters[: length - 1]).rstrip() + "…"
+
+
+# Time
+
+
+def zone(name: str | None) -> tzinfo:
+    """The IANA time zone, or UTC where there is none by that name."""
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def local_time(at: datetime, zone_name: str | None) -> str:
+    """`Fri 21 Nov 2025, 17:00 (UTC+01:00)`."""
+    local = at.astimezone(zone(zone_name))
+    offset = local.strftime("%z")
+    where = "UTC" if offset == "+0000" else f"UTC{offset[:3]}:{offset[3:5]}"
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M} ({where})"
+
+
+def time_tag(at: datetime, zone_name: str | None) -> Markup:
+    """The same in a `<time>` element with the exact instant."""
+    exact = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}">{}</time>').format(exact, local_time(at, zone_name))
+
+
+# JSON
+
+
+def pretty_json(value: Json) -> str:
+    """Indented JSON in which invisible and direction-changing characters show as their escapes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return _DISGUISED.sub(lambda match: _escaped(match[0]), text)
+
+
+def _escaped(character: str) -> str:
+    utf16 = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{utf16[i : i + 4]}" for i in range(0, len(utf16), 4))
+
+
+# Markdown
+
+
+def markdown(source: str) -> Markup:
+    """CommonMark with tables as safe HTML: no raw HTML, no images, links to http, https and mailto only."""
+    return Markup(_MARKDOWN.render(plain(source)))  # noqa: S704 - the renderer escapes, raw HTML is off
+
+
+def markdown_text(source: str) -> str:
+    """The same for a text mail: without the marks, links spelled out."""
+    return _text_blocks(SyntaxTreeNode(_MARKDOWN.parse(plain(source))).children)
+
+
+def _is_safe_link(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme.lower() in _SAFE_SCHEMES
+    except ValueError:
+        return False
+
+
+def _demote_headings(state: StateCore) -> None:
+    """The heading of a page or mail is the title, so those of a message start two levels below."""
+    for token in state.tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
+
+
+def _link_open(
+    renderer: RendererProtocol, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
+) -> str:
+    tokens[index].attrSet("rel", "noopener noreferrer nofollow")
+    return renderer.renderToken(tokens, index, options, env)  # type: ignore[attr-defined, no-any-return]
+
+
+def _markdown_it() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True})
+    parser.enable(["table", "strikethrough"]).disable("image")
+    parser.validateLink = _is_safe_link  # type: ignore[method-assign]
+    parser.core.ruler.push("demote_headings", _demote_headings)
+    parser.add_render_rule("link_open", _link_open)
+    return parser
+
+
+_MARKDOWN = _markdown_it()
+
+
+def _text_blocks(nodes: Sequence[SyntaxTreeNode], *, gap: str = "\n\n") -> str:
+    return gap.join(text for node in nodes if (text := _text_block(node)))
+
+
+def _text_block(node: SyntaxTreeNode) -> str:
+    match node.type:
+        case "inline":
+            text = "".join(_text_inline(child) for child in node.children)
+        case "fence" | "code_block":
+            text = _indent(node.content.rstrip("\n"), "    ", "    ")
+        case "hr":
+            text = "---"
+        case "blockquote":
+            text = _indent(_text_blocks(node.children), "> ", "> ")
+        case "bullet_list":
+            text = _text_list([("- ", item) for item in node.children])
+        case "ordered_list":
+            first = int(node.attrs.get("start", 1))
+            text = _text_list([(f"{number}. ", item) for number, item in enumerate(node.children, first)])
+        case "tr":
+            text = " | ".join(_text_blocks(cell.children) for cell in node.children)
+        case "table" | "thead" | "tbody":
+            text = _text_blocks(node.children, gap="\n")
+        case _:
+            text = _text_blocks(node.children)
+    return text
+
+
+def _text_list(items: Sequence[tuple[str, SyntaxTreeNode]]) -> str:
+    tight = any(child.hidden for _, item in items for child in item.children if child.type == "paragraph")
+    gap = "\n" if tight else "\n\n"
+    return gap.join(
+        _indent(_text_blocks(item.children, gap=gap), mark, " " * len(mark)) for mark, item in items
+    )
+
+
+def _text_inline(node: SyntaxTreeNode) -> str:
+    match node.type:
+        case "softbreak" | "hardbreak":
+            return "\n"
+        case "link":
+            text, url = "".join(_text_inline(child) for child in node.children), str(node.attrs["href"])
+            return text if text in {url, url.removeprefix("mailto:")} else f"{text} ({url})"
+        case _ if node.children:
+            return "".join(_text_inline(child) for child in node.children)
+        case _:
+            return node.content
+
+
+def _indent(text: str, first: str, rest: str) -> str:
+    return first + "\n".join((rest + line).rstrip() for line in text.split("\n")).removeprefix(rest)
