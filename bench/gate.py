@@ -29,6 +29,11 @@ from tests.support.postgres import PostgresUnavailableError, running_postgres
 CONCURRENCIES = (1, 16, 64)
 WAKE_UP_FIGURES = ("after_sent_p50", "after_sent_p99", "after_answered_p50", "after_answered_p99")
 
+RATES_NOTE = "A ratio is the median of the rounds' ratios; memory is that of one process."
+WAKE_UPS_NOTE = """\
+Wake-ups at rest, one at a time: from when the answer is sent, so with its handling and its commit; and from
+the arrival of its 200, negative where the waiter learns first."""
+
 
 class NothingMeasuredError(Exception):
     """A server that answers nothing as it must; the message lists what it did."""
@@ -107,12 +112,10 @@ class Contender:
 
 def on_sqlite(stack: contextlib.ExitStack, folder: Path) -> list[Contender]:
     """Start the baseline and Assent, each on a file of its own."""
-    base = Contender(
-        "BASE-SQLITE",
-        [stack.enter_context(baseline("bench.base_sqlite", folder, str(folder / "base.db")))],
-    )
-    one = stack.enter_context(assent(folder, f"sqlite:///{folder / 'assent.db'}"))
-    return [base, Contender("Assent-SQLITE", [one], base)]
+    bare = stack.enter_context(baseline("bench.base_sqlite", folder, str(folder / "base.db")))
+    full = stack.enter_context(assent(folder, f"sqlite:///{folder / 'assent.db'}"))
+    base = Contender("BASE-SQLITE", [bare])
+    return [base, Contender("Assent-SQLITE", [full], base)]
 
 
 def on_postgres(stack: contextlib.ExitStack, folder: Path, replicas: int) -> list[Contender]:
@@ -124,7 +127,8 @@ def on_postgres(stack: contextlib.ExitStack, folder: Path, replicas: int) -> lis
         return [stack.enter_context(assent(folder, database)) for _ in range(count)]
 
     database = stack.enter_context(postgres.database())
-    base = Contender("BASE-PG", [stack.enter_context(baseline("bench.base_pg", folder, database))])
+    bare = stack.enter_context(baseline("bench.base_pg", folder, database))
+    base = Contender("BASE-PG", [bare])
     one = Contender("Assent-PG", started(1), base)
     if replicas == 1:
         return [base, one]
@@ -160,12 +164,8 @@ def report(contenders: list[Contender], rounds: int, seconds: float) -> str:
             wake_ups.append(
                 [f"{contender.name}, {where}", *(f"{times[name]:.2f}" for name in WAKE_UP_FIGURES)]
             )
-    return (
-        f"Medians of {rounds} rounds of {seconds:g} s; a ratio is the median of the rounds' ratios; memory is of"
-        f" one process.\n\n{_table(rates)}\n\nWake-ups at rest, one at a time. From when the answer is sent, its"
-        " handling and commit included; and from the arrival of its 200, negative where the waiter learns first."
-        f"\n\n{_table(wake_ups)}"
-    )
+    heading = f"Medians of {rounds} rounds of {seconds:g} s. {RATES_NOTE}"
+    return f"{heading}\n\n{_table(rates)}\n\n{WAKE_UPS_NOTE}\n\n{_table(wake_ups)}"
 
 
 def _table(rows: list[list[str]]) -> str:
