@@ -115,7 +115,7 @@ class Operations:
             away = may_pass(call, reply)
             if not away and (request := Request(decode(reply))).status != "pending":
                 return Outcome.of(request)
-            if now() >= deadline:
+            if not now() < deadline:
                 if away:
                     decode(reply)
                 raise TimeoutError(f"{id} is still pending after {timeout:g} s")

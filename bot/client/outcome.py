@@ -20,21 +20,26 @@ class Request(dict[str, Any]):
     status: str
     kind: str
     version: int
+    revision: int
     title: str
-    message: str | None
-    details: dict[str, str]
-    payload: dict[str, Any] | None
+    message: str
+    details: dict[str, Any]
+    payload: Any
     payload_digest: str | None
     form: dict[str, Any] | None
+    choices: list[dict[str, Any]]
     level: str
+    reason: str
+    allow_skip: bool
     requester: str | None
-    labels: dict[str, str]
+    labels: dict[str, Any]
     source_url: str | None
     audience: list[str]
     quorum: dict[str, Any]
     step: dict[str, Any]
     respondents: list[dict[str, Any]]
     responses: list[dict[str, Any]]
+    unreachable: list[dict[str, str]]
     outcome: dict[str, Any] | None
     created_at: str
     timeout_at: str | None
@@ -60,8 +65,8 @@ _REFUSALS: dict[str, type[NotApproved]] = {
 class Outcome:
     """How a request ended; true only when it was approved.
 
-    `by` names the people whose responses decided it, or else what did: `timeout`, `policy`, `operator` or
-    `requester`. `payload` has the people's edits merged in, and `edited` says whether there are any.
+    `by` names the people who decided it, or says what did. `payload` has their edits merged in, and `edited`
+    tells whether there are any.
     """
 
     status: str
@@ -71,7 +76,7 @@ class Outcome:
     values: dict[str, Any] | None
     payload: Any
     edited: bool
-    by: tuple[str, ...]
+    by: str
     at: datetime
     request: Request = field(repr=False)
 
@@ -79,19 +84,12 @@ class Outcome:
     def of(cls, request: Request) -> Self:
         """Read the outcome of a final request."""
         outcome = request["outcome"]
-        people = {person["id"]: person for person in request["respondents"]}
-        named = tuple(_name(people.get(id, {"id": id})) for id in outcome["respondents"])
+        same = ("decision", "choice", "reason", "values", "payload", "edited", "by")
         return cls(
             status=request["status"],
-            decision=outcome["decision"],
-            choice=outcome["choice"],
-            reason=outcome["reason"],
-            values=outcome["values"],
-            payload=outcome["payload"],
-            edited=outcome["edited"],
-            by=named or (outcome["resolved_by"],),
             at=datetime.fromisoformat(request["resolved_at"]),
             request=request,
+            **{name: outcome[name] for name in same},
         )
 
     def __bool__(self) -> bool:
@@ -100,15 +98,12 @@ class Outcome:
     @property
     def text(self) -> str:
         """One sentence for people and models: what, by whom, why."""
+        verb = "expired" if self.status == "expired" else f"was {self.status} by {self.by}"
         reason = f": {self.reason}" if self.reason else ""
-        return f"{self.request['title']!r} was {self.status} by {', '.join(self.by)}{reason}"
+        return f"{self.request['title']} {verb}{reason}"
 
     def raise_for_rejection(self) -> Self:
         """Return itself if approved, or raise `Rejected` (a skip too), `Expired` or `Cancelled`."""
         if self:
             return self
         raise _REFUSALS.get(self.status, Rejected)(self)
-
-
-def _name(person: dict[str, Any]) -> str:
-    return str(person.get("name") or person.get("email") or person.get("slack_user_id") or person["id"])

@@ -1,0 +1,83 @@
+"""What the commands share: the options of a connection, files of JSON, failures in words."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from bot.client import Client
+
+EXIT_OF_STATUS = {"approved": 0, "rejected": 1, "skipped": 1, "cancelled": 1, "expired": 3, "pending": 4}
+"""Exit statuses of `wait` and `submit --wait` (CONTRACT §6)."""
+
+
+class Failure(Exception):
+    """Something a person can mend: the message goes to standard error, `status` is the exit status."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@Parameter(name="*", group=Group("Server", sort_key=90))
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """Where the server is, and how to print what it answers."""
+
+    url: Annotated[str | None, Parameter(env_var="ASSENT_URL")] = None
+    """Address of the server; http://127.0.0.1:8080 if not given."""
+
+    key: Annotated[str | None, Parameter(env_var="ASSENT_API_KEY")] = None
+    """API key. The variable is safer: other users of this machine can read a command's options."""
+
+    json: bool = False
+    """Print JSON."""
+
+    def client(self) -> Client:
+        try:
+            return Client(self.url, self.key)
+        except ValueError as error:
+            raise Failure(f"{error}. See --url and --key, ASSENT_URL and ASSENT_API_KEY.", status=2) from None
+
+
+SERVER = Server()
+
+
+def read_json(name: str) -> Any:
+    """Return the JSON in the file `name`, or on standard input if that is `-`; raises Failure."""
+    where = "standard input" if name == "-" else name
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return jsonlib.loads(data.decode(), parse_constant=_refuse)
+    except OSError as error:
+        raise Failure(f"cannot read {where}: {error.strerror}") from None
+    except jsonlib.JSONDecodeError as error:
+        raise Failure(
+            f"{where} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
+        ) from None
+    except ValueError as error:
+        raise Failure(f"{where} is not JSON in UTF-8: {error}") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def pairs(options: list[str] | None) -> dict[str, str] | None:
+    """Read `["key=value", …]`."""
+    return dict(option.split("=", 1) for option in options) if options else None
+
+
+def check_pairs(_type: Any, options: list[str] | None) -> None:
+    for option in options or ():
+        key, equals, _ = option.partition("=")
+        if not (key and equals):
+            raise ValueError(f"{option!r} is not KEY=VALUE")
+
+
+Pairs = Annotated[list[str] | None, Parameter(validator=check_pairs)]

@@ -1,0 +1,197 @@
+"""How things look in a terminal.
+
+Requesters write much of what is shown. It is printed as plain text: no control sequence reaches the terminal,
+and no markup is interpreted.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bot.client import Request
+
+COLOURS = {
+    "approved": "green",
+    "rejected": "red",
+    "skipped": "yellow",
+    "expired": "yellow",
+    "cancelled": "yellow",
+    "pending": "cyan",
+    "unreachable": "red",
+}
+
+# Control characters, line separators, and those that turn the direction of text.
+_UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_PIPE_WIDTH = 160
+
+
+def console() -> Console:
+    """Make a console on standard output; wide where nobody looks at it directly."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    return Console(markup=False, highlight=False, emoji=False, width=width)
+
+
+def plain(value: Any) -> str:
+    """Return text that is safe to print, with what is unsafe in it made visible."""
+    return _UNSAFE.sub(_visible, str(value).replace("\r\n", "\n").replace("\t", "    "))
+
+
+def line(value: Any) -> str:
+    """Return safe text on one line."""
+    return plain(value).replace("\n", " ⏎ ")
+
+
+def _visible(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def print_json(data: Any) -> None:
+    # JSON allows each unsafe character as an escape, so this changes how it looks and not what it says.
+    print(_UNSAFE.sub(_visible, jsonlib.dumps(data, ensure_ascii=False, indent=2)))  # noqa: T201
+
+
+def print_error(message: str) -> None:
+    print(f"assent: {plain(message)}", file=sys.stderr)  # noqa: T201
+
+
+def status(name: str) -> Text:
+    return Text(name, style=COLOURS.get(name, ""))
+
+
+def instant(at: str, now: datetime | None = None) -> str:
+    """Show an RFC 3339 instant in the local time zone, and how far away it is."""
+    moment = datetime.fromisoformat(at)
+    return f"{moment.astimezone():%Y-%m-%d %H:%M %Z} ({_distance(moment - (now or datetime.now(UTC)))})"
+
+
+def _distance(ahead: timedelta) -> str:
+    seconds = abs(round(ahead.total_seconds()))
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            text = f"{seconds // size} {unit}"
+            break
+    else:
+        text = f"{seconds} s"
+    return f"in {text}" if ahead > timedelta(0) else f"{text} ago"
+
+
+def print_brief(request: Request, *, json: bool) -> None:
+    """Show one request as it stands now."""
+    if json:
+        print_json(request)
+    else:
+        print_list([request], more=False)
+
+
+def print_list(requests: Sequence[Request], *, more: bool, links: bool = False) -> None:
+    """Show requests in brief; `more` says that there are others."""
+    out = console()
+    if not requests:
+        out.print("Nothing.")
+    for request in requests:
+        out.print(_brief(request, links=links))
+    if more:
+        out.print("There are more: see --limit.", style="dim")
+
+
+def _brief(request: Request, *, links: bool) -> RenderableType:
+    head = Text.assemble(line(request.id), "  ", status(request.status), f"  {line(request.quorum['text'])}")
+    facts = [f"asked {instant(request.created_at)}"]
+    if request.requester:
+        facts[0] += f" by {line(request.requester)}"
+    if request.status == "pending":
+        facts.append(f"waits for {_waiting(request)}")
+        if request.timeout_at:
+            facts.append(f"{request.on_timeout}s {instant(request.timeout_at)}")
+    lines: list[RenderableType] = [
+        Text(line(request.title), style="bold"),
+        Text(" · ".join(facts), style="dim"),
+    ]
+    if links:
+        lines += [Text(f"{link['respondent']}: {link['url']}") for link in request.get("links", ())]
+    return Group(head, Padding(Group(*lines), (0, 0, 1, 2)))
+
+
+def _waiting(request: Request) -> str:
+    names = [_name(person) for person in request.respondents if person["state"] == "waiting"]
+    return ", ".join(names) or ", ".join(map(line, request.audience))
+
+
+def _name(person: Mapping[str, Any]) -> str:
+    return line(person["name"] or person["email"] or person["slack_user_id"] or person["id"])
+
+
+def print_request(request: Request) -> None:
+    """Show everything there is to know of a request."""
+    out = console()
+    out.print(Text(line(request.title), style="bold"))
+    if request.message:
+        out.print(Padding(Text(plain(request.message)), (1, 0)))
+    out.print(_grid(_facts(request)))
+    if request.details:
+        _section(out, "Details", _grid(request.details.items()))
+    if request.payload is not None:
+        text = jsonlib.dumps(request.payload, ensure_ascii=False, indent=2)
+        _section(out, "Payload", Text(plain(text)))
+    _section(out, "Respondents", _people(request))
+
+
+def _facts(request: Request) -> Iterable[tuple[str, Any]]:
+    yield "Request", request.id
+    yield "Status", status(request.status)
+    yield "Outcome", outcome(request) if request.outcome else request.quorum["text"]
+    yield "Asked", instant(request.created_at) + (f" by {request.requester}" if request.requester else "")
+    yield "Audience", ", ".join(request.audience)
+    if request.timeout_at and not request.outcome:
+        yield "Deadline", f"{instant(request.timeout_at)}, then: {request.on_timeout}"
+    if request.labels:
+        yield "Labels", ", ".join(f"{key}={value}" for key, value in request.labels.items())
+    if request.source_url:
+        yield "Source", request.source_url
+    if request.payload_digest:
+        yield "Digest", request.payload_digest
+    for missed in request.unreachable:
+        yield "Unreachable", f"{missed['target']}: {missed['reason']}"
+
+
+def outcome(request: Request) -> str:
+    """Say in one sentence how a final request ended."""
+    ended, when = request["outcome"], instant(request["resolved_at"])
+    choice = f" ({ended['choice']})" if ended["choice"] else ""
+    reason = f": {ended['reason']}" if ended["reason"] else ""
+    return f"{request.status}{choice} by {ended['by']}, {when}{reason}"
+
+
+def _people(request: Request) -> Table:
+    answers = {response["respondent"]: response for response in request.responses}
+    table = Table.grid(padding=(0, 2))
+    for person in request.respondents:
+        answer = answers.get(person["id"])
+        said = [instant(answer["at"]), f"by {answer['surface']}", answer["reason"] or ""] if answer else []
+        table.add_row(_name(person), status(person["state"]), Text(line("  ".join(said)), overflow="fold"))
+    return table
+
+
+def _grid(rows: Iterable[tuple[str, Any]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", overflow="fold")
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(Text(line(name)), value if isinstance(value, Text) else Text(line(value)))
+    return table
+
+
+def _section(out: Console, title: str, body: RenderableType) -> None:
+    out.print(Padding(Text(title, style="bold"), (1, 0, 0, 0)))
+    out.print(Padding(body, (0, 0, 0, 2)))

@@ -1,0 +1,64 @@
+"""The commands, and what a person reads when one of them fails."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, Parameter
+
+from bot import __version__
+from bot.cli import answering, asking, display
+from bot.cli.common import Failure
+from bot.client import ApiError, AssentError, Unreachable
+
+app = App(
+    name="assent",
+    help="Ask people for approval, in Slack and by email, and wait for their answer.",
+    help_format="markdown",
+    version=f"assent {__version__}",
+    default_parameter=Parameter(negative=()),
+    result_action="return_value",
+    error_formatter=lambda error: f"assent: {error}",
+)
+app.command(asking.submit)
+app.command(asking.wait)
+app.command(answering.pending)
+app.command(answering.list_requests, name="list")
+app.command(answering.show)
+app.command(answering.approve)
+app.command(answering.reject)
+app.command(answering.skip)
+app.command(asking.cancel)
+app.command(asking.notify)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status; whatever goes wrong is said in words on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = app(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has gone; the flush at exit must not fail on it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (Failure, AssentError, ModuleNotFoundError) as error:
+        display.print_error(_explain(error))
+        return error.status if isinstance(error, Failure) else 1
+    return status or 0
+
+
+def _explain(error: Exception) -> str:
+    match error:
+        case Unreachable():
+            return f"{error}\nIs `assent serve` running there? Name another address with --url or ASSENT_URL."
+        case ApiError(code="unauthenticated"):
+            return f"{error}\nGive an API key with ASSENT_API_KEY or --key."
+        case ModuleNotFoundError():
+            return f"this needs the server ({error.name} is missing): pip install 'assent[server]'"
+    return str(error)
