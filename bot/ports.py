@@ -87,11 +87,18 @@ class Idempotency:
     digest: str
 
 
-class Reader(Protocol):
-    """Reads of one consistent snapshot."""
+class Requests(Protocol):
+    """What both reads and transactions can look up."""
 
     def request(self, request_id: str) -> Request | None:
         """The request, or None."""
+
+    def idempotent(self, key: str) -> tuple[str, str] | None:
+        """The body digest and request id recorded under an idempotency key."""
+
+
+class Reader(Requests, Protocol):
+    """Reads of one consistent snapshot."""
 
     def request_of(self, respondent_id: str) -> Request | None:
         """The request in which this respondent (`rsp_…`) was seated."""
@@ -105,24 +112,21 @@ class Reader(Protocol):
     def deliveries(self, request_ids: Sequence[str]) -> dict[str, tuple[DeliveryState, ...]]:
         """What was sent, or is to be, for each of these requests."""
 
+    def next_due(self) -> datetime | None:
+        """When the next pending request's time comes, by index."""
+
+    def unresolved(self, limit: int) -> tuple[str, ...]:
+        """Ids of pending requests with people still to be looked up."""
+
     def channels(self, limit: int) -> tuple[str, ...]:
         """The channels (`slack:C…`) that pending requests were put to."""
 
-    def idempotent(self, key: str) -> tuple[str, str] | None:
-        """The body digest and request id recorded under an idempotency key."""
+
+class Transaction(Requests, Protocol):
+    """Reads and writes that commit together. A request read here is locked until the end."""
 
     def due(self, now: datetime, limit: int) -> tuple[str, ...]:
         """Ids of pending requests whose time has come, by index."""
-
-    def next_due(self) -> datetime | None:
-        """When the next pending request's time comes."""
-
-    def lookups(self, limit: int) -> tuple[str, ...]:
-        """Ids of pending requests with people still to be looked up."""
-
-
-class Transaction(Reader, Protocol):
-    """Reads and writes that commit together. A request read here is locked until the end."""
 
     def save(self, change: Change, now: datetime) -> None:
         """Store the changed request, its audit events, its deliveries and its wake-up. A new request is inserted."""
@@ -130,7 +134,7 @@ class Transaction(Reader, Protocol):
     def remember(self, idempotency: Idempotency, request_id: str, now: datetime) -> None:
         """Record an idempotency key."""
 
-    def adopt(self, request_id: str, receipt: dict[str, Json], address: str) -> None:
+    def adopt(self, request_id: str, receipt: dict[str, Json], address: str, now: datetime) -> None:
         """Remember a card that stands somewhere and that the store did not know of, so that it is redrawn too."""
 
     def notify(self, notification: Notification, now: datetime) -> None:
@@ -145,6 +149,7 @@ class Store(Protocol):
 
     async def write(self, work: Callable[[Transaction], T], *, locks: Sequence[str] = ()) -> T:
         """Run `work` in a transaction; it may run more than once, so it has no effect but through the transaction.
+        Raises what `work` raises (then nothing is stored), or `Unavailable`.
 
         `locks` names requests it will read, so that many units can lock them together.
         """
@@ -208,7 +213,8 @@ class Directory(Protocol):
 class Delivery:
     """One row of the outbox, leased. `notice` says what is told; `content` is a notification's message.
 
-    `receipt` is what the last sending returned: Slack's channel and ts, or a mail's Message-ID.
+    `receipt` is what the last sending returned: Slack's channel and ts, or a mail's Message-ID. `reposted`: the message
+    was lost once before and is not posted a third time.
     """
 
     id: str
@@ -221,6 +227,7 @@ class Delivery:
     attempts: int
     created_at: datetime
     content: str | None = None
+    reposted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

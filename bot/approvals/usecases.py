@@ -36,7 +36,7 @@ from bot.ports import (
     Notification,
     Page,
     Query,
-    Reader,
+    Requests,
     Store,
     Transaction,
     UnknownTargetError,
@@ -165,7 +165,7 @@ class Approvals:
 
     async def look_up(self, limit: int = 20) -> None:
         """Try again to find the people Slack could not be asked about."""
-        for request_id in await self._store.read(lambda tx: tx.lookups(limit)):
+        for request_id in await self._store.read(lambda tx: tx.unresolved(limit)):
             request = await self.get(request_id)
             audience = await self._asking.resolve(request.lookups)
             keys, known = await self._asking.identity(request.spec.requester)
@@ -232,8 +232,8 @@ class Approvals:
 
     async def adopt(self, request_id: str, channel: str, ts: str) -> None:
         """A card was clicked; from now on it is redrawn, even where its posting was never confirmed."""
-        receipt = {"channel": channel, "ts": ts}
-        await self._store.write(lambda tx: tx.adopt(request_id, receipt, channel))
+        receipt, now = {"channel": channel, "ts": ts}, self._clock.now()
+        await self._store.write(lambda tx: tx.adopt(request_id, receipt, channel, now))
 
     async def audit(self, request_id: str) -> tuple[AuditEvent, ...]:
         """The request's audit events, oldest first; raises `NotFound`."""
@@ -338,14 +338,14 @@ def _save(tx: Transaction, change: Change, now: datetime) -> None:
         tx.save(change, now)
 
 
-def _must(tx: Reader, request_id: str) -> Request:
+def _must(tx: Requests, request_id: str) -> Request:
     request = tx.request(request_id)
     if request is None:
         raise NotFound(f"There is no request {request_id[:80]!r}.")
     return request
 
 
-def _replayed(tx: Reader, idempotency: Idempotency) -> Request | None:
+def _replayed(tx: Requests, idempotency: Idempotency) -> Request | None:
     known = tx.idempotent(idempotency.key)
     if known is None:
         return None

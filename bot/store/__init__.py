@@ -1,0 +1,7 @@
+"""The database: SQLite by default, PostgreSQL for replicas. All SQL of the product is in this folder."""
+
+from __future__ import annotations
+
+from bot.store.store import SqlStore
+
+__all__ = ["SqlStore"]

@@ -1,0 +1,53 @@
+"""Domain values ↔ what the tables hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from bot.domain.request import Request, Spec
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+_REQUEST = TypeAdapter(Request)
+_SPEC = TypeAdapter(Spec)
+
+
+def millis(at: datetime) -> int:
+    """Whole milliseconds since 1970, rounded up so that nothing is due too early."""
+    return -int(-at.timestamp() * 1000 // 1)
+
+
+def instant(ms: int) -> datetime:
+    """The instant of `ms`."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def dump_spec(request: Request) -> str:
+    """The JSON of what was asked."""
+    return _SPEC.dump_json(request.spec).decode()
+
+
+def dump_state(request: Request) -> str:
+    """The JSON of everything else."""
+    return _REQUEST.dump_json(request, exclude={"spec"}).decode()
+
+
+def load(row: Row[Any, Any]) -> Request:
+    """A request from its `spec` and `state`."""
+    spec, state = row
+    return _REQUEST.validate_json(f'{{"spec":{spec},{state[1:]}')
+
+
+def terms(request: Request) -> frozenset[str]:
+    """Everything a request can be found by."""
+    people = {f"respondent:{key}" for r in request.respondents for key in r.keys}
+    channels = {f"respondent:{c}" for c in request.channels}
+    asked_by = {f"requester:{key}" for key in request.requester_keys}
+    if request.spec.requester:
+        asked_by.add(f"requester:{request.spec.requester.lower()}")
+    labels = {f"label:{name}:{value}" for name, value in request.spec.labels.items()}
+    return frozenset(people | channels | asked_by | labels)

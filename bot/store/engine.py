@@ -1,0 +1,82 @@
+"""Connections: how each database is opened, so that what is committed stays and nobody waits for ever."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+BUSY_SECONDS = 10
+"""How long one process waits for another that writes to the same SQLite file."""
+
+
+def database_url(text: str) -> URL:
+    """The SQLAlchemy URL of `sqlite:///path.db` or `postgresql://…`; raises `ValueError` with how to write it."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError("is no database URL; write sqlite:///assent.db or postgresql://USER:PW@HOST/DB") from None
+    match url.drivername:
+        case "sqlite" if url.database and url.database != ":memory:":
+            return url
+        case "sqlite":
+            raise ValueError("needs a file, because several connections share it; write sqlite:///assent.db")
+        case "postgresql" | "postgres" | "postgresql+psycopg":
+            return url.set(drivername="postgresql+psycopg")
+    raise ValueError(f"names {url.drivername!r}; Assent stores in sqlite:///PATH or postgresql://USER:PW@HOST/DB")
+
+
+def open_engine(text: str, *, readers: int = 4) -> Engine:
+    """An engine whose transactions are begun as each database needs it."""
+    url = database_url(text)
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url, readers)
+    return create_engine(
+        url,
+        pool_size=readers + 2,
+        max_overflow=4,
+        pool_pre_ping=True,
+        pool_timeout=BUSY_SECONDS,
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "assent",
+            "options": "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s",
+        },
+    )
+
+
+def _sqlite(url: URL, readers: int) -> Engine:
+    Path(str(url.database)).expanduser().parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        pool_size=readers + 2,
+        max_overflow=4,
+        connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-16000",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def for_writing(engine: Engine) -> Engine:
+    """The same engine, for transactions that write: on SQLite they take the write lock at once, never half way."""
+    return engine.execution_options(sqlite_begin="IMMEDIATE")

@@ -1,0 +1,195 @@
+"""Reads of one snapshot: `ports.Reader`. Every query is answered by an index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, Select, bindparam, exists, func, select
+
+from bot.domain.lifecycle import Notice
+from bot.domain.request import Request, Status
+from bot.ports import AuditEvent, DeliveryState, Page, Query
+from bot.store import codec
+from bot.store.tables import chain, deliveries, events, requests, terms
+from bot.store.transaction import link, recorded_key
+
+GENESIS = "0" * 64
+"""What the first event of the chain is hashed with."""
+
+
+class SqlReader:
+    """Reads on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def request(self, request_id: str) -> Request | None:
+        """The request, or None."""
+        row = self._connection.execute(_GET, {"wanted": request_id}).first()
+        return codec.load(row) if row else None
+
+    def idempotent(self, key: str) -> tuple[str, str] | None:
+        """The body digest and request id recorded under `key`."""
+        return recorded_key(self._connection, key)
+
+    def request_of(self, respondent_id: str) -> Request | None:
+        """The request in which this respondent was seated."""
+        row = self._connection.execute(_OF_TERM, {"term": f"respondent:{respondent_id}"}).first()
+        return codec.load(row) if row else None
+
+    def find(self, query: Query) -> Page:
+        """One page of requests, newest first."""
+        rows = self._connection.execute(_find(query)).all()
+        items = tuple(codec.load(row) for row in rows[: query.limit])
+        return Page(items=items, next_cursor=items[-1].id if len(rows) > query.limit else None)
+
+    def events(self, request_id: str) -> tuple[AuditEvent, ...]:
+        """The request's audit events, oldest first."""
+        rows = self._connection.execute(
+            select(events.c.seq, events.c.body, events.c.hash)
+            .where(events.c.request_id == request_id)
+            .order_by(events.c.seq)
+        )
+        return tuple(map(_event, rows))
+
+    def deliveries(self, request_ids: Sequence[str]) -> dict[str, tuple[DeliveryState, ...]]:
+        """What was sent, or is to be, for each of these requests."""
+        result: dict[str, tuple[DeliveryState, ...]] = dict.fromkeys(request_ids, ())
+        rows = self._connection.execute(
+            select(deliveries)
+            .where(deliveries.c.request_id.in_(list(request_ids)), deliveries.c.notice != str(Notice.CALLBACK))
+            .order_by(deliveries.c.created_at, deliveries.c.id)
+        )
+        for row in rows:
+            result[row.request_id] += (_delivery_state(row),)
+        return result
+
+    def next_due(self) -> datetime | None:
+        """When the next pending request's time comes."""
+        ms = self._connection.scalar(_NEXT_DUE)
+        return codec.instant(ms) if ms is not None else None
+
+    def unresolved(self, limit: int) -> tuple[str, ...]:
+        """Ids of pending requests with people still to be looked up."""
+        return tuple(self._connection.scalars(select(requests.c.id).where(requests.c.unresolved).limit(limit)))
+
+    def channels(self, limit: int) -> tuple[str, ...]:
+        """The channels that pending requests were put to: one index probe for each, not a scan."""
+        found: list[str] = []
+        for prefix in ("respondent:slack:C", "respondent:slack:G"):
+            after = prefix
+            while len(found) < limit and (
+                term := self._connection.scalar(_NEXT_TERM, {"after": after, "below": _above(prefix)})
+            ):
+                found.append(term.removeprefix("respondent:"))
+                after = term
+        return tuple(found)
+
+    def verify_chain(self) -> tuple[int, str | None]:
+        """Walk the whole audit chain: how many events there are, and what is wrong with the first bad one, if any."""
+        last, expected = GENESIS, 1
+        rows = self._connection.execution_options(yield_per=1000).execute(
+            select(events.c.seq, events.c.request_id, events.c.body, events.c.hash).order_by(events.c.seq)
+        )
+        for row in rows:
+            if row.seq != expected:
+                return expected - 1, f"event {expected} is missing"
+            last = link(last, row.body.encode())
+            body = orjson.loads(row.body)
+            if row.hash != last or (body["seq"], body["request_id"]) != (row.seq, row.request_id):
+                return expected - 1, f"event {row.seq} of {row.request_id} was altered"
+            expected += 1
+        head = self._connection.execute(_HEAD).one()
+        if (head.seq, head.hash) != (expected - 1, last):
+            return expected - 1, f"events after {expected - 1} are missing"
+        return expected - 1, None
+
+
+def _find(query: Query) -> Select[Any]:
+    statement = select(requests.c.spec, requests.c.state).order_by(requests.c.id.desc()).limit(query.limit + 1)
+    if query.status is not None:
+        statement = statement.where(requests.c.status == str(query.status))
+    if query.cursor:
+        statement = statement.where(requests.c.id < query.cursor)
+    for keys in _term_filters(query):
+        statement = statement.where(_has_term(keys, query.status))
+    if query.text:
+        pattern = f"%{_like(query.text.lower())}%"
+        statement = statement.where(func.lower(requests.c.title).like(pattern, escape="\\"))
+    return statement
+
+
+def _term_filters(query: Query) -> list[list[str]]:
+    """Lists of terms; a request must have one of each."""
+    filters = []
+    if query.respondents:
+        filters.append([f"respondent:{key}" for key in query.respondents])
+    if query.requester:
+        filters.append([f"requester:{query.requester}", f"requester:{query.requester.lower()}"])
+    if query.label:
+        filters.append([f"label:{query.label}"])
+    return filters
+
+
+def _has_term(keys: list[str], status: Status | None) -> Any:
+    match = (terms.c.request_id == requests.c.id) & terms.c.term.in_(keys)
+    if status is not None:
+        ids = select(terms.c.request_id).where(terms.c.term.in_(keys), terms.c.open == (not status.final))
+        return requests.c.id.in_(ids) if not status.final else exists().where(match)
+    return exists().where(match)
+
+
+def _like(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _above(prefix: str) -> str:
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def _event(row: Row[Any, Any, Any]) -> AuditEvent:
+    body = orjson.loads(row.body)
+    return AuditEvent(
+        seq=row.seq,
+        request_id=body["request_id"],
+        type=body["type"],
+        status=Status(body["status"]),
+        version=body["version"],
+        at=datetime.fromisoformat(body["at"]),
+        data=body["data"],
+        hash=row.hash,
+    )
+
+
+def _delivery_state(row: Row[Any]) -> DeliveryState:
+    return DeliveryState(
+        id=row.id,
+        surface=row.surface,
+        address=row.address,
+        notice=row.notice,
+        respondent=row.respondent,
+        state=row.state,
+        attempts=row.attempts,
+        error=row.error,
+        at=codec.instant(row.sent_at) if row.sent_at is not None else None,
+    )
+
+
+_GET = select(requests.c.spec, requests.c.state).where(requests.c.id == bindparam("wanted"))
+_OF_TERM = (
+    select(requests.c.spec, requests.c.state)
+    .join(terms, terms.c.request_id == requests.c.id)
+    .where(terms.c.term == bindparam("term"))
+    .limit(1)
+)
+_HEAD = select(chain.c.seq, chain.c.hash).where(chain.c.id == 1)
+_NEXT_DUE = select(requests.c.due_at).where(requests.c.due_at.is_not(None)).order_by(requests.c.due_at).limit(1)
+_NEXT_TERM = (
+    select(terms.c.term)
+    .where(terms.c.term > bindparam("after"), terms.c.term < bindparam("below"), terms.c.open)
+    .order_by(terms.c.term)
+    .limit(1)
+)

@@ -1,0 +1,87 @@
+"""Hears what other processes commit: by `LISTEN` on PostgreSQL, by a slow look at the end of the chain behind both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psycopg
+import structlog
+from sqlalchemy import Connection, Engine, select
+
+from bot.domain.errors import Unavailable
+from bot.store.tables import chain, events
+from bot.store.transaction import CHANNEL
+from bot.store.wakeups import Wakeups
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 1.0
+"""How late a waiter learns of another process's commit when no notification comes (SQLite never sends one)."""
+
+RECONNECT_SECONDS = 2.0
+
+
+class Tail:
+    """Follows the event chain and hints the waiters."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        wakeups: Wakeups,
+        read: Callable[[Callable[[Connection], Any]], Awaitable[Any]],
+    ) -> None:
+        self._engine = engine
+        self._wakeups = wakeups
+        self._read = read
+        self._seen = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin at the end of the chain."""
+        self._seen = await self._read(lambda c: c.scalar(select(chain.c.seq)) or 0)
+        self._tasks.append(asyncio.create_task(self._poll(), name="assent-tail"))
+        if self._engine.dialect.name == "postgresql":
+            self._tasks.append(asyncio.create_task(self._listen(), name="assent-listen"))
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def look(self) -> None:
+        """Hint the waiters of every request that has new events."""
+        new, last = await self._read(lambda c: _since(c, self._seen))
+        if last > self._seen:
+            self._seen = last
+            self._wakeups.elsewhere(new)
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            with contextlib.suppress(Unavailable):
+                await self.look()
+
+    async def _listen(self) -> None:
+        url = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    async for notice in connection.notifies():
+                        self._wakeups.elsewhere([i for i in notice.payload.split(",") if i])
+            except psycopg.Error as error:
+                log.warning("lost the listening connection", action="store.listen", error=type(error).__name__)
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+
+def _since(connection: Connection, seen: int) -> tuple[list[str], int]:
+    """The requests with events after `seen`, and the number of the last event."""
+    last = connection.scalar(select(chain.c.seq)) or 0
+    if last <= seen:
+        return [], seen
+    rows = connection.scalars(select(events.c.request_id).where(events.c.seq > seen, events.c.seq <= last).distinct())
+    return list(rows), last

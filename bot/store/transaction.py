@@ -1,0 +1,346 @@
+"""A unit of work: what it reads is locked, what it writes is collected and flushed together with its neighbours'.
+
+Many units share one database transaction (`Batch`): their requests are locked by one statement, each unit decides in
+memory and sees what the units before it decided, and everything is written by one statement a table. A unit that fails
+leaves nothing behind, since nothing of it has been written yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, bindparam, case, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bot.domain.lifecycle import Change, Notice, Tell
+from bot.domain.request import Json, Request, Surface
+from bot.ports import Idempotency, Notification
+from bot.store import codec
+from bot.store.tables import chain, deliveries, events, idempotency, requests, terms
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class _Writes:
+    """What is to be written, a list a table."""
+
+    opened: Rows = field(default_factory=list)
+    changed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    terms: Rows = field(default_factory=list)
+    closed: Rows = field(default_factory=list)
+    events: Rows = field(default_factory=list)
+    deliveries: Rows = field(default_factory=list)
+    adopted: Rows = field(default_factory=list)
+    redraws: dict[str, dict[str, Any]] = field(default_factory=dict)
+    keys: Rows = field(default_factory=list)
+
+    def absorb(self, other: _Writes) -> None:
+        """Add a finished unit's writes to the batch's."""
+        for mine, theirs in (
+            (self.opened, other.opened),
+            (self.terms, other.terms),
+            (self.closed, other.closed),
+            (self.events, other.events),
+            (self.deliveries, other.deliveries),
+            (self.adopted, other.adopted),
+            (self.keys, other.keys),
+        ):
+            mine.extend(theirs)
+        self.changed.update(other.changed)
+        self.redraws.update(other.redraws)
+
+
+class Batch:
+    """Units that commit together on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._writes = _Writes()
+        self._keys: dict[str, tuple[str, str]] = {}
+        self.requests: dict[str, Request | None] = {}
+        self.committed: dict[str, Request] = {}
+
+    def lock(self, request_ids: Iterable[str]) -> None:
+        """Lock and load requests, always in the same order so that two batches cannot wait for each other."""
+        wanted = sorted(set(request_ids) - self.requests.keys())
+        if not wanted:
+            return
+        rows = self._connection.execute(_LOCK, {"ids": wanted}).all()
+        found = {request.id: request for request in map(codec.load, rows)}
+        self.requests.update({i: found.get(i) for i in wanted})
+
+    def unit(self) -> SqlTransaction:
+        """A new unit on top of what the units before it did."""
+        return SqlTransaction(self)
+
+    def absorb(self, unit: SqlTransaction) -> None:
+        """Take over what a finished unit did."""
+        self.requests.update(unit.requests)
+        self.committed.update(unit.requests)
+        self._keys.update(unit.keys)
+        self._writes.absorb(unit.writes)
+
+    def idempotent(self, key: str) -> tuple[str, str] | None:
+        """An idempotency key's record, this batch's own included."""
+        return self._keys.get(key) or recorded_key(self._connection, key)
+
+    def due(self, now: datetime, limit: int) -> tuple[str, ...]:
+        """Ids of requests whose time has come."""
+        return tuple(self._connection.scalars(_DUE, {"now": codec.millis(now), "most": limit}))
+
+    def flush(self) -> int | None:
+        """Write everything; the number of the last event, or None where there was none."""
+        writes, run = self._writes, self._connection.execute
+        for statement, rows in (
+            (requests.insert(), writes.opened),
+            (_CHANGE, list(writes.changed.values())),
+            (_INSERT_TERMS[self._connection.dialect.name], writes.terms),
+            (_CLOSE_TERMS, writes.closed),
+            (_REDRAW, list(writes.redraws.values())),
+            (deliveries.insert(), writes.deliveries),
+            (idempotency.insert(), writes.keys),
+        ):
+            if rows:
+                run(statement, rows)
+        for adopted in writes.adopted:
+            _adopt(self._connection, adopted)
+        return self._append(writes.events) if writes.events else None
+
+    def _append(self, rows: Rows) -> int:
+        """Chain the events: each hash covers the event's text and the hash before it."""
+        seq, last = self._connection.execute(_HEAD).one()
+        for row in rows:
+            seq += 1
+            body = orjson.dumps({"seq": seq, **row["body"]}, option=orjson.OPT_SORT_KEYS)
+            last = link(last, body)
+            row.update(seq=seq, body=body.decode(), hash=last)
+        self._connection.execute(events.insert(), rows)
+        self._connection.execute(_ADVANCE, {"last_seq": seq, "last_hash": last})
+        return int(seq)
+
+    def notify(self, connection: Connection) -> None:
+        """Wake the other replicas (PostgreSQL); each re-reads, so a list too long to send may be left out."""
+        ids = ",".join(self.committed)
+        connection.execute(_NOTIFY, {"ids": ids if len(ids) < MAX_NOTIFY else ""})
+
+
+MAX_NOTIFY = 7900
+"""Bytes; PostgreSQL takes fewer than 8000 in one notification."""
+
+CHANNEL = "assent"
+
+
+def link(previous: str, body: bytes) -> str:
+    """The hash of one link of the chain: hex SHA-256 of the hash before it and the event's text."""
+    return hashlib.sha256(previous.encode() + body).hexdigest()
+
+
+class SqlTransaction:
+    """One unit: `ports.Transaction`."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self.requests: dict[str, Request] = {}
+        self.keys: dict[str, tuple[str, str]] = {}
+        self.writes = _Writes()
+
+    def request(self, request_id: str) -> Request | None:
+        """The request, locked until the end."""
+        if request_id in self.requests:
+            return self.requests[request_id]
+        if request_id not in self._batch.requests:
+            self._batch.lock((request_id,))
+        return self._batch.requests[request_id]
+
+    def idempotent(self, key: str) -> tuple[str, str] | None:
+        """The body digest and request id recorded under `key`."""
+        return self._batch.idempotent(key)
+
+    def due(self, now: datetime, limit: int) -> tuple[str, ...]:
+        """Ids of pending requests whose time has come, locked."""
+        ids = self._batch.due(now, limit)
+        self._batch.lock(ids)
+        return ids
+
+    def save(self, change: Change, now: datetime) -> None:
+        """Store the changed request, its audit events, its deliveries and its redraws."""
+        request = change.request
+        before = self.request(request.id) if self._known(request) else None
+        self.requests[request.id] = request
+        self._save_row(request, before, now)
+        self._save_terms(request, before)
+        self.writes.events += [
+            {
+                "request_id": request.id,
+                "body": {
+                    "request_id": request.id,
+                    "type": fact.type,
+                    "status": str(request.status),
+                    "version": request.version,
+                    "at": now.isoformat(),
+                    "data": fact.data,
+                },
+            }
+            for fact in change.facts
+        ]
+        self.writes.deliveries += [_delivery(request, tell, now) for tell in change.tells]
+        if before and _has_cards(request):
+            self.writes.redraws[request.id] = {
+                "of_request": request.id,
+                "version": request.version,
+                "now": codec.millis(now),
+            }
+
+    def _known(self, request: Request) -> bool:
+        return request.id in self.requests or request.id in self._batch.requests
+
+    def _save_row(self, request: Request, before: Request | None, now: datetime) -> None:
+        row = {
+            "status": str(request.status),
+            "version": request.version,
+            "due_at": codec.millis(request.due_at) if request.due_at else None,
+            "unresolved": not request.status.final and bool(request.lookups or not request.requester_known),
+            "state": codec.dump_state(request),
+        }
+        if before is None:
+            spec = codec.dump_spec(request)
+            created = {"id": request.id, "title": request.spec.title, "created_at": codec.millis(now), "spec": spec}
+            self.writes.opened.append(row | created)
+        else:
+            self.writes.changed[request.id] = row | {"of_request": request.id}
+
+    def _save_terms(self, request: Request, before: Request | None) -> None:
+        new = codec.terms(request) - (codec.terms(before) if before else frozenset())
+        is_open = not request.status.final
+        self.writes.terms += [{"request_id": request.id, "term": term, "open": is_open} for term in sorted(new)]
+        if before and request.status.final and not before.status.final:
+            self.writes.closed.append({"of_request": request.id})
+
+    def remember(self, record: Idempotency, request_id: str, now: datetime) -> None:
+        """Record an idempotency key."""
+        self.keys[record.key] = (record.digest, request_id)
+        self.writes.keys.append(
+            {"key": record.key, "digest": record.digest, "request_id": request_id, "created_at": codec.millis(now)}
+        )
+
+    def notify(self, notification: Notification, now: datetime) -> None:
+        """Queue a message without a question."""
+        self.writes.deliveries.append(
+            _row(
+                surface=notification.surface,
+                address=notification.address,
+                notice=Notice.NOTIFICATION,
+                content=notification.message,
+                now=now,
+            )
+        )
+
+    def adopt(self, request_id: str, receipt: dict[str, Json], address: str, now: datetime) -> None:
+        """Remember a card that the store did not know of."""
+        row = _row(surface="slack", address=address, notice=Notice.CARD, request_id=request_id, now=now)
+        self.writes.adopted.append(row | {"receipt": orjson.dumps(receipt).decode(), "state": "sent"})
+
+
+def _has_cards(request: Request) -> bool:
+    return bool(request.channels) or any(a.surface is Surface.SLACK for r in request.respondents for a in r.addresses)
+
+
+def _delivery(request: Request, tell: Tell, now: datetime) -> dict[str, Any]:
+    return _row(
+        surface=tell.surface,
+        address=tell.address,
+        notice=tell.notice,
+        respondent=tell.respondent,
+        request_id=request.id,
+        now=now,
+    )
+
+
+def _row(
+    *,
+    surface: str,
+    address: str,
+    notice: Notice,
+    now: datetime,
+    respondent: str | None = None,
+    request_id: str | None = None,
+    content: str | None = None,
+) -> dict[str, Any]:
+    """A delivery that is due now."""
+    ms = codec.millis(now)
+    return {
+        "id": f"dlv_{secrets.token_hex(10)}",
+        "request_id": request_id,
+        "surface": surface,
+        "address": address,
+        "notice": str(notice),
+        "respondent": respondent,
+        "content": content,
+        "wanted_version": 1,
+        "shown_version": 0,
+        "state": "queued",
+        "receipt": None,
+        "attempts": 0,
+        "error": None,
+        "due_at": ms,
+        "lease": None,
+        "created_at": ms,
+        "sent_at": None,
+    }
+
+
+def _adopt(connection: Connection, row: dict[str, Any]) -> None:
+    """Insert a card's row unless one with this receipt is known; a queued row of the same address takes the receipt."""
+    known = connection.execute(_CARDS, {"of_request": row["request_id"]}).all()
+    receipts = [orjson.loads(r.receipt) for r in known if r.receipt]
+    if orjson.loads(row["receipt"]) not in receipts:
+        connection.execute(deliveries.insert(), [row])
+
+
+def recorded_key(connection: Connection, key: str) -> tuple[str, str] | None:
+    """The body digest and request id recorded under an idempotency key."""
+    row = connection.execute(_IDEMPOTENT, {"wanted": key}).first()
+    return (row.digest, row.request_id) if row else None
+
+
+_LOCK = (
+    select(requests.c.spec, requests.c.state)
+    .where(requests.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(requests.c.id)
+    .with_for_update()
+)
+_DUE = select(requests.c.id).where(requests.c.due_at <= bindparam("now")).order_by(requests.c.due_at).limit(
+    bindparam("most")
+)
+_CHANGE = update(requests).where(requests.c.id == bindparam("of_request"))
+_CLOSE_TERMS = update(terms).where(terms.c.request_id == bindparam("of_request")).values(open=False)
+_INSERT_TERMS = {
+    "sqlite": sqlite.insert(terms).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(terms).on_conflict_do_nothing(),
+}
+_REDRAW = (
+    update(deliveries)
+    .where(
+        deliveries.c.request_id == bindparam("of_request"),
+        deliveries.c.notice == str(Notice.CARD),
+        deliveries.c.state != "failed",
+    )
+    .values(
+        wanted_version=bindparam("version"),
+        due_at=case((deliveries.c.lease.is_(None), bindparam("now")), else_=deliveries.c.due_at),
+    )
+)
+_CARDS = select(deliveries.c.receipt).where(
+    deliveries.c.request_id == bindparam("of_request"), deliveries.c.notice == str(Notice.CARD)
+)
+_HEAD = select(chain.c.seq, chain.c.hash).where(chain.c.id == 1).with_for_update()
+_ADVANCE = update(chain).where(chain.c.id == 1).values(seq=bindparam("last_seq"), hash=bindparam("last_hash"))
+_NOTIFY = select(func.pg_notify(CHANNEL, bindparam("ids")))
+_IDEMPOTENT = select(idempotency.c.digest, idempotency.c.request_id).where(idempotency.c.key == bindparam("wanted"))

@@ -1,0 +1,82 @@
+"""Who waits for which request. A wake-up is a hint; whoever is woken trusts only what was committed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from bot.domain.request import Request
+
+
+class Watch:
+    """One waiter. A hint that comes before it waits is kept, so that none is lost."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+        self._latest: Request | None = None
+
+    def hint(self, request: Request | None) -> None:
+        """Something was committed; `request` is the result, where this process committed it."""
+        if request is None or self._latest is None or request.version > self._latest.version:
+            self._latest = request
+        self._changed.set()
+
+    async def changed(self, seconds: float) -> Request | None:
+        """Wait for the next hint, at most `seconds`; the committed request where it is at hand."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return None
+        self._changed.clear()
+        latest, self._latest = self._latest, None
+        return latest
+
+
+class Wakeups:
+    """Hands hints to the waiters of each request, and to listeners who care about any commit."""
+
+    def __init__(self) -> None:
+        self._watches: dict[str, set[Watch]] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_commit(self, listener: Callable[[], None]) -> None:
+        """Call `listener` in the event loop after every commit that this process sees."""
+        self._listeners.append(listener)
+
+    @contextmanager
+    def watch(self, request_id: str) -> Iterator[Watch]:
+        """A watch on one request, from now until the end of the block."""
+        watch = Watch()
+        self._watches.setdefault(request_id, set()).add(watch)
+        try:
+            yield watch
+        finally:
+            waiters = self._watches[request_id]
+            waiters.discard(watch)
+            if not waiters:
+                del self._watches[request_id]
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody waits for anything."""
+        return bool(self._watches)
+
+    def committed(self, changed: dict[str, Request]) -> None:
+        """This process committed these requests."""
+        for request_id, request in changed.items():
+            for watch in self._watches.get(request_id, ()):
+                watch.hint(request)
+        self._tell_listeners()
+
+    def elsewhere(self, request_ids: Iterable[str]) -> None:
+        """Somebody else committed these requests; no ids at all means any of them."""
+        for request_id in list(request_ids) or list(self._watches):
+            for watch in self._watches.get(request_id, ()):
+                watch.hint(None)
+        self._tell_listeners()
+
+    def _tell_listeners(self) -> None:
+        for listener in self._listeners:
+            listener()
