@@ -1,0 +1,1 @@
+"""Slack: cards, modals, the Home tab and commands, in both directions."""
