@@ -13,7 +13,7 @@ from bot.client import Request
 Status = Literal["pending", "approved", "rejected", "skipped", "expired", "cancelled"]
 Limit = Annotated[int, Parameter(help="How many at most.")]
 Respondent = Annotated[str | None, Parameter(name="--as", help="Who answers, such as email:ana@example.com.")]
-Reason = Annotated[str | None, Parameter(help="Why.")]
+Reason = Annotated[str | None, Parameter(help="Why.", allow_leading_hyphen=True)]
 Id = Annotated[str, Parameter(help="The request, req_….")]
 
 

@@ -7,18 +7,18 @@ import sys
 from typing import Any, Literal
 
 from bot.cli import display
-from bot.cli.common import EXIT_OF_STATUS, SERVER, Failure, Pairs, Server, pairs, read_json
+from bot.cli.common import EXIT_OF_STATUS, SERVER, Failure, Pairs, Server, Words, pairs, read_json
 from bot.client import Client
 
 
 def submit(
     *,
-    title: str | None = None,
+    title: Words = None,
     audience: list[str] | None = None,
-    message: str | None = None,
+    message: Words = None,
     quorum: str | None = None,
-    payload: str | None = None,
-    file: str | None = None,
+    payload: Words = None,
+    file: Words = None,
     detail: Pairs = None,
     label: Pairs = None,
     timeout: float | None = None,
@@ -134,7 +134,7 @@ def wait(
         return _wait(client, id, timeout, json=server.json)
 
 
-def cancel(id: str, /, *, reason: str | None = None, server: Server = SERVER) -> None:
+def cancel(id: str, /, *, reason: Words = None, server: Server = SERVER) -> None:
     """Withdraw a request that is still pending.
 
     Parameters

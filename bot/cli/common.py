@@ -80,4 +80,7 @@ def check_pairs(_type: Any, options: list[str] | None) -> None:
             raise ValueError(f"{option!r} is not KEY=VALUE")
 
 
-Pairs = Annotated[list[str] | None, Parameter(validator=check_pairs)]
+Pairs = Annotated[list[str] | None, Parameter(validator=check_pairs, allow_leading_hyphen=True)]
+
+Words = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+"""Text, or a file's name, that may begin with a hyphen: a Markdown list, or - for standard input."""
