@@ -41,10 +41,17 @@ def app() -> dict[str, Any]:
 
 
 def test_it_asks_for_the_scopes_the_bot_uses(app: dict[str, Any]) -> None:
-    scopes = app["oauth_config"]["scopes"]
-    assert set(scopes["bot"]) == {"chat:write", "commands", "im:write", "users:read", "users:read.email"}
-    optional = {"chat:write.public", "usergroups:read", "channels:read", "groups:read"}
-    assert set(scopes["bot_optional"]) == optional
+    assert set(app["oauth_config"]["scopes"]["bot"]) == {
+        "chat:write",
+        "chat:write.public",
+        "commands",
+        "im:write",
+        "users:read",
+        "users:read.email",
+        "channels:read",
+        "groups:read",
+        "usergroups:read",
+    }
 
 
 def test_people_can_write_commands_with_names_and_get_direct_messages(app: dict[str, Any]) -> None:
