@@ -60,7 +60,7 @@ def templates(overrides: Path | None = None) -> Environment:
 
 
 def plain(text: str) -> str:
-    """`text` without control characters, but line breaks and tabs, and without marks that turn its direction."""
+    """`text` without control characters, except line breaks and tabs, and without marks that reverse it."""
     return _INVISIBLE.sub("", text.replace("\r\n", "\n"))
 
 
