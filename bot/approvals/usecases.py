@@ -6,7 +6,7 @@ Times come from the clock port, ids from the ids port; the rules are `domain/`'s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -122,18 +122,44 @@ class Approvals:
         self, request_id: str, actor: Actor, answer: Answer, revision: int | None = None
     ) -> Request:
         """Record one person's answer, once; raises the refusal in words, and then nothing was recorded."""
+        return await self._as_member(request_id, actor, answer, revision, self._apply)
+
+    async def rehearse(
+        self, request_id: str, actor: Actor, answer: Answer, revision: int | None = None
+    ) -> None:
+        """Raise the refusal that `respond` would raise now, and record nothing."""
+        await self._as_member(request_id, actor, answer, revision, self._dry_run)
+
+    async def _as_member(
+        self,
+        request_id: str,
+        actor: Actor,
+        answer: Answer,
+        revision: int | None,
+        apply: Callable[[str, Event], Awaitable[Request]],
+    ) -> Request:
+        """Apply an answer; memberships cost a question to Slack, so they are looked up only where they decide."""
         event = Respond(
             actor=await self._known(actor), answer=answer, new_id=self._ids.respondent(), revision=revision
         )
         try:
-            return await self._apply(request_id, event)
+            return await apply(request_id, event)
         except NotInAudience:
             memberships = await self._memberships(request_id, actor)
             if not memberships:
                 raise
-            return await self._apply(
+            return await apply(
                 request_id, replace(event, actor=replace(event.actor, memberships=memberships))
             )
+
+    async def _dry_run(self, request_id: str, event: Event) -> Request:
+        return lifecycle.apply(await self.get(request_id), event, self._clock.now()).request
+
+    async def defer(self, surface: str, address: str, content: str) -> None:
+        """Queue what was accepted for the sender of `surface`, which carries it out even after a crash."""
+        now = self._clock.now()
+        accepted = Notification(surface=surface, address=address, message=content)
+        await self._store.write(lambda tx: tx.notify(accepted, now))
 
     async def operate(
         self, request_id: str, decision: str, reason: str | None, by: str, surface: Surface
