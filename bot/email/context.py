@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bot.domain import notices
 from bot.domain.quorum import judge
 from bot.domain.request import Kind, Level, RespondentState
-from bot.rendering import cut, plain, pretty_json, zone
+from bot.rendering import cut, markdown_text, plain, pretty_json, zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _TITLE, _SUBJECT, _LINE = 300, 120, 500
 _MESSAGE, _PAYLOAD, _REASON = 8_000, 4_000, 2_000
 _ROWS, _NAMES = 40, 8
+_SCREEN = 800
 
 _TAGS = {Kind.APPROVAL: "Approve?", Kind.CHOICE: "Choose", Kind.INPUT: "Fill in", Kind.FEEDBACK: "Feedback?"}
 _ASKS = {
@@ -43,6 +44,11 @@ class Excerpt:
     def shortened(self) -> bool:
         """Whether there is more."""
         return len(self.text) < self.total
+
+    @property
+    def long(self) -> bool:
+        """Whether it would push the button off the first screen."""
+        return len(self.text) > _SCREEN
 
 
 def request_context(request: Request, respondent: Respondent, link: str) -> dict[str, Any]:
@@ -81,7 +87,8 @@ def request_context(request: Request, respondent: Respondent, link: str) -> dict
 def notification_context(message: str) -> dict[str, Any]:
     """The names in the template of a message without a question."""
     text = plain(message).strip()
-    return {"subject_title": _line(text.partition("\n")[0], _SUBJECT), "message": _excerpt(text, _MESSAGE)}
+    first_line = markdown_text(text[:_MESSAGE]).partition("\n")[0]
+    return {"subject_title": _line(first_line, _SUBJECT), "message": _excerpt(text, _MESSAGE)}
 
 
 def _line(text: str, length: int) -> str:
@@ -113,7 +120,7 @@ def _requester(request: Request) -> str | None:
 
 def _short_deadline(request: Request, respondent: Respondent) -> str | None:
     """`Fri 17:00`, or the date where that could be another week. The same in every mail of a thread."""
-    if request.timeout_at is None:
+    if request.timeout_at is None or request.spec.level is Level.INFO:
         return None
     at = request.timeout_at.astimezone(zone(respondent.time_zone))
     asked = request.created_at.astimezone(at.tzinfo)

@@ -185,7 +185,7 @@ def test_composing_again_gives_the_same_bytes_in_ascii_lines_that_every_relay_ta
         ({"kind": Kind.CHOICE}, "[Choose] Refund €1,250 – by Fri 17:00"),
         ({"kind": Kind.INPUT}, "[Fill in] Refund €1,250 – by Fri 17:00"),
         ({"kind": Kind.FEEDBACK}, "[Feedback?] Refund €1,250 – by Fri 17:00"),
-        ({"level": Level.INFO}, "[FYI] Refund €1,250 – by Fri 17:00"),
+        ({"level": Level.INFO}, "[FYI] Refund €1,250"),
     ],
 )
 def test_the_subject_says_what_is_wanted(changes: dict[str, Any], subject: str) -> None:
@@ -264,7 +264,7 @@ def test_a_notification_has_no_thread_and_no_link() -> None:
     )
     message = read(mail)
     assert sorted(message.keys()) == sorted({*HEADERS} - {"In-Reply-To", "References"})
-    assert message["Subject"] == "**Deployed** 1.4"
+    assert message["Subject"] == "Deployed 1.4"
     assert body(mail).startswith("Deployed 1.4\n\nAll well.")
     assert "<strong>Deployed</strong>" in body(mail, "html")
     assert "/r/" not in body(mail) + body(mail, "html")
@@ -359,6 +359,12 @@ def test_what_is_too_long_is_shortened_and_says_so() -> None:
         assert re.search(r"first [34],\d{3} of 500,0\d\d characters are shown", shown)
         assert "sha256:feed" in shown
     assert body(mail).splitlines().count(LINK) == 1
+
+
+def test_a_long_message_leaves_the_button_on_the_first_screen() -> None:
+    mail = compose(ask(message="word " * 1_000))
+    for shown in (body(mail), visible(mail)):
+        assert shown.index("Answer by") < shown.index("word word")
 
 
 def test_a_large_audience_is_counted_not_listed() -> None:
