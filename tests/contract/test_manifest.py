@@ -15,7 +15,9 @@ SCHEMA = Path(__file__).parent / "data" / "slack-manifest.schema.2.0.0.json"
 URL = "https://approvals.example.com/slack/events"
 
 
-@pytest.mark.parametrize("base_url", [None, "https://approvals.example.com", "https://approvals.example.com/"])
+@pytest.mark.parametrize(
+    "base_url", [None, "https://approvals.example.com", "https://approvals.example.com/"]
+)
 def test_slack_accepts_the_manifest(base_url: str | None) -> None:
     validator = Draft7Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
     assert [error.message for error in validator.iter_errors(manifest(base_url))] == []
