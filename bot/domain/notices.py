@@ -23,6 +23,15 @@ def names(request: Request, respondents: Iterable[str]) -> str:
     return f"{', '.join(labels[:-1])} and {labels[-1]}"
 
 
+def requester(request: Request) -> str | None:
+    """Who asks, by name where the audience knows them."""
+    asker = request.spec.requester
+    if asker is None:
+        return None
+    known = request.respondent(asker)
+    return known.label if known else asker.removeprefix("email:").replace("slack:", "Slack user ", 1)
+
+
 def outcome(request: Request) -> str:
     """Who decided what, when, without the reason: `Approved by Ana at 2026-11-21 08:00 UTC`."""
     result = request.outcome

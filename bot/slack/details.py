@@ -1,0 +1,192 @@
+"""What is asked, as blocks: the same parts in a card, a modal and an inbox, each with the room it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bot.domain import notices, quorum
+from bot.domain.request import Level, Status
+from bot.rendering import plain, pretty_json
+from bot.slack.markdown import markdown
+from bot.slack.text import (
+    MAX_HEADER,
+    NOTHING,
+    Block,
+    clip,
+    context,
+    date,
+    escape,
+    header,
+    inline,
+    listed,
+    localised,
+    paragraph,
+    preformatted,
+    quote,
+    rich_text,
+    run,
+    section,
+    weight,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from bot.domain.request import Request, Response
+
+MAX_LINK = 500
+"""A longer link stands on a card as its host only."""
+
+_ICONS = {
+    Status.APPROVED: "✅",
+    Status.REJECTED: "❌",
+    Status.SKIPPED: "⏭️",
+    Status.EXPIRED: "⌛",
+    Status.CANCELLED: "🚫",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Characters for each part of a question, and the number of details."""
+
+    title: int
+    message: int
+    details: int
+    rows: int
+    payload: int
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The blocks that show a question, and in words what there was no room for."""
+
+    blocks: list[Block]
+    missing: tuple[str, ...]
+
+
+def question(request: Request, room: Room) -> Question:
+    """Title, message, details and payload, as far as `room` goes."""
+    missing: list[str] = []
+    blocks = [
+        *_title(request.spec.title, room, missing),
+        *_message(request.spec.message, room, missing),
+        *_details(request.spec.details, room, missing),
+        *_payload(request, room, missing),
+    ]
+    return Question(blocks, tuple(missing))
+
+
+def _title(title: str, room: Room, missing: list[str]) -> Iterator[Block]:
+    whole = " ".join(plain(title).split())
+    yield header(title)
+    if weight(whole) > MAX_HEADER:
+        yield rich_text(paragraph(*run(clip(whole, room.title), bold=True)))
+    if weight(whole) > max(MAX_HEADER, room.title):
+        missing.append("the title")
+
+
+def _message(message: str, room: Room, missing: list[str]) -> Iterator[Block]:
+    if block := markdown(clip(message, room.message)):
+        yield block
+    if weight(message) > room.message:
+        missing.append("the message")
+
+
+def _details(details: dict[str, str], room: Room, missing: list[str]) -> Iterator[Block]:
+    elements: list[Block] = []
+    left, complete = room.details, 0
+    for key, value in islice(details.items(), room.rows):
+        name, words = " ".join(plain(key).split()) or NOTHING, plain(value).strip() or NOTHING
+        if left < weight(name):
+            break
+        lead = "\n" if elements else ""
+        left -= weight(name)
+        elements += [*run(f"{lead}{name}: ", bold=True), *run(clip(words, left))]
+        left -= weight(words)
+        complete += left >= 0
+    if elements:
+        yield rich_text(paragraph(*elements))
+    if complete < len(details):
+        missing.append(f"{len(details) - complete} of {len(details)} details")
+
+
+def _payload(request: Request, room: Room, missing: list[str]) -> Iterator[Block]:
+    payload = request.spec.payload
+    if payload is None:
+        return
+    text = pretty_json(payload)
+    yield rich_text(paragraph(*run("Payload", bold=True)), preformatted(clip(text, room.payload)))
+    yield context(f"{request.spec.payload_digest} · {len(text):,} characters")
+    if weight(text) > room.payload:
+        missing.append("the payload")
+
+
+# Where it stands
+
+
+def headline(request: Request) -> str:
+    """Who decided what and when, in mrkdwn, with its icon."""
+    if request.spec.level is Level.INFO:
+        return "ℹ️ *For your information*"
+    icon = _ICONS.get(request.status, "🟡")
+    words = notices.outcome(request)
+    if request.resolved_at is None:
+        return f"{icon} *{inline(words, 300)}*"
+    return f"{icon} *{localised(words, request.resolved_at, 300)}*"
+
+
+def result(request: Request, room: int) -> Iterator[Block]:
+    """The outcome of a final request: who, what, when, and why."""
+    yield section(headline(request))
+    reason = request.outcome.reason if request.outcome else None
+    if reason and plain(reason).strip():
+        yield quote(clip(plain(reason).strip(), room))
+
+
+def asked_by(request: Request) -> str:
+    """Who asks, since when, and where from, in mrkdwn."""
+    requester = notices.requester(request)
+    asker = f" by {inline(requester, 100)}" if requester else ""
+    parts = [f"Asked{asker} {date(request.created_at)}"]
+    if url := request.spec.source_url:
+        parts.append(_link(url))
+    return " · ".join(parts)
+
+
+def _link(url: str) -> str:
+    """A link that shows the host it leads to; as text where it is too long for a card."""
+    target = escape(plain(url).translate({ord("|"): "%7C", ord("<"): "%3C", ord(">"): "%3E"}))
+    host = inline(urlsplit(url).hostname or url, 100)
+    return f"<{target}|{host}>" if weight(target) <= MAX_LINK else host
+
+
+def progress(request: Request) -> str:
+    """The quorum in words, who answered, and who is waited for, in mrkdwn."""
+    parts = [quorum.judge(request).text]
+    if request.responses:
+        parts.append(listed([_answer(request, response) for response in request.responses]))
+    if not request.status.final:
+        awaited = [inline(name, 40) for name in notices.waiting_for(request)]
+        awaited += [f"anyone in <#{channel.removeprefix('slack:')}>" for channel in request.channels]
+        parts += [f"waiting for {listed(awaited)}"] if awaited else []
+    return " · ".join(parts)
+
+
+def _answer(request: Request, response: Response) -> str:
+    name = notices.names(request, [response.respondent])
+    return f"{inline(name, 40)} {inline(notices.decided(response.decision, request), 40)}"
+
+
+def deadline(request: Request, now: datetime) -> str | None:
+    """When it ends by itself and what happens then, in mrkdwn; None where nothing does any more."""
+    if request.due_at is None:
+        return None
+    if request.due_at <= now:
+        return "The deadline has passed; the outcome follows."
+    return f"Deadline {date(request.due_at)}. {notices.without_answer(request)}"
