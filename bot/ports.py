@@ -87,6 +87,17 @@ class Idempotency:
     digest: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A bearer key as it is known: never the key itself."""
+
+    id: str
+    name: str
+    scopes: frozenset[str]
+    created_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
 class Requests(Protocol):
     """What both reads and transactions can look up."""
 
@@ -156,6 +167,9 @@ class Store(Protocol):
 
     def watch(self, request_id: str) -> AbstractContextManager[Watch]:
         """Be told of commits to one request from now on."""
+
+    def wake(self) -> None:
+        """Hint every waiter."""
 
 
 class Watch(Protocol):

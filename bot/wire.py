@@ -180,11 +180,11 @@ def instant(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
 
 
-def request_json(request: Request, deliveries: tuple[DeliveryState, ...] | None = None) -> dict[str, Json]:
+def request_json(request: Request) -> dict[str, Json]:
     """A request as the API answers it."""
     spec, step = request.spec, request.current
     verdict = quorum.judge(request)
-    body: dict[str, Json] = {
+    return {
         "id": request.id,
         "status": request.status.value,
         "kind": spec.kind.value,
@@ -240,9 +240,6 @@ def request_json(request: Request, deliveries: tuple[DeliveryState, ...] | None 
         "on_timeout": spec.on_timeout.value,
         "resolved_at": instant(request.resolved_at),
     }
-    if deliveries is not None:
-        body["deliveries"] = [_delivery_json(d) for d in deliveries]
-    return body
 
 
 def _outcome_json(request: Request) -> dict[str, Json] | None:
@@ -263,7 +260,8 @@ def _outcome_json(request: Request) -> dict[str, Json] | None:
     }
 
 
-def _delivery_json(delivery: DeliveryState) -> dict[str, Json]:
+def delivery_json(delivery: DeliveryState) -> dict[str, Json]:
+    """A delivery as the API answers it."""
     return {
         "surface": delivery.surface,
         "address": delivery.address,

@@ -73,6 +73,7 @@ class Approvals:
         self._directory = directory
         self._asking = Asking(directory, rules.groups, rules.surfaces)
         self._rules = rules
+        self._draining = False
 
     async def submit(self, body: SubmitBody, idempotency: Idempotency | None = None) -> tuple[Request, bool]:
         """Open a request; the flag says whether it is new (else the same key and body were used before).
@@ -220,13 +221,18 @@ class Approvals:
         ends = asyncio.get_running_loop().time() + min(seconds, MAX_WAIT_SECONDS)
         with self._store.watch(request_id) as watch:
             request = await self.get(request_id)
-            while not request.status.final:
+            while not (request.status.final or self._draining):
                 left = ends - asyncio.get_running_loop().time()
                 if left <= 0:
                     break
                 hinted = await watch.changed(min(left, POLL_SECONDS))
                 request = hinted or await self.get(request_id)
         return request
+
+    def drain(self) -> None:
+        """Answer every waiter with what is known now, and each one to come at once: the process is about to end."""
+        self._draining = True
+        self._store.wake()
 
     async def find(self, query: Query) -> Page:
         """One page of requests, newest first."""

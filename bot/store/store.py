@@ -72,6 +72,10 @@ class SqlStore:
         """Be told of commits to one request from now on."""
         return self.wakeups.watch(request_id)
 
+    def wake(self) -> None:
+        """Hint every waiter."""
+        self.wakeups.elsewhere(())
+
     def _read(self, work: Callable[[Connection], T]) -> T:
         try:
             with self._engine.connect() as connection:

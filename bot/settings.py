@@ -1,0 +1,224 @@
+"""Environment, `.env` and `assent.toml` → one frozen object; every fault is reported at once.
+
+The names, meanings and defaults are those of the README's table of settings.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from bot.domain.audience import parse_selector
+from bot.email.addresses import parse_sender
+from bot.email.config import SmtpConfig, parse_smtp_url
+from bot.store.engine import database_url
+
+MIN_KEY_LENGTH = 32
+"""Characters of a signing key; 128 bits as hex digits."""
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class SettingsError(Exception):
+    """Settings that cannot work; `faults` are sentences, one a fault, that name the setting and never its secret."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class Settings(BaseModel):
+    """Everything that can be set. Field names are the settings' names in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    assent_database_url: str = "sqlite:///assent.db"
+    assent_host: str = "127.0.0.1"
+    assent_port: Port = 8080
+    assent_base_url: str = ""
+    assent_secret_keys: tuple[SecretStr, ...] = ()
+    assent_api_key: SecretStr | None = None
+    slack_bot_token: SecretStr | None = None
+    slack_signing_secret: SecretStr | None = None
+    slack_app_token: SecretStr | None = None
+    slack_client_id: str | None = None
+    slack_client_secret: SecretStr | None = None
+    slack_api_url: str = "https://slack.com/api/"
+    slack_allow_external: bool = False
+    assent_default_audience: tuple[str, ...] = ()
+    assent_smtp_url: SecretStr | None = None
+    assent_mail_from: str | None = None
+    assent_auto_approve: bool = False
+    assent_webhook_secret: SecretStr | None = None
+    assent_callback_allow_private: bool = False
+    assent_config: Path | None = None
+    groups: Mapping[str, tuple[str, ...]] = {}
+    templates: Path | None = None
+
+    @field_validator("assent_secret_keys", "assent_default_audience", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("assent_secret_keys")
+    @classmethod
+    def _long_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < MIN_KEY_LENGTH for key in keys):
+            raise _fault(f"every key needs at least {MIN_KEY_LENGTH} characters; make one with: openssl rand -hex 32")
+        return keys
+
+    @field_validator("assent_database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        try:
+            database_url(value)
+        except ValueError as error:
+            raise _fault(str(error)) from None
+        return value
+
+    @field_validator("assent_base_url", "slack_api_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise _fault("must begin with http:// or https://")
+        return value
+
+    @field_validator("slack_api_url")
+    @classmethod
+    def _with_slash(cls, value: str) -> str:
+        return value.rstrip("/") + "/"
+
+    @field_validator("assent_smtp_url")
+    @classmethod
+    def _relay(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            parse_smtp_url(value.get_secret_value() if value else "smtp://localhost")
+        except ValueError as error:
+            raise _fault(str(error)) from None
+        return value
+
+    @field_validator("assent_mail_from")
+    @classmethod
+    def _sender(cls, value: str | None) -> str | None:
+        try:
+            parse_sender(value or "assent@example.com")
+        except ValueError as error:
+            raise _fault(str(error)) from None
+        return value
+
+    @field_validator("assent_default_audience")
+    @classmethod
+    def _selectors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            _selector(text)
+        return value
+
+    @field_validator("groups")
+    @classmethod
+    def _members(cls, groups: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        for members in groups.values():
+            for text in members:
+                _selector(text)
+        return groups
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Settings:
+        missing = []
+        if self.slack_bot_token and not (self.slack_signing_secret or self.slack_app_token):
+            missing.append("SLACK_SIGNING_SECRET (HTTP mode) or SLACK_APP_TOKEN (Socket Mode) is needed with SLACK_BOT_TOKEN")
+        if (self.slack_signing_secret or self.slack_app_token) and not self.slack_bot_token:
+            missing.append("SLACK_BOT_TOKEN is needed with SLACK_SIGNING_SECRET and SLACK_APP_TOKEN")
+        if self.assent_smtp_url and not self.assent_mail_from:
+            missing.append("ASSENT_MAIL_FROM is needed with ASSENT_SMTP_URL: the address that mails come from")
+        if missing:
+            raise _fault("\n".join(missing))
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """The public origin, without a slash at its end."""
+        return (self.assent_base_url or f"http://{self.assent_host}:{self.assent_port}").rstrip("/")
+
+    @cached_property
+    def smtp(self) -> SmtpConfig | None:
+        """The relay, or None where email is off."""
+        return parse_smtp_url(self.assent_smtp_url.get_secret_value()) if self.assent_smtp_url else None
+
+    @property
+    def data_folder(self) -> Path:
+        """Where generated secrets are kept: beside the SQLite file, else the working folder."""
+        url = database_url(self.assent_database_url)
+        return Path(str(url.database)).expanduser().parent if url.get_backend_name() == "sqlite" else Path.cwd()
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of `environ` (by default the process's), over `.env`, over `assent.toml`; raises SettingsError."""
+    values: dict[str, Any] = {k: v for k, v in dotenv_values(".env").items() if v}
+    values |= {k: v for k, v in (os.environ if environ is None else environ).items() if v}
+    known = {k.lower(): v for k, v in values.items() if k.lower() in Settings.model_fields and k.isupper()}
+    faults: list[str] = []
+    file = _file(known.get("assent_config"), faults)
+    known |= {"groups": file.get("groups", {}), "templates": file.get("templates")}
+    try:
+        settings = Settings.model_validate(known)
+    except ValidationError as error:
+        faults += [line for e in error.errors(include_url=False) for line in _lines(e)]
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+def _file(named: str | None, faults: list[str]) -> dict[str, Any]:
+    path = Path(named or "assent.toml")
+    if not path.exists():
+        if named:
+            faults.append(f"ASSENT_CONFIG: there is no file {named}")
+        return {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        faults.append(f"ASSENT_CONFIG: {path} cannot be read: {error}")
+        return {}
+    if unknown := set(content) - {"groups", "templates"}:
+        faults.append(f"ASSENT_CONFIG: {path} has unknown entries: {', '.join(sorted(unknown))}")
+    return content
+
+
+def _lines(error: Any) -> list[str]:
+    name = str(error["loc"][0]) if error["loc"] else ""
+    label = "ASSENT_CONFIG: groups" if name in {"groups", "templates"} else name.upper()
+    message = error["msg"][0].lower() + error["msg"][1:] if name else error["msg"]
+    return [f"{label}: {message}"] if name else message.split("\n")
+
+
+def _selector(text: str) -> None:
+    try:
+        parse_selector(text)
+    except ValueError as error:
+        raise _fault(str(error)) from None
+
+
+def _fault(message: str) -> PydanticCustomError:
+    return PydanticCustomError("setting", "{message}", {"message": message})
+
+
+def stored_secret(folder: Path, name: str) -> tuple[str, bool]:
+    """A secret kept in `folder`, made on first use and readable only by its owner; whether it was made just now."""
+    path = folder / name
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip(), False
+    secret = secrets.token_hex(32)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(secret + "\n")
+    return secret, True

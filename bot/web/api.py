@@ -1,0 +1,210 @@
+"""The HTTP API: each handler authenticates, parses, calls one use case, and answers JSON."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from bot.approvals import MAX_WAIT_SECONDS, Approvals
+from bot.domain.answers import Answer
+from bot.domain.audience import Actor, SelectorKind, parse_selector
+from bot.domain.digest import canonical
+from bot.domain.errors import Fault, Invalid
+from bot.domain.request import Json, Request, Status, Surface
+from bot.links import Links
+from bot.ports import MAX_PAGE, ApiKey, Idempotency, Query
+from bot.web.auth import Auth, Scope, require
+from bot.web.body import positive_number, positive_whole, read_json, respond
+from bot.wire import (
+    NotifyBody,
+    ReasonBody,
+    RespondBody,
+    SubmitBody,
+    delivery_json,
+    event_json,
+    parse,
+    request_json,
+)
+
+DEFAULT_PAGE = 50
+MAX_IDEMPOTENCY_KEY = 255
+SURFACE_HEADER = "X-Assent-Surface"
+"""Which of our own clients calls (`cli`, `mcp`, `web`); anything else is `api`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The `/v1` calls."""
+
+    approvals: Approvals
+    links: Links
+    auth: Auth
+
+    def routes(self) -> list[web.RouteDef]:
+        """Every call of the API."""
+        one = "/v1/requests/{id}"
+        return [
+            web.post("/v1/requests", self.submit),
+            web.get("/v1/requests", self.find),
+            web.get(one, self.get),
+            web.post(f"{one}/responses", self.answer),
+            web.post(f"{one}/cancel", self.cancel),
+            web.get(f"{one}/audit", self.audit),
+            web.get(f"{one}/deliveries", self.deliveries),
+            web.get("/v1/pending", self.pending),
+            web.post("/v1/notifications", self.notify),
+        ]
+
+    async def submit(self, http: web.Request) -> web.Response:
+        """`POST /v1/requests`."""
+        caller = await self._caller(http, Scope.SUBMIT)
+        body = await read_json(http)
+        parsed = parse(SubmitBody, body)
+        request, new = await self.approvals.submit(parsed, _idempotency(http, caller, body))
+        location = {"Location": f"/v1/requests/{request.id}"}
+        return respond(request_json(request), status=201 if new else 200, headers=location)
+
+    async def find(self, http: web.Request) -> web.Response:
+        """`GET /v1/requests`."""
+        await self._caller(http, Scope.READ)
+        page = await self.approvals.find(_query(http))
+        return respond({"items": [request_json(r) for r in page.items], "next_cursor": page.next_cursor})
+
+    async def get(self, http: web.Request) -> web.Response:
+        """`GET /v1/requests/{id}`, with `?wait=SECONDS` as soon as it is final."""
+        await self._caller(http, Scope.READ)
+        request_id = http.match_info["id"]
+        if "wait" not in http.query:
+            return respond(request_json(await self.approvals.get(request_id)))
+        seconds = positive_number(http.query, "wait", MAX_WAIT_SECONDS, MAX_WAIT_SECONDS)
+        return respond(request_json(await self.approvals.wait(request_id, seconds)))
+
+    async def answer(self, http: web.Request) -> web.Response:
+        """`POST /v1/requests/{id}/responses`: for a respondent, or as operator."""
+        caller = await self._caller(http, None)
+        body = parse(RespondBody, await read_json(http))
+        request_id, surface = http.match_info["id"], _surface(http)
+        if body.respondent is None:
+            require(caller, Scope.OPERATE)
+            request = await self.approvals.operate(
+                request_id, body.decision, _reason(body.reason), _operator(caller), surface
+            )
+        else:
+            require(caller, Scope.RESPOND)
+            actor = Actor(keys=frozenset({_person(body.respondent)}), surface=surface)
+            answer = Answer(
+                decision=body.decision, reason=_reason(body.reason), values=body.values or None, phrase=body.phrase
+            )
+            request = await self.approvals.respond(request_id, actor, answer)
+        return respond(request_json(request))
+
+    async def cancel(self, http: web.Request) -> web.Response:
+        """`POST /v1/requests/{id}/cancel`."""
+        caller = await self._caller(http, Scope.SUBMIT)
+        body = parse(ReasonBody, await read_json(http, empty=True))
+        request = await self.approvals.cancel(
+            http.match_info["id"], _reason(body.reason), _operator(caller), _surface(http)
+        )
+        return respond(request_json(request))
+
+    async def audit(self, http: web.Request) -> web.Response:
+        """`GET /v1/requests/{id}/audit`."""
+        await self._caller(http, Scope.READ)
+        events = await self.approvals.audit(http.match_info["id"])
+        return respond({"items": [event_json(e) for e in events]})
+
+    async def deliveries(self, http: web.Request) -> web.Response:
+        """`GET /v1/requests/{id}/deliveries`: every card and mail, and what became of it."""
+        await self._caller(http, Scope.READ)
+        request = await self.approvals.get(http.match_info["id"])
+        rows = await self.approvals.deliveries([request.id])
+        return respond({"items": [delivery_json(d) for d in rows[request.id]]})
+
+    async def pending(self, http: web.Request) -> web.Response:
+        """`GET /v1/pending`: what waits, with each respondent's link for a key that may see links."""
+        caller = await self._caller(http, Scope.READ)
+        page = await self.approvals.find(_query(http, status=Status.PENDING))
+        item = self._with_links if Scope.LINKS in caller.scopes else request_json
+        return respond({"items": [item(r) for r in page.items], "next_cursor": page.next_cursor})
+
+    def _with_links(self, request: Request) -> dict[str, Json]:
+        links = [
+            {"respondent": r.id, "url": self.links.url(r.id, r.generation)}
+            for r in request.seated
+            if not r.state.answered
+        ]
+        return request_json(request) | {"links": links}
+
+    async def notify(self, http: web.Request) -> web.Response:
+        """`POST /v1/notifications`."""
+        await self._caller(http, Scope.SUBMIT)
+        await self.approvals.notify(parse(NotifyBody, await read_json(http)))
+        return respond({"status": "accepted"}, status=202)
+
+    async def _caller(self, http: web.Request, scope: Scope | None) -> ApiKey:
+        return await self.auth.caller(http.headers.get("Authorization"), scope)
+
+
+def _idempotency(http: web.Request, caller: ApiKey, body: Json) -> Idempotency | None:
+    key = http.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not 0 < len(key.strip()) <= MAX_IDEMPOTENCY_KEY:
+        raise Invalid([Fault("/Idempotency-Key", f"must have 1 to {MAX_IDEMPOTENCY_KEY} characters")])
+    return Idempotency(key=f"{caller.id}:{key.strip()}", digest=hashlib.sha256(canonical(body)).hexdigest())
+
+
+def _query(http: web.Request, status: Status | None = None) -> Query:
+    query = http.query
+    return Query(
+        status=status or _status(query.get("status")),
+        respondents=(_person(query["respondent"]),) if query.get("respondent") else (),
+        requester=query.get("requester") or None,
+        label=query.get("label") or None,
+        text=query.get("q") or None,
+        limit=positive_whole(query, "limit", DEFAULT_PAGE, MAX_PAGE),
+        cursor=query.get("cursor") or None,
+    )
+
+
+def _status(text: str | None) -> Status | None:
+    if not text:
+        return None
+    try:
+        return Status(text)
+    except ValueError:
+        raise Invalid([Fault("/status", f"must be one of {', '.join(Status)}")]) from None
+
+
+def _person(text: str) -> str:
+    """The key of a person as people write it: `rsp_…`, `email:…`, `slack:U…`, or a bare address."""
+    if text.startswith("rsp_"):
+        return text
+    try:
+        selector = parse_selector(text)
+    except ValueError as error:
+        raise Invalid([Fault("/respondent", str(error))]) from None
+    match selector.kind:
+        case SelectorKind.EMAIL | SelectorKind.BOTH | SelectorKind.SLACK_EMAIL:
+            return f"email:{selector.value}"
+        case SelectorKind.SLACK_USER | SelectorKind.SLACK_CHANNEL:
+            return selector.text
+    raise Invalid([Fault("/respondent", "names no single person; write rsp_…, email:NAME@HOST or slack:U…")])
+
+
+def _reason(text: str | None) -> str | None:
+    return (text or "").strip() or None
+
+
+def _operator(caller: ApiKey) -> str:
+    return f"operator ({caller.name})"
+
+
+def _surface(http: web.Request) -> Surface:
+    return _CLIENTS.get(http.headers.get(SURFACE_HEADER, ""), Surface.API)
+
+
+_CLIENTS = {s.value: s for s in (Surface.CLI, Surface.MCP, Surface.WEB)}
+

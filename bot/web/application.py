@@ -1,0 +1,98 @@
+"""The aiohttp application: request ids, errors in words, health, and every surface's routes mounted in one place."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+import structlog
+from aiohttp import web
+
+from bot.domain.errors import AssentError, NotFound, TooLarge
+from bot.web.body import MAX_BODY, problem, respond
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID_HEADER = "X-Request-ID"
+_GOOD_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+
+Check = Callable[[], Awaitable[str | None]]
+"""Finds out whether one part works: None, or what is wrong in words."""
+
+
+def build(routes: Iterable[web.RouteDef], checks: Mapping[str, Check]) -> web.Application:
+    """The application with `routes`; `/readyz` runs `checks`."""
+    application = web.Application(middlewares=[_edge], client_max_size=MAX_BODY)
+    application.add_routes([*routes, web.get("/healthz", _alive), web.get("/readyz", _ready(checks))])
+    return application
+
+
+@web.middleware
+async def _edge(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Give every answer a request id, and let no exception reach a person as a traceback."""
+    given = request.headers.get(REQUEST_ID_HEADER, "")
+    request_id = given if _GOOD_ID.fullmatch(given) else secrets.token_hex(8)
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    try:
+        response = await handler(request)
+    except AssentError as error:
+        response = problem(error, request_id)
+    except web.HTTPException as error:
+        response = _http_problem(error, request_id)
+    except Exception:
+        log.exception("unexpected error", action="http.error", method=request.method, route=_route(request))
+        response = problem(
+            AssentError(f"Something went wrong on our side. Report it with the request id {request_id}."), request_id
+        )
+    finally:
+        structlog.contextvars.unbind_contextvars("request_id")
+    response.headers[REQUEST_ID_HEADER] = request_id
+    return response
+
+
+def _http_problem(error: web.HTTPException, request_id: str) -> web.StreamResponse:
+    if error.status < 400:
+        return error
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return problem(TooLarge(f"A body may have {MAX_BODY} bytes."), request_id)
+    if isinstance(error, web.HTTPNotFound):
+        return problem(NotFound("There is nothing at this address; GET /openapi.json lists what there is."), request_id)
+    response = problem(_Refused(error), request_id)
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
+
+
+class _Refused(AssentError):
+    """What aiohttp itself refuses: a wrong method, an expectation it does not meet."""
+
+    def __init__(self, error: web.HTTPException) -> None:
+        super().__init__(f"{error.reason}.")
+        self.status = error.status  # type: ignore[misc]  # one class for every status aiohttp may answer
+        self.title = error.reason  # type: ignore[misc]
+        self.code = "method_not_allowed" if error.status == 405 else "refused"  # type: ignore[misc]
+
+
+def _route(request: web.Request) -> str:
+    """The route's pattern, which holds no token."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "?"
+
+
+async def _alive(_request: web.Request) -> web.Response:
+    return respond({"status": "ok"})
+
+
+def _ready(checks: Mapping[str, Check]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def ready(_request: web.Request) -> web.Response:
+        faults = {name: await check() for name, check in checks.items()}
+        good = not any(faults.values())
+        return respond(
+            {"status": "ready" if good else "unavailable", "checks": {n: f or "ok" for n, f in faults.items()}},
+            status=200 if good else 503,
+        )
+
+    return ready

@@ -1,0 +1,106 @@
+"""Bytes ↔ JSON at the edge: strict on the way in, `application/problem+json` for what goes wrong."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from bot.domain.errors import AlreadyResolved, AssentError, Fault, Invalid, Malformed, TooLarge
+from bot.domain.request import Json
+from bot.wire import request_json
+
+MAX_BODY = 1024 * 1024
+"""Bytes of a request body."""
+
+
+async def read_json(request: web.Request, *, empty: bool = False) -> Json:
+    """The body as JSON; raises `Malformed` or `TooLarge`. With `empty`, no body means `{}`."""
+    try:
+        raw = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge(f"A body may have {MAX_BODY} bytes; send less, or a link to it.") from None
+    if empty and not raw.strip():
+        return {}
+    return loads(raw)
+
+
+def loads(raw: bytes) -> Json:
+    """Strict JSON: UTF-8, no NaN, no lone surrogates, no NUL; raises `Malformed` with where."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"The body is not JSON: {error}.") from None
+    except RecursionError:
+        raise Malformed("The body is nested too deep.") from None
+    if b"\\u0000" in raw and _holds_nul(value):
+        raise Malformed("The body holds a NUL character (\\u0000); leave it out.")
+    return value
+
+
+def _holds_nul(value: Json) -> bool:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str) and "\x00" in item:
+            return True
+        if isinstance(item, dict):
+            pending += [*item, *item.values()]
+        elif isinstance(item, list):
+            pending += item
+    return False
+
+
+def respond(value: Json, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """`value` as a JSON answer."""
+    return web.Response(
+        body=orjson.dumps(value), status=status, content_type="application/json", charset="utf-8", headers=headers
+    )
+
+
+def problem(error: AssentError, request_id: str) -> web.Response:
+    """An error as RFC 9457 says it, with our stable `code` and every fault."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if isinstance(error, Invalid):
+        body["errors"] = [{"pointer": f.pointer, "detail": f.detail} for f in error.faults]
+    if isinstance(error, AlreadyResolved):
+        body["request"] = request_json(error.request)
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return web.Response(
+        body=orjson.dumps(body), status=error.status, content_type="application/problem+json", headers=headers
+    )
+
+
+def positive_number(query: Mapping[str, str], name: str, default: float, most: float) -> float:
+    """A query parameter above zero, lowered to `most`; raises `Invalid` for anything else."""
+    text = query.get(name)
+    if text is None:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not number > 0:
+        raise Invalid([Fault(f"/{name}", f"must be a number above 0, at most {most:g}")])
+    return min(number, most)
+
+
+def positive_whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+    """As `positive_number`, for whole numbers."""
+    text = query.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) == 0:
+        raise Invalid([Fault(f"/{name}", f"must be a whole number above 0, at most {most}")])
+    return min(int(text), most)
