@@ -277,7 +277,50 @@ class Lost:
     reason: str
 
 
-Result = Sent | Retry | Failed | Lost
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """Not any more: what it would have said no longer holds."""
+
+    reason: str
+
+
+Result = Sent | Retry | Failed | Lost | Superseded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leased:
+    """A claimed delivery, and the token under which its result is recorded."""
+
+    delivery: Delivery
+    lease: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A sending's result, and when to try again (None: not at all)."""
+
+    leased: Leased
+    result: Result
+    retry_at: datetime | None = None
+
+
+class Outbox(Protocol):
+    """The deliveries that wait, shared by all replicas."""
+
+    async def claim(self, now: datetime, limit: int, surfaces: Sequence[str]) -> list[Leased]:
+        """Lease what has been due longest."""
+
+    async def record(self, results: Sequence[Recorded], now: datetime) -> None:
+        """Write down what became of leased deliveries; where a lease has run out, nothing."""
+
+    async def next_due(self, surfaces: Sequence[str]) -> datetime | None:
+        """When the next delivery is due, leases that run out included."""
+
+    async def has_other_address(self, delivery: Delivery) -> bool:
+        """Whether the same respondent was or may still be told at another address."""
+
+    async def requests(self, request_ids: Sequence[str]) -> dict[str, Request]:
+        """The requests as they are now."""
 
 
 class Sender(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.store.outbox import SqlOutbox
 from bot.store.store import SqlStore
 
-__all__ = ["SqlStore"]
+__all__ = ["SqlOutbox", "SqlStore"]

@@ -1,0 +1,69 @@
+"""When to try again, and what to leave alone meanwhile."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+MINUTE = 60.0
+HOUR = 60 * MINUTE
+
+DELAYS: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {
+        "slack": (1, 3, 10, 30, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR),
+        "email": (5, 15, MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR),
+        "callback": (1, 5, 15, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR, 8 * HOUR),
+    }
+)
+"""Seconds after the first, second, … failed attempt; the last one repeats. Three callbacks fall in the first 40 s."""
+
+GIVE_UP: Mapping[str, timedelta] = MappingProxyType(
+    {"slack": timedelta(days=5), "email": timedelta(days=5), "callback": timedelta(days=1)}
+)
+"""How long after it was queued a delivery is tried. Five days is what mail relays do (RFC 5321 §4.5.4.1)."""
+
+JITTER = 0.2
+"""A delay is lengthened by up to this part of it, so that retries do not come in step."""
+
+BREAKER = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+"""Seconds a whole target that is down is left alone, after the first, second, … failure in a row."""
+
+
+def delay(surface: str, attempts: int) -> float:
+    """Seconds until the next try after `attempts` failed ones (1 or more)."""
+    delays = DELAYS[surface]
+    base = delays[min(attempts, len(delays)) - 1]
+    return base * (1 + JITTER * random.random())  # noqa: S311 - spreads retries, guards nothing
+
+
+@dataclass(slots=True)
+class Breakers:
+    """Targets (`slack`, `email`, or one address) that are down or throttle, each until an instant."""
+
+    _until: dict[str, datetime] = field(default_factory=dict)
+    _failures: dict[str, int] = field(default_factory=dict)
+
+    def trip(self, target: str, now: datetime, after: float | None) -> datetime:
+        """Leave `target` alone: `after` seconds where it said so, else a little longer each time."""
+        failures = self._failures.get(target, 0)
+        if after is None:
+            self._failures[target] = failures + 1
+            after = BREAKER[min(failures, len(BREAKER) - 1)]
+        self._until[target] = max(now + timedelta(seconds=after), self._until.get(target, now))
+        return self._until[target]
+
+    def reset(self, target: str) -> None:
+        """`target` works again."""
+        self._failures.pop(target, None)
+        self._until.pop(target, None)
+
+    def open_until(self, target: str, now: datetime) -> datetime | None:
+        """Until when `target` is to be left alone, if it is."""
+        until = self._until.get(target)
+        if until is None or until <= now:
+            self._until.pop(target, None)
+            return None
+        return until

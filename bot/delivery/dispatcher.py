@@ -1,0 +1,163 @@
+"""The outbox's other end: claim what is due, render the request as it is now, send, record under the lease.
+
+Sending is outside any transaction. Whatever goes wrong, a row is sent again: at least once, never lost. Rows of one
+address are sent one after the other, in order; different addresses side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import structlog
+
+from bot.delivery.backoff import GIVE_UP, Breakers, delay
+from bot.domain.lifecycle import Notice, NotTold
+from bot.domain.request import Request, ResolvedBy
+from bot.ports import (
+    Clock,
+    Delivery,
+    Failed,
+    Leased,
+    Lost,
+    Outbox,
+    Recorded,
+    Result,
+    Retry,
+    Sender,
+    Sent,
+    Superseded,
+)
+
+log = structlog.get_logger(__name__)
+
+CLAIM = 50
+"""Rows leased at once."""
+
+SEND_SECONDS = 15.0
+"""A sending is given up after this, well before its lease runs out."""
+
+NotToldUse = Callable[[str, NotTold], Awaitable[None]]
+
+
+class Dispatcher:
+    """Sends what is due, on the surfaces there are senders for."""
+
+    def __init__(
+        self, outbox: Outbox, senders: Mapping[str, Sender], clock: Clock, not_told: NotToldUse
+    ) -> None:
+        self._outbox = outbox
+        self._senders = senders
+        self._clock = clock
+        self._not_told = not_told
+        self._breakers = Breakers()
+
+    async def run_once(self) -> int:
+        """Send what is due now; how many rows that were."""
+        now = self._clock.now()
+        surfaces = [s for s in self._senders if not self._breakers.open_until(s, now)]
+        if not surfaces:
+            return 0
+        leased = await self._outbox.claim(now, CLAIM, surfaces)
+        if not leased:
+            return 0
+        ids = {d.delivery.request_id for d in leased if d.delivery.request_id}
+        requests = await self._outbox.requests(sorted(ids)) if ids else {}
+        leased.sort(key=_lane)
+        lanes = [list(rows) for _, rows in groupby(leased, key=_lane)]
+        await asyncio.gather(*(self._send_lane(lane, requests) for lane in lanes))
+        return len(leased)
+
+    async def next_due(self) -> datetime | None:
+        """When there will be something to do, breakers considered."""
+        now = self._clock.now()
+        blocked = [u for s in self._senders if (u := self._breakers.open_until(s, now))]
+        free = [s for s in self._senders if not self._breakers.open_until(s, now)]
+        due = await self._outbox.next_due(free) if free else None
+        return min([*blocked, *([due] if due else [])], default=None)
+
+    async def _send_lane(self, lane: Sequence[Leased], requests: Mapping[str, Request]) -> None:
+        recorded = [await self._send(item, requests.get(item.delivery.request_id or "")) for item in lane]
+        await self._outbox.record(recorded, self._clock.now())
+
+    async def _send(self, leased: Leased, request: Request | None) -> Recorded:
+        delivery, now = leased.delivery, self._clock.now()
+        for target in (delivery.surface, delivery.address):
+            if until := self._breakers.open_until(target, now):
+                return Recorded(leased=leased, result=Retry("waiting its turn", counts=False), retry_at=until)
+        if obsolete := _obsolete(delivery, request):
+            return Recorded(leased=leased, result=Superseded(obsolete))
+        return await self._conclude(leased, request, await self._try(delivery, request, now))
+
+    async def _try(self, delivery: Delivery, request: Request | None, now: datetime) -> Result:
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                return await self._senders[delivery.surface].send(delivery, request, now)
+        except TimeoutError:
+            return Retry("it took too long")
+        except Exception:
+            log.exception("a sender failed", action="delivery.error", delivery=delivery.id, surface=delivery.surface)
+            return Retry("something went wrong on our side")
+
+    async def _conclude(self, leased: Leased, request: Request | None, result: Result) -> Recorded:
+        delivery, now = leased.delivery, self._clock.now()
+        log.info(
+            "delivery",
+            action=f"delivery.{type(result).__name__.lower()}",
+            delivery=delivery.id,
+            request=delivery.request_id,
+            surface=delivery.surface,
+            notice=str(delivery.notice),
+            reason=getattr(result, "reason", None),
+        )
+        match result:
+            case Sent():
+                self._breakers.reset(delivery.surface)
+                return Recorded(leased=leased, result=result)
+            case Retry(counts=False):
+                until = self._breakers.trip(result.pause or delivery.surface, now, result.after)
+                return Recorded(leased=leased, result=result, retry_at=until)
+            case Retry():
+                return await self._again(leased, result, now)
+            case Lost() if request and not request.status.final and not delivery.reposted:
+                return Recorded(leased=leased, result=result, retry_at=now)
+            case Failed():
+                return await self._give_up(leased, result)
+        return Recorded(leased=leased, result=result)
+
+    async def _again(self, leased: Leased, result: Retry, now: datetime) -> Recorded:
+        delivery = leased.delivery
+        retry_at = now + timedelta(seconds=result.after or delay(delivery.surface, delivery.attempts + 1))
+        if retry_at > delivery.created_at + GIVE_UP[delivery.surface]:
+            return await self._give_up(leased, Failed(f"given up: {result.reason}"))
+        return Recorded(leased=leased, result=result, retry_at=retry_at)
+
+    async def _give_up(self, leased: Leased, result: Failed) -> Recorded:
+        """A dead letter shows on its request before it is laid aside."""
+        delivery = leased.delivery
+        if delivery.request_id and delivery.notice in {Notice.CARD, Notice.ASK}:
+            alone = delivery.respondent is not None and not await self._outbox.has_other_address(delivery)
+            event = NotTold(
+                target=f"{delivery.surface}:{delivery.address}",
+                reason=result.reason,
+                respondent=delivery.respondent,
+                alone=alone,
+            )
+            await self._not_told(delivery.request_id, event)
+        return Recorded(leased=leased, result=result)
+
+
+def _lane(leased: Leased) -> tuple[str, str]:
+    return leased.delivery.surface, leased.delivery.address
+
+
+def _obsolete(delivery: Delivery, request: Request | None) -> str | None:
+    """Why there is nothing to say any more, if so: nobody is asked what is decided, or what they have answered."""
+    if delivery.notice is not Notice.ASK or request is None:
+        return None
+    if request.outcome and request.outcome.resolved_by is not ResolvedBy.POLICY:
+        return "the request was decided before it could be sent"
+    respondent = request.respondent(delivery.respondent or "")
+    return "they have answered already" if respondent and respondent.state.answered else None
