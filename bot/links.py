@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PURPOSE = "respond"
 TOKEN = re.compile(r"[a-z2-7]{39}")
@@ -24,7 +24,7 @@ class Links:
     """Makes and reads links. `keys` are the signing keys, newest first: the newest signs, all of them verify."""
 
     base_url: str
-    keys: Sequence[str]
+    keys: Sequence[str] = field(repr=False)
 
     def url(self, respondent_id: str, generation: int) -> str:
         """The personal link of a respondent (`rsp_…`), at most 120 characters for a base URL of up to 78."""
