@@ -202,7 +202,7 @@ def admit(request: Request, actor: Actor, new_id: str) -> tuple[Request, Respond
     A channel's member gets a new seat (`new_id`); seats that turn out to be one person become one.
     Raises `SelfApproval`, `StepClosed`, `NotInAudience` or `Unavailable` with the reason in words.
     """
-    _refuse_outsiders(actor)
+    refuse_outsiders(actor.person)
     if not request.requester_known and not request.spec.allow_self_approval:
         raise Unavailable(
             "Slack cannot be asked just now whether you are the requester. Nothing was recorded; try again."
@@ -224,8 +224,8 @@ def admit(request: Request, actor: Actor, new_id: str) -> tuple[Request, Respond
     return _with_seat(request, one, replacing=()), one
 
 
-def _refuse_outsiders(actor: Actor) -> None:
-    person = actor.person
+def refuse_outsiders(person: Person | None) -> None:
+    """Raise `NotInAudience` for people who may not act here at all: deactivated, or of another organisation."""
     if person and person.deactivated:
         raise NotInAudience("Your Slack account is deactivated, so you cannot answer requests.")
     if person and person.external:
