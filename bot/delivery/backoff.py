@@ -14,6 +14,7 @@ HOUR = 60 * MINUTE
 DELAYS: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {
         "slack": (1, 3, 10, 30, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR),
+        "slack-answer": (0.5, 1, 2, 5, 10, 30, MINUTE),
         "email": (5, 15, MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR),
         "callback": (1, 5, 15, MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR, 8 * HOUR),
     }
@@ -21,9 +22,16 @@ DELAYS: Mapping[str, tuple[float, ...]] = MappingProxyType(
 """Seconds after the first, second, … failed attempt; the last one repeats. Three callbacks fall in the first 40 s."""
 
 GIVE_UP: Mapping[str, timedelta] = MappingProxyType(
-    {"slack": timedelta(days=5), "email": timedelta(days=5), "callback": timedelta(days=1)}
+    {
+        "slack": timedelta(days=5),
+        "slack-answer": timedelta(minutes=15),
+        "email": timedelta(days=5),
+        "callback": timedelta(days=1),
+    }
 )
-"""How long after it was queued a delivery is tried. Five days is what mail relays do (RFC 5321 §4.5.4.1)."""
+"""How long after it was queued a delivery is tried. Five days is what mail relays do (RFC 5321 §4.5.4.1); a click that
+nobody could check for a quarter of an hour is better given again.
+"""
 
 JITTER = 0.2
 """A delay is lengthened by up to this part of it, so that retries do not come in step."""
