@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 
 import structlog
@@ -39,36 +40,59 @@ CLAIM = 50
 SEND_SECONDS = 15.0
 """A sending is given up after this, well before its lease runs out."""
 
+SAFE = timedelta(seconds=4)
+"""How long after a claim a sending may begin, so that it ends within the lease."""
+
+Lane = tuple[str, str]
+"""A surface and an address."""
+
 NotToldUse = Callable[[str, NotTold], Awaitable[None]]
 
 
 class Dispatcher:
-    """Sends what is due, on the surfaces there are senders for."""
+    """Sends what is due, on the surfaces there are senders for. `progressed` is called whenever something was sent."""
 
     def __init__(
         self, outbox: Outbox, senders: Mapping[str, Sender], clock: Clock, not_told: NotToldUse
     ) -> None:
+        self.progressed: Callable[[], None] = lambda: None
         self._outbox = outbox
         self._senders = senders
         self._clock = clock
         self._not_told = not_told
         self._breakers = Breakers()
+        self._sending: dict[Lane, asyncio.Task[None]] = {}
 
     async def run_once(self) -> int:
-        """Send what is due now; how many rows that were."""
+        """Begin to send what is due now; how many rows that are. A slow address holds up no other."""
         now = self._clock.now()
         surfaces = [s for s in self._senders if not self._breakers.open_until(s, now)]
-        if not surfaces:
+        free = CLAIM - len(self._sending)
+        if not surfaces or free <= 0:
             return 0
-        leased = await self._outbox.claim(now, CLAIM, surfaces)
+        leased = await self._outbox.claim(now, free, surfaces)
         if not leased:
             return 0
         ids = {d.delivery.request_id for d in leased if d.delivery.request_id}
         requests = await self._outbox.requests(sorted(ids)) if ids else {}
-        leased.sort(key=_lane)
-        lanes = [list(rows) for _, rows in groupby(leased, key=_lane)]
-        await asyncio.gather(*(self._send_lane(lane, requests) for lane in lanes))
+        for lane, rows in groupby(sorted(leased, key=_lane), key=_lane):
+            after = self._sending.get(lane)
+            task = asyncio.create_task(self._send_lane(list(rows), requests, now, after), name="assent-delivery")
+            self._sending[lane] = task
+            task.add_done_callback(partial(self._finished, lane))
         return len(leased)
+
+    async def settle(self) -> None:
+        """Wait for what is being sent."""
+        while self._sending:
+            await asyncio.wait(self._sending.values())
+
+    def _finished(self, lane: Lane, task: asyncio.Task[None]) -> None:
+        if self._sending.get(lane) is task:
+            del self._sending[lane]
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a lane failed; its rows wait for their leases", action="delivery.error", error=repr(error))
+        self.progressed()
 
     async def next_due(self) -> datetime | None:
         """When there will be something to do, breakers considered."""
@@ -78,9 +102,21 @@ class Dispatcher:
         due = await self._outbox.next_due(free) if free else None
         return min([*blocked, *([due] if due else [])], default=None)
 
-    async def _send_lane(self, lane: Sequence[Leased], requests: Mapping[str, Request]) -> None:
-        recorded = [await self._send(item, requests.get(item.delivery.request_id or "")) for item in lane]
-        await self._outbox.record(recorded, self._clock.now())
+    async def _send_lane(
+        self,
+        lane: Sequence[Leased],
+        requests: Mapping[str, Request],
+        claimed_at: datetime,
+        after: asyncio.Task[None] | None,
+    ) -> None:
+        """Send one address's rows in order; those whose lease could run out meanwhile are left to be claimed again."""
+        if after:
+            await asyncio.wait([after])
+        for item in lane:
+            if self._clock.now() - claimed_at > SAFE:
+                return
+            recorded = await self._send(item, requests.get(item.delivery.request_id or ""))
+            await self._outbox.record([recorded], self._clock.now())
 
     async def _send(self, leased: Leased, request: Request | None) -> Recorded:
         delivery, now = leased.delivery, self._clock.now()
@@ -149,7 +185,7 @@ class Dispatcher:
         return Recorded(leased=leased, result=result)
 
 
-def _lane(leased: Leased) -> tuple[str, str]:
+def _lane(leased: Leased) -> Lane:
     return leased.delivery.surface, leased.delivery.address
 
 

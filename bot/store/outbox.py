@@ -38,7 +38,88 @@ class SqlOutbox:
         """Write down what became of leased deliveries."""
         await self._store.run_write(lambda c: record(c, results, now))
 
-    async def _delivery(row: Row[Any]) -> Delivery:
+    async def next_due(self, surfaces: Sequence[str]) -> datetime | None:
+        """When the next delivery is due."""
+        ms = await self._store.run_read(lambda c: c.scalar(_NEXT, {"surfaces": list(surfaces)}))
+        return codec.instant(ms) if ms is not None else None
+
+    async def has_other_address(self, delivery: Delivery) -> bool:
+        """Whether another first message to the same respondent was sent or may still be."""
+        names = {"req": delivery.request_id, "who": delivery.respondent, "me": delivery.id}
+        return bool(await self._store.run_read(lambda c: c.scalar(_OTHERS, names)))
+
+    async def requests(self, request_ids: Sequence[str]) -> dict[str, Request]:
+        """The requests as they are now."""
+        wanted = list(request_ids)
+        rows = await self._store.run_read(lambda c: c.execute(_REQUESTS, {"wanted": wanted}).all())
+        return {request.id: request for request in map(codec.load, rows)}
+
+    async def release(self, now: datetime) -> None:
+        """Give back every lease at once: right only where no other process can hold one, as on SQLite at start."""
+        ms = codec.millis(now)
+        await self._store.run_write(lambda c: c.execute(_RELEASE, {"now": ms}).rowcount)
+
+
+def claim(connection: Connection, now: datetime, limit: int, surfaces: Sequence[str]) -> list[Leased]:
+    """Lease the deliveries of `surfaces` that have been due longest; replicas skip each other's rows."""
+    lease = secrets.token_hex(8)
+    due = (
+        select(deliveries.c.id)
+        .where(deliveries.c.due_at <= codec.millis(now), deliveries.c.surface.in_(surfaces))
+        .order_by(deliveries.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        update(deliveries)
+        .where(deliveries.c.id.in_(due))
+        .values(lease=lease, due_at=codec.millis(now + LEASE))
+        .returning(deliveries)
+    )
+    rows = connection.execute(statement).all()
+    return [Leased(delivery=_delivery(row), lease=lease) for row in sorted(rows, key=lambda r: (r.created_at, r.id))]
+
+
+def record(connection: Connection, results: Sequence[Recorded], now: datetime) -> None:
+    """Write down what became of leased deliveries; a result whose lease has run out changes nothing."""
+    for item in results:
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.id == item.leased.delivery.id, deliveries.c.lease == item.leased.lease)
+            .values(lease=None, **_values(item, now))
+        )
+
+
+def _values(item: Recorded, now: datetime) -> dict[str, Any]:
+    retry_at = codec.millis(item.retry_at) if item.retry_at else None
+    match item.result:
+        case Sent(receipt, version):
+            out_of_date = (deliveries.c.wanted_version > version) & (deliveries.c.notice == str(Notice.CARD))
+            return {
+                "state": "sent",
+                "receipt": _receipt(receipt, reposted=item.leased.delivery.reposted),
+                "shown_version": version,
+                "attempts": 0,
+                "error": None,
+                "sent_at": codec.millis(now),
+                "due_at": case((out_of_date, codec.millis(now)), else_=None),
+            }
+        case Retry(reason=reason, counts=counts):
+            attempts = deliveries.c.attempts + int(counts)
+            return {"state": "retrying", "error": reason, "attempts": attempts, "due_at": retry_at}
+        case Lost(reason):
+            return {"state": "lost", "error": reason, "receipt": _receipt({}, reposted=True), "due_at": retry_at}
+        case Failed(reason):
+            return {"state": "failed", "error": reason, "due_at": None}
+        case Superseded(reason):
+            return {"state": "superseded", "error": reason, "due_at": None}
+
+
+def _receipt(receipt: dict[str, Json], *, reposted: bool) -> str:
+    return orjson.dumps(receipt | ({"reposted": True} if reposted else {})).decode()
+
+
+def _delivery(row: Row[Any]) -> Delivery:
     receipt = orjson.loads(row.receipt) if row.receipt else {}
     reposted = receipt.pop("reposted", False)
     return Delivery(

@@ -1,0 +1,67 @@
+"""Deliveries that are mails: composed from the request as it is now, handed to the relay."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bot.domain.lifecycle import Notice
+from bot.email.addresses import AddressError
+from bot.email.mailer import Accepted, Ambiguous, Deferred, Refused, RelayDown
+from bot.ports import Failed, Retry, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from bot.domain.request import Request
+    from bot.email.mailer import Mailer
+    from bot.email.message import Composed, Composer
+    from bot.email.message import Notice as MailName
+    from bot.links import Links
+    from bot.ports import Delivery, Result
+
+
+class EmailSender:
+    """`ports.Sender` for mails. A repeated sending has the same Message-ID, so that mailboxes know it again."""
+
+    def __init__(self, mailer: Mailer, composer: Composer, links: Links) -> None:
+        self._mailer = mailer
+        self._composer = composer
+        self._links = links
+
+    async def send(self, delivery: Delivery, request: Request | None, _now: datetime) -> Result:
+        """Compose and send one mail."""
+        try:
+            mail = self._compose(delivery, request)
+        except AddressError as error:
+            return Failed(str(error))
+        match await self._mailer.send(mail):
+            case Accepted():
+                return Sent({"message_id": mail.message_id}, request.version if request else 0)
+            case Refused(code, why):
+                return Failed(f"the mail relay refused it ({code} {why})")
+            case Deferred(code, why):
+                return Retry(f"the mail relay asks to try again later ({code} {why})")
+            case RelayDown(why):
+                return Retry(why, counts=False, pause=delivery.surface)
+            case Ambiguous(why):
+                return Retry(why)
+
+    def _compose(self, delivery: Delivery, request: Request | None) -> Composed:
+        to, at = delivery.address, delivery.created_at
+        if delivery.notice is Notice.NOTIFICATION:
+            return self._composer.notification(delivery.content or "", to=to, delivery_id=delivery.id, at=at)
+        respondent = request.respondent(delivery.respondent or "") if request else None
+        name = _MAILS.get(delivery.notice)
+        if request is None or respondent is None or name is None:
+            raise AddressError("nobody is known at this address any more")
+        link = self._links.url(respondent.id, respondent.generation)
+        return self._composer.about(
+            name, request, respondent, to=to, link=link, delivery_id=delivery.id, at=at
+        )
+
+
+_MAILS: Mapping[Notice, MailName] = MappingProxyType(
+    {Notice.ASK: "ask", Notice.RECEIPT: "receipt", Notice.OUTCOME: "outcome"}
+)
