@@ -15,7 +15,7 @@ _SECRETS = re.compile(r"(/r/)[A-Za-z2-7]{39}|(xox[a-z]-|xapp-|ask_|whsec_)[\w-]+
 
 def configure() -> None:
     """Send everything to stderr: readable in a terminal, JSON lines otherwise."""
-    shared = [
+    shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -23,7 +23,9 @@ def configure() -> None:
         redact,
     ]
     renderer: Any = (
-        structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(default=str)
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer(default=str)
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

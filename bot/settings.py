@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from bot.domain.audience import parse_selector
@@ -67,13 +75,19 @@ class Settings(BaseModel):
     @field_validator("assent_secret_keys", "assent_default_audience", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("assent_secret_keys")
     @classmethod
     def _long_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(key.get_secret_value()) < MIN_KEY_LENGTH for key in keys):
-            raise _fault(f"every key needs at least {MIN_KEY_LENGTH} characters; make one with: openssl rand -hex 32")
+            raise _fault(
+                f"every key needs at least {MIN_KEY_LENGTH} characters; make one with: openssl rand -hex 32"
+            )
         return keys
 
     @field_validator("assent_database_url")
@@ -134,11 +148,15 @@ class Settings(BaseModel):
     def _belong_together(self) -> Settings:
         missing = []
         if self.slack_bot_token and not (self.slack_signing_secret or self.slack_app_token):
-            missing.append("SLACK_SIGNING_SECRET (HTTP mode) or SLACK_APP_TOKEN (Socket Mode) is needed with SLACK_BOT_TOKEN")
+            missing.append(
+                "SLACK_SIGNING_SECRET (HTTP mode) or SLACK_APP_TOKEN (Socket Mode) is needed with SLACK_BOT_TOKEN"
+            )
         if (self.slack_signing_secret or self.slack_app_token) and not self.slack_bot_token:
             missing.append("SLACK_BOT_TOKEN is needed with SLACK_SIGNING_SECRET and SLACK_APP_TOKEN")
         if self.assent_smtp_url and not self.assent_mail_from:
-            missing.append("ASSENT_MAIL_FROM is needed with ASSENT_SMTP_URL: the address that mails come from")
+            missing.append(
+                "ASSENT_MAIL_FROM is needed with ASSENT_SMTP_URL: the address that mails come from"
+            )
         if missing:
             raise _fault("\n".join(missing))
         return self
@@ -157,7 +175,9 @@ class Settings(BaseModel):
     def data_folder(self) -> Path:
         """Where generated secrets are kept: beside the SQLite file, else the working folder."""
         url = database_url(self.assent_database_url)
-        return Path(str(url.database)).expanduser().parent if url.get_backend_name() == "sqlite" else Path.cwd()
+        return (
+            Path(str(url.database)).expanduser().parent if url.get_backend_name() == "sqlite" else Path.cwd()
+        )
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

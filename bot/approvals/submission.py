@@ -14,10 +14,14 @@ from bot.wire import Destination, SlackDestination, SubmitBody
 Destinations = Destination | Sequence[Destination] | None
 
 
-def build_spec(body: SubmitBody, default_audience: tuple[str, ...], now: datetime) -> Spec:
-    """What `body` asks; raises `Invalid` with every fault, or `NoAudience` where it names nobody."""
+def build_spec(
+    body: SubmitBody, default_audience: tuple[str, ...], now: datetime, known: Sequence[Fault] = ()
+) -> Spec:
+    """What `body` asks; raises `Invalid` with every fault, those `known` before included, or `NoAudience` where it
+    names nobody.
+    """
     check_canonical(body.payload, "/payload")
-    faults = [*_not_yet(body), *_choice_faults(body), *_level_faults(body), *_time_faults(body, now)]
+    faults = [*known, *_not_yet(body), *_choice_faults(body), *_level_faults(body), *_time_faults(body, now)]
     if body.requester and body.requester.startswith(("email:", "slack:")):
         faults += _selector_faults([body.requester], "/requester")
     faults += _selector_faults(body.audience or [], "/audience")

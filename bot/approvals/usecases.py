@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bot.approvals.asking import Asking, Audience, check_reach
+from bot.approvals.callbacks import callback_faults
 from bot.approvals.submission import build_spec, deadline, selectors
 from bot.domain import lifecycle, policy
 from bot.domain.answers import Answer
@@ -57,6 +58,7 @@ class Rules:
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     default_audience: tuple[str, ...] = ()
     auto_approve: bool = False
+    callback_allow_private: bool = False
     surfaces: frozenset[Surface] = frozenset()
     """Where people can be told: `slack`, `email`."""
 
@@ -83,7 +85,10 @@ class Approvals:
         now = self._clock.now()
         if idempotency and (known := await self._store.read(lambda tx: _replayed(tx, idempotency))):
             return known, False
-        spec = build_spec(body, self._rules.default_audience, now)
+        known_faults = await callback_faults(
+            body.callback_url, allow_private=self._rules.callback_allow_private
+        )
+        spec = build_spec(body, self._rules.default_audience, now, known_faults)
         audience = await self._asking.resolve(spec.steps[0].audience)
         request = await self._seat(spec, audience, deadline(body, now), now)
         change = lifecycle.open_request(
@@ -190,8 +195,13 @@ class Approvals:
 
         return await self._store.write(work)
 
-    async def look_up(self, limit: int = 20) -> None:
-        """Try again to find the people Slack could not be asked about."""
+    async def next_due(self) -> datetime | None:
+        """When the next pending request's time comes."""
+        return await self._store.read(lambda tx: tx.next_due())
+
+    async def look_up(self, limit: int = 20) -> int:
+        """Try again to find the people Slack could not be asked about; how many requests have news."""
+        found = 0
         for request_id in await self._store.read(lambda tx: tx.unresolved(limit)):
             request = await self.get(request_id)
             audience = await self._asking.resolve(request.lookups)
@@ -207,6 +217,8 @@ class Approvals:
             )
             if event.selectors or event.requester_keys is not None:
                 await self._apply(request_id, event)
+                found += 1
+        return found
 
     async def get(self, request_id: str) -> Request:
         """The request as stored; raises `NotFound`."""

@@ -77,7 +77,9 @@ class Dispatcher:
         requests = await self._outbox.requests(sorted(ids)) if ids else {}
         for lane, rows in groupby(sorted(leased, key=_lane), key=_lane):
             after = self._sending.get(lane)
-            task = asyncio.create_task(self._send_lane(list(rows), requests, now, after), name="assent-delivery")
+            task = asyncio.create_task(
+                self._send_lane(list(rows), requests, now, after), name="assent-delivery"
+            )
             self._sending[lane] = task
             task.add_done_callback(partial(self._finished, lane))
         return len(leased)
@@ -91,7 +93,9 @@ class Dispatcher:
         if self._sending.get(lane) is task:
             del self._sending[lane]
         if not task.cancelled() and (error := task.exception()):
-            log.error("a lane failed; its rows wait for their leases", action="delivery.error", error=repr(error))
+            log.error(
+                "a lane failed; its rows wait for their leases", action="delivery.error", error=repr(error)
+            )
         self.progressed()
 
     async def next_due(self) -> datetime | None:
@@ -134,7 +138,9 @@ class Dispatcher:
         except TimeoutError:
             return Retry("it took too long")
         except Exception:
-            log.exception("a sender failed", action="delivery.error", delivery=delivery.id, surface=delivery.surface)
+            log.exception(
+                "a sender failed", action="delivery.error", delivery=delivery.id, surface=delivery.surface
+            )
             return Retry("something went wrong on our side")
 
     async def _conclude(self, leased: Leased, request: Request | None, result: Result) -> Recorded:

@@ -51,7 +51,9 @@ class Supervisor:
 
     async def start(self) -> None:
         """Begin."""
-        self._tasks = [asyncio.create_task(self._loop(work), name=f"assent-{work.name}") for work in self._works]
+        self._tasks = [
+            asyncio.create_task(self._loop(work), name=f"assent-{work.name}") for work in self._works
+        ]
 
     async def stop(self) -> None:
         """Finish the work in hand, then end."""

@@ -17,7 +17,9 @@ def database_url(text: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError:
-        raise ValueError("is no database URL; write sqlite:///assent.db or postgresql://USER:PW@HOST/DB") from None
+        raise ValueError(
+            "is no database URL; write sqlite:///assent.db or postgresql://USER:PW@HOST/DB"
+        ) from None
     match url.drivername:
         case "sqlite" if url.database and url.database != ":memory:":
             return url
@@ -25,7 +27,9 @@ def database_url(text: str) -> URL:
             raise ValueError("needs a file, because several connections share it; write sqlite:///assent.db")
         case "postgresql" | "postgres" | "postgresql+psycopg":
             return url.set(drivername="postgresql+psycopg")
-    raise ValueError(f"names {url.drivername!r}; Assent stores in sqlite:///PATH or postgresql://USER:PW@HOST/DB")
+    raise ValueError(
+        f"names {url.drivername!r}; Assent stores in sqlite:///PATH or postgresql://USER:PW@HOST/DB"
+    )
 
 
 def open_engine(text: str, *, readers: int = 4) -> Engine:

@@ -38,7 +38,9 @@ def find(connection: Connection, digest: str) -> ApiKey | None:
 
 def every(connection: Connection) -> tuple[ApiKey, ...]:
     """All keys, oldest first, revoked ones too."""
-    return tuple(map(_key, connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id))))
+    return tuple(
+        map(_key, connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)))
+    )
 
 
 def revoke(connection: Connection, key_id: str, now: datetime) -> bool:

@@ -77,7 +77,10 @@ def claim(connection: Connection, now: datetime, limit: int, surfaces: Sequence[
         .returning(deliveries)
     )
     rows = connection.execute(statement).all()
-    return [Leased(delivery=_delivery(row), lease=lease) for row in sorted(rows, key=lambda r: (r.created_at, r.id))]
+    return [
+        Leased(delivery=_delivery(row), lease=lease)
+        for row in sorted(rows, key=lambda r: (r.created_at, r.id))
+    ]
 
 
 def record(connection: Connection, results: Sequence[Recorded], now: datetime) -> None:
@@ -108,7 +111,12 @@ def _values(item: Recorded, now: datetime) -> dict[str, Any]:
             attempts = deliveries.c.attempts + int(counts)
             return {"state": "retrying", "error": reason, "attempts": attempts, "due_at": retry_at}
         case Lost(reason):
-            return {"state": "lost", "error": reason, "receipt": _receipt({}, reposted=True), "due_at": retry_at}
+            return {
+                "state": "lost",
+                "error": reason,
+                "receipt": _receipt({}, reposted=True),
+                "due_at": retry_at,
+            }
         case Failed(reason):
             return {"state": "failed", "error": reason, "due_at": None}
         case Superseded(reason):
@@ -156,7 +164,9 @@ _OTHERS = (
     )
     .limit(1)
 )
-_REQUESTS = select(requests.c.spec, requests.c.state).where(requests.c.id.in_(bindparam("wanted", expanding=True)))
+_REQUESTS = select(requests.c.spec, requests.c.state).where(
+    requests.c.id.in_(bindparam("wanted", expanding=True))
+)
 _RELEASE = (
     update(deliveries).where(deliveries.c.lease.is_not(None)).values(lease=None, due_at=bindparam("now"))
 )

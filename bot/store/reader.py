@@ -60,7 +60,9 @@ class SqlReader:
         result: dict[str, tuple[DeliveryState, ...]] = dict.fromkeys(request_ids, ())
         rows = self._connection.execute(
             select(deliveries)
-            .where(deliveries.c.request_id.in_(list(request_ids)), deliveries.c.notice != str(Notice.CALLBACK))
+            .where(
+                deliveries.c.request_id.in_(list(request_ids)), deliveries.c.notice != str(Notice.CALLBACK)
+            )
             .order_by(deliveries.c.created_at, deliveries.c.id)
         )
         for row in rows:
@@ -74,7 +76,9 @@ class SqlReader:
 
     def unresolved(self, limit: int) -> tuple[str, ...]:
         """Ids of pending requests with people still to be looked up."""
-        return tuple(self._connection.scalars(select(requests.c.id).where(requests.c.unresolved).limit(limit)))
+        return tuple(
+            self._connection.scalars(select(requests.c.id).where(requests.c.unresolved).limit(limit))
+        )
 
     def channels(self, limit: int) -> tuple[str, ...]:
         """The channels that pending requests were put to: one index probe for each, not a scan."""
@@ -109,7 +113,9 @@ class SqlReader:
 
 
 def _find(query: Query) -> Select[Any]:
-    statement = select(requests.c.spec, requests.c.state).order_by(requests.c.id.desc()).limit(query.limit + 1)
+    statement = (
+        select(requests.c.spec, requests.c.state).order_by(requests.c.id.desc()).limit(query.limit + 1)
+    )
     if query.status is not None:
         statement = statement.where(requests.c.status == str(query.status))
     if query.cursor:
@@ -186,7 +192,9 @@ _OF_TERM = (
     .limit(1)
 )
 _HEAD = select(chain.c.seq, chain.c.hash).where(chain.c.id == 1)
-_NEXT_DUE = select(requests.c.due_at).where(requests.c.due_at.is_not(None)).order_by(requests.c.due_at).limit(1)
+_NEXT_DUE = (
+    select(requests.c.due_at).where(requests.c.due_at.is_not(None)).order_by(requests.c.due_at).limit(1)
+)
 _NEXT_TERM = (
     select(terms.c.term)
     .where(terms.c.term > bindparam("after"), terms.c.term < bindparam("below"), terms.c.open)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.domain.errors import Unavailable
 from bot.domain.request import Request
 from bot.ports import Reader, Transaction
+from bot.store import migrations
 from bot.store.engine import open_engine
 from bot.store.reader import SqlReader
 from bot.store.tail import Tail
@@ -71,6 +72,14 @@ class SqlStore:
     def watch(self, request_id: str) -> AbstractContextManager[Watch]:
         """Be told of commits to one request from now on."""
         return self.wakeups.watch(request_id)
+
+    async def check(self) -> str | None:
+        """None where the database answers and its schema is up to date, else what is wrong, in words."""
+        try:
+            current = await self.run_read(migrations.current)
+        except Unavailable as error:
+            return error.detail
+        return None if current else "the schema is behind: run `assent db upgrade`"
 
     def wake(self) -> None:
         """Hint every waiter."""

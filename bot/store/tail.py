@@ -74,7 +74,9 @@ class Tail:
                     async for notice in connection.notifies():
                         self._wakeups.elsewhere([i for i in notice.payload.split(",") if i])
             except psycopg.Error as error:
-                log.warning("lost the listening connection", action="store.listen", error=type(error).__name__)
+                log.warning(
+                    "lost the listening connection", action="store.listen", error=type(error).__name__
+                )
             await asyncio.sleep(RECONNECT_SECONDS)
 
 
@@ -83,5 +85,7 @@ def _since(connection: Connection, seen: int) -> tuple[list[str], int]:
     last = connection.scalar(select(chain.c.seq)) or 0
     if last <= seen:
         return [], seen
-    rows = connection.scalars(select(events.c.request_id).where(events.c.seq > seen, events.c.seq <= last).distinct())
+    rows = connection.scalars(
+        select(events.c.request_id).where(events.c.seq > seen, events.c.seq <= last).distinct()
+    )
     return list(rows), last

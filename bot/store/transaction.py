@@ -211,7 +211,12 @@ class SqlTransaction:
         }
         if before is None:
             spec = codec.dump_spec(request)
-            created = {"id": request.id, "title": request.spec.title, "created_at": codec.millis(now), "spec": spec}
+            created = {
+                "id": request.id,
+                "title": request.spec.title,
+                "created_at": codec.millis(now),
+                "spec": spec,
+            }
             self.writes.opened.append(row | created)
         else:
             self.writes.changed[request.id] = row | {"of_request": request.id}
@@ -219,7 +224,9 @@ class SqlTransaction:
     def _save_terms(self, request: Request, before: Request | None) -> None:
         new = codec.terms(request) - (codec.terms(before) if before else frozenset())
         is_open = not request.status.final
-        self.writes.terms += [{"request_id": request.id, "term": term, "open": is_open} for term in sorted(new)]
+        self.writes.terms += [
+            {"request_id": request.id, "term": term, "open": is_open} for term in sorted(new)
+        ]
         if before and request.status.final and not before.status.final:
             self.writes.closed.append({"of_request": request.id})
 
@@ -227,7 +234,12 @@ class SqlTransaction:
         """Record an idempotency key."""
         self.keys[record.key] = (record.digest, request_id)
         self.writes.keys.append(
-            {"key": record.key, "digest": record.digest, "request_id": request_id, "created_at": codec.millis(now)}
+            {
+                "key": record.key,
+                "digest": record.digest,
+                "request_id": request_id,
+                "created_at": codec.millis(now),
+            }
         )
 
     def notify(self, notification: Notification, now: datetime) -> None:
@@ -249,7 +261,9 @@ class SqlTransaction:
 
 
 def _has_cards(request: Request) -> bool:
-    return bool(request.channels) or any(a.surface is Surface.SLACK for r in request.respondents for a in r.addresses)
+    return bool(request.channels) or any(
+        a.surface is Surface.SLACK for r in request.respondents for a in r.addresses
+    )
 
 
 def _delivery(request: Request, tell: Tell, now: datetime) -> dict[str, Any]:
@@ -316,8 +330,11 @@ _LOCK = (
     .order_by(requests.c.id)
     .with_for_update()
 )
-_DUE = select(requests.c.id).where(requests.c.due_at <= bindparam("now")).order_by(requests.c.due_at).limit(
-    bindparam("most")
+_DUE = (
+    select(requests.c.id)
+    .where(requests.c.due_at <= bindparam("now"))
+    .order_by(requests.c.due_at)
+    .limit(bindparam("most"))
 )
 _CHANGE = update(requests).where(requests.c.id == bindparam("of_request"))
 _CLOSE_TERMS = update(terms).where(terms.c.request_id == bindparam("of_request")).values(open=False)
@@ -343,4 +360,6 @@ _CARDS = select(deliveries.c.receipt).where(
 _HEAD = select(chain.c.seq, chain.c.hash).where(chain.c.id == 1).with_for_update()
 _ADVANCE = update(chain).where(chain.c.id == 1).values(seq=bindparam("last_seq"), hash=bindparam("last_hash"))
 _NOTIFY = select(func.pg_notify(CHANNEL, bindparam("ids")))
-_IDEMPOTENT = select(idempotency.c.digest, idempotency.c.request_id).where(idempotency.c.key == bindparam("wanted"))
+_IDEMPOTENT = select(idempotency.c.digest, idempotency.c.request_id).where(
+    idempotency.c.key == bindparam("wanted")
+)

@@ -127,7 +127,9 @@ class Writer:
         self, units: list[_Unit], error: SQLAlchemyError
     ) -> list[tuple[_Unit, Any, BaseException | None]]:
         if len(units) > 1:
-            log.warning("batch failed, running its units one by one", action="store.batch", error=type(error).__name__)
+            log.warning(
+                "batch failed, running its units one by one", action="store.batch", error=type(error).__name__
+            )
         return [self._retry(unit) for unit in units]
 
     def _retry(self, unit: _Unit) -> tuple[_Unit, Any, BaseException | None]:

@@ -95,7 +95,10 @@ class Api:
             require(caller, Scope.RESPOND)
             actor = Actor(keys=frozenset({_person(body.respondent)}), surface=surface)
             answer = Answer(
-                decision=body.decision, reason=_reason(body.reason), values=body.values or None, phrase=body.phrase
+                decision=body.decision,
+                reason=_reason(body.reason),
+                values=body.values or None,
+                phrase=body.phrase,
             )
             request = await self.approvals.respond(request_id, actor, answer)
         return respond(request_json(request))
@@ -207,4 +210,3 @@ def _surface(http: web.Request) -> Surface:
 
 
 _CLIENTS = {s.value: s for s in (Surface.CLI, Surface.MCP, Surface.WEB)}
-

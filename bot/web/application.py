@@ -45,7 +45,8 @@ async def _edge(
     except Exception:
         log.exception("unexpected error", action="http.error", method=request.method, route=_route(request))
         response = problem(
-            AssentError(f"Something went wrong on our side. Report it with the request id {request_id}."), request_id
+            AssentError(f"Something went wrong on our side. Report it with the request id {request_id}."),
+            request_id,
         )
     finally:
         structlog.contextvars.unbind_contextvars("request_id")
@@ -59,7 +60,9 @@ def _http_problem(error: web.HTTPException, request_id: str) -> web.StreamRespon
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return problem(TooLarge(f"A body may have {MAX_BODY} bytes."), request_id)
     if isinstance(error, web.HTTPNotFound):
-        return problem(NotFound("There is nothing at this address; GET /openapi.json lists what there is."), request_id)
+        return problem(
+            NotFound("There is nothing at this address; GET /openapi.json lists what there is."), request_id
+        )
     response = problem(_Refused(error), request_id)
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
@@ -91,7 +94,10 @@ def _ready(checks: Mapping[str, Check]) -> Callable[[web.Request], Awaitable[web
         faults = {name: await check() for name, check in checks.items()}
         good = not any(faults.values())
         return respond(
-            {"status": "ready" if good else "unavailable", "checks": {n: f or "ok" for n, f in faults.items()}},
+            {
+                "status": "ready" if good else "unavailable",
+                "checks": {n: f or "ok" for n, f in faults.items()},
+            },
             status=200 if good else 503,
         )
 

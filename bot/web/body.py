@@ -58,7 +58,11 @@ def _holds_nul(value: Json) -> bool:
 def respond(value: Json, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """`value` as a JSON answer."""
     return web.Response(
-        body=orjson.dumps(value), status=status, content_type="application/json", charset="utf-8", headers=headers
+        body=orjson.dumps(value),
+        status=status,
+        content_type="application/json",
+        charset="utf-8",
+        headers=headers,
     )
 
 

@@ -1,0 +1,188 @@
+"""The only place that builds and wires objects."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import AsyncExitStack
+from datetime import datetime
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from bot import logs
+from bot.approvals import Approvals, Rules
+from bot.delivery.dispatcher import Dispatcher
+from bot.delivery.supervisor import Supervisor, Work
+from bot.domain.request import Surface
+from bot.email.addresses import parse_sender
+from bot.email.mailer import Mailer
+from bot.email.message import Composer
+from bot.email.sender import EmailSender
+from bot.links import Links
+from bot.ports import Clock, Sender
+from bot.rendering import templates
+from bot.settings import Settings, stored_secret
+from bot.store import SqlOutbox, SqlStore, keys, migrations
+from bot.system import RandomIds, SystemClock
+from bot.web import api, application, pages
+from bot.web.auth import Auth
+
+log = structlog.get_logger(__name__)
+
+AUTO_APPROVE_BANNER = "ASSENT_AUTO_APPROVE is on: every request is approved at once, and nobody is asked."
+SHUTDOWN_SECONDS = 5.0
+"""How long open answers may take when the process ends; with the deliveries in hand less than 10 s."""
+
+
+class Assent:
+    """The whole service of one process, from its settings."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self._stack = AsyncExitStack()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    async def start(self) -> None:
+        """Migrate, connect, listen, and begin to deliver; raises what keeps it from doing so."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def stop(self) -> None:
+        """Stop accepting, answer waiters, finish what is in hand, disconnect; within 10 s."""
+        self.approvals.drain()
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        settings = self.settings
+        await asyncio.to_thread(migrations.upgrade, settings.assent_database_url)
+        self.store = SqlStore(settings.assent_database_url)
+        await self.store.start()
+        self._stack.push_async_callback(self.store.stop)
+        outbox = SqlOutbox(self.store)
+        if settings.assent_database_url.startswith("sqlite"):
+            await outbox.release(self.clock.now())
+        links = Links(settings.base_url, self._signing_keys())
+        self.approvals = Approvals(self.store, self.clock, RandomIds(), None, self._rules())
+        senders = self._senders(links)
+        self.dispatcher = Dispatcher(outbox, senders, self.clock, self.approvals.not_told)
+        self.supervisor = self._supervise()
+        await self._listen(links)
+        await self.supervisor.start()
+        self._stack.push_async_callback(self.dispatcher.settle)
+        self._stack.push_async_callback(self.supervisor.stop)
+
+    def _rules(self) -> Rules:
+        settings = self.settings
+        if settings.assent_auto_approve:
+            log.warning(AUTO_APPROVE_BANNER, action="policy.auto_approve")
+        surfaces = {Surface.SLACK: settings.slack_bot_token, Surface.EMAIL: settings.smtp}
+        return Rules(
+            groups=settings.groups,
+            default_audience=settings.assent_default_audience,
+            auto_approve=settings.assent_auto_approve,
+            surfaces=frozenset(s for s, on in surfaces.items() if on),
+        )
+
+    def _signing_keys(self) -> list[str]:
+        if self.settings.assent_secret_keys:
+            return [key.get_secret_value() for key in self.settings.assent_secret_keys]
+        return [self._generated("assent.key", "ASSENT_SECRET_KEYS")]
+
+    def _generated(self, file: str, setting: str) -> str:
+        secret, new = stored_secret(self.settings.data_folder, file)
+        if new:
+            log.warning(
+                f"{setting} is not set: made one and keep it in {self.settings.data_folder / file}. "
+                "Several replicas need the same: set it.",
+                action="settings.generated",
+            )
+        return secret
+
+    def _senders(self, links: Links) -> dict[str, Sender]:
+        senders: dict[str, Sender] = {}
+        if self.settings.smtp:
+            mailer = Mailer(self.settings.smtp, timeout=12, connect_timeout=6)
+            self._stack.push_async_callback(mailer.close)
+            composer = Composer(
+                templates(self.settings.templates), parse_sender(self.settings.assent_mail_from or "")
+            )
+            senders["email"] = EmailSender(mailer, composer, links)
+        return senders
+
+    def _supervise(self) -> Supervisor:
+        works = [
+            Work(name="delivery", run_once=self.dispatcher.run_once, next_due=self.dispatcher.next_due),
+            Work(name="deadlines", run_once=self.approvals.tick, next_due=self.approvals.next_due),
+            Work(name="lookups", run_once=self.approvals.look_up, next_due=_never),
+        ]
+        supervisor = Supervisor(works, self.clock)
+        self.store.wakeups.on_commit(supervisor.hint)
+        self.dispatcher.progressed = supervisor.hint
+        return supervisor
+
+    async def _listen(self, links: Links) -> None:
+        settings = self.settings
+        key = settings.assent_api_key.get_secret_value() if settings.assent_api_key else None
+        auth = Auth(key, lambda digest: self.store.run_read(lambda c: keys.find(c, digest)))
+        banner = AUTO_APPROVE_BANNER if settings.assent_auto_approve else None
+        rendering = templates(settings.templates)
+        routes = [
+            *api.Api(self.approvals, links, auth).routes(),
+            *pages.routes(self.approvals, links, rendering, self.clock, banner=banner),
+        ]
+        checks = {"database": self.store.check, "delivery": self.supervisor.check}
+        self._runner = web.AppRunner(
+            application.build(routes, checks), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+        )
+        await self._runner.setup()
+        self._stack.push_async_callback(self._runner.cleanup)
+        site = web.TCPSite(self._runner, settings.assent_host, settings.assent_port, backlog=1024)
+        await site.start()
+
+
+async def _never() -> datetime | None:
+    return None
+
+
+def serve(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; the exit code."""
+    logs.configure()
+    return uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    assent = Assent(settings)
+    try:
+        await assent.start()
+    except OSError as error:
+        sys.stderr.write(
+            f"assent: cannot listen on {settings.assent_host}:{settings.assent_port} ({error.strerror}); "
+            "set ASSENT_HOST and ASSENT_PORT, or end what uses the port\n"
+        )
+        return 1
+    log.info(f"Assent listens on {assent.url}", action="serve.ready", base_url=settings.base_url)
+    await until_signalled()
+    log.info("stopping", action="serve.stopping")
+    await assent.stop()
+    return 0
+
+
+async def until_signalled() -> None:
+    """Wait for SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
