@@ -38,6 +38,7 @@ _Error = TypeVar("_Error", bound=BaseException)
 _LINK = re.compile(r"/r/[A-Za-z0-9]{8,}")
 _CONTROLS = re.compile(r"[\x00-\x20\x7f]+")
 _MAX_WHY = 300
+_RESET_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ SendResult = Accepted | Deferred | Refused | RelayDown | Ambiguous
 class Mailer:
     """A pool of connections to one relay, opened when needed and used for one mail at a time each.
 
-    `connections` is the most mails under way at once; `timeout` the seconds for the dialogue of one mail;
-    `connect_timeout` those for connecting, TLS and login, and for each short command.
+    `connections` is the most mails under way at once; `timeout` the seconds for one `send`, with its wait for a
+    turn, after which it ends within two more; `connect_timeout` those for connecting, TLS and login.
     """
 
     def __init__(
@@ -95,10 +96,11 @@ class Mailer:
         config: SmtpConfig,
         *,
         connections: int = 3,
-        timeout: float = 60.0,
-        connect_timeout: float = 15.0,
+        timeout: float = 12.0,
+        connect_timeout: float = 8.0,
     ) -> None:
         self._config = config
+        self._relay = f"the mail relay {config.host}:{config.port}"
         self._tls_context = None if config.tls == "none" else ssl.create_default_context()
         if self._tls_context and config.cafile:
             self._tls_context.load_verify_locations(config.cafile)
@@ -112,16 +114,28 @@ class Mailer:
 
         An idle connection that turns out to be dead is replaced by a new one, once.
         """
-        async with self._slots:
-            if self._idle:
-                result = await self._transaction(self._idle.pop(), mail)
-                if not isinstance(result, RelayDown):
-                    return result
-            try:
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._slots.acquire()
+        except TimeoutError:
+            return RelayDown(f"{self._relay} is too slow for the mails that wait")
+        try:
+            return await self._send(mail, deadline)
+        finally:
+            self._slots.release()
+
+    async def _send(self, mail: Composed, deadline: float) -> SendResult:
+        if self._idle:
+            result = await self._transaction(self._idle.pop(), mail, deadline)
+            if not isinstance(result, RelayDown):
+                return result
+        try:
+            async with asyncio.timeout_at(deadline):
                 client = await self._connect()
-            except (SMTPException, OSError) as error:
-                return RelayDown(self._explain(error))
-            return await self._transaction(client, mail)
+        except (SMTPException, OSError) as error:
+            return RelayDown(self._explain(error))
+        return await self._transaction(client, mail, deadline)
 
     async def check(self) -> RelayDown | None:
         """Connect, start TLS, log in, and send nothing. None when all of it worked."""
@@ -154,10 +168,10 @@ class Mailer:
                 await client.ehlo()
         return client
 
-    async def _transaction(self, client: SMTP, mail: Composed) -> SendResult:
+    async def _transaction(self, client: SMTP, mail: Composed, deadline: float) -> SendResult:
         handed_over = usable = False
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout_at(deadline):
                 if refused := await _envelope(client, mail):
                     usable = await _reset(client)
                     return refused
@@ -179,7 +193,7 @@ class Mailer:
                 client.close()
 
     def _explain(self, error: BaseException) -> str:
-        relay = f"the mail relay {self._config.host}:{self._config.port}"
+        relay = self._relay
         if isinstance(error, SMTPAuthenticationError):
             return _scrub(f"{relay} refuses the user name or password in ASSENT_SMTP_URL ({_answer(error)})")
         if untrusted := _cause(error, ssl.SSLCertVerificationError):
@@ -210,13 +224,13 @@ async def _envelope(client: SMTP, mail: Composed) -> Refused | None:
 
 
 def _classify(error: SMTPResponseException) -> SendResult:
-    why = _scrub(_answer(error))
+    why = _scrub(error.message)
     if error.code in _RELAY_CODES:
-        return RelayDown(why)
+        return RelayDown(f"the mail relay answered {error.code} {why}")
     if 400 <= error.code < 500:
         return Deferred(error.code, why)
     if isinstance(error, SMTPSenderRefused) and error.code != _TOO_BIG:
-        return RelayDown(f"the mail relay refuses the sender in ASSENT_MAIL_FROM: {why}")
+        return RelayDown(f"the mail relay refuses the sender in ASSENT_MAIL_FROM ({error.code} {why})")
     if 500 <= error.code < 600:
         return Refused(error.code, why)
     if isinstance(error, SMTPSenderRefused | SMTPRecipientRefused):
@@ -226,7 +240,7 @@ def _classify(error: SMTPResponseException) -> SendResult:
 
 async def _reset(client: SMTP) -> bool:
     try:
-        await client.rset()
+        await client.rset(timeout=_RESET_SECONDS)
     except (SMTPException, OSError):
         return False
     return True

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.email.addresses import parse_address
+from bot.email.addresses import parse_address, parse_sender
 from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.email.mailer import Accepted, Ambiguous, Deferred, Mailer, Refused, RelayDown
-from bot.email.message import Composed
+from bot.email.message import Composed, Composer
+from bot.rendering import templates
 from bot.sandbox.mail import Mailbox, Stage, Tls
 
 if TYPE_CHECKING:
@@ -49,6 +51,17 @@ async def test_sends_in_every_mode(tls: Tls, credentials: tuple[str, str] | None
         assert mail.text == "Hello\n"
 
 
+async def test_the_bytes_arrive_as_they_were_composed(mailbox: Mailbox, mailer: Mailer) -> None:
+    composer = Composer(templates(), parse_sender("Assent <assent@example.com>"))
+    mail = composer.notification(
+        "Größe\n\n.\n\n.dot\n" + "x" * 5_000, to="ana@example.com", delivery_id="dlv_1", at=datetime.now(UTC)
+    )
+    assert isinstance(await mailer.send(mail), Accepted)
+    arrived = await mailbox.next_message()
+    assert arrived.raw == mail.raw
+    assert arrived.sender == "assent@example.com"
+
+
 async def test_one_connection_carries_many_mails_one_after_the_other(
     mailbox: Mailbox, mailer: Mailer
 ) -> None:
@@ -67,12 +80,12 @@ async def test_at_most_three_connections_at_once(mailbox: Mailbox, mailer: Maile
 @pytest.mark.parametrize(
     ("stage", "reply", "expected"),
     [
-        ("rcpt", "451 4.3.0 Try later", Deferred(451, "451 4.3.0 Try later")),
-        ("rcpt", "550 5.1.1 No such user", Refused(550, "550 5.1.1 No such user")),
-        ("data", "452 4.2.2 Mailbox full", Deferred(452, "452 4.2.2 Mailbox full")),
-        ("data", "554 5.7.1 Spam", Refused(554, "554 5.7.1 Spam")),
-        ("mail", "451 4.7.1 Slow down", Deferred(451, "451 4.7.1 Slow down")),
-        ("mail", "552 5.3.4 Too big", Refused(552, "552 5.3.4 Too big")),
+        ("rcpt", "451 4.3.0 Try later", Deferred(451, "4.3.0 Try later")),
+        ("rcpt", "550 5.1.1 No such user", Refused(550, "5.1.1 No such user")),
+        ("data", "452 4.2.2 Mailbox full", Deferred(452, "4.2.2 Mailbox full")),
+        ("data", "554 5.7.1 Spam", Refused(554, "5.7.1 Spam")),
+        ("mail", "451 4.7.1 Slow down", Deferred(451, "4.7.1 Slow down")),
+        ("mail", "552 5.3.4 Too big", Refused(552, "5.3.4 Too big")),
     ],
 )
 async def test_a_mail_that_is_not_taken_leaves_the_connection_usable(
@@ -95,7 +108,7 @@ async def test_a_relay_that_shuts_down_is_the_relays_fault(
     mailbox: Mailbox, mailer: Mailer, stage: Stage
 ) -> None:
     mailbox.fail(stage, "421 4.3.2 Shutting down")
-    assert await mailer.send(_mail()) == RelayDown("421 4.3.2 Shutting down")
+    assert await mailer.send(_mail()) == RelayDown("the mail relay answered 421 4.3.2 Shutting down")
     assert mailbox.messages() == []
     assert isinstance(await mailer.send(_mail()), Accepted)
     assert mailbox.connections == 2
@@ -132,6 +145,16 @@ async def test_a_relay_that_never_answers_the_final_dot_is_ambiguous(mailbox: Ma
     mailbox.heal()
     assert isinstance(await mailer.send(_mail()), Accepted)
     await mailer.close()
+
+
+async def test_a_mail_that_only_waited_for_its_turn_has_spent_nothing(mailbox: Mailbox) -> None:
+    mailer = Mailer(parse_smtp_url(mailbox.url), connections=1, timeout=0.2)
+    mailbox.pause()
+    first, second = await asyncio.gather(mailer.send(_mail()), mailer.send(_mail("ben@example.com")))
+    assert isinstance(first, Ambiguous)
+    assert isinstance(second, RelayDown)
+    assert mailbox.messages("ben@example.com") == []
+    mailbox.heal()
 
 
 async def test_a_connection_the_relay_closed_is_replaced_unnoticed(mailbox: Mailbox, mailer: Mailer) -> None:
@@ -173,7 +196,9 @@ async def test_a_refused_login_names_the_setting_but_not_the_password() -> None:
 async def test_a_relay_that_wants_a_login_says_so() -> None:
     async with Mailbox(credentials=("bot", "right")) as mailbox:
         mailer = Mailer(SmtpConfig(host="127.0.0.1", port=mailbox.port, tls="none"))
-        assert await mailer.send(_mail()) == RelayDown("530 5.7.0 Authentication required")
+        assert await mailer.send(_mail()) == RelayDown(
+            "the mail relay answered 530 5.7.0 Authentication required"
+        )
 
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
@@ -210,7 +235,7 @@ async def test_a_relay_without_smtputf8_refuses_only_that_recipient() -> None:
 async def test_what_a_spam_filter_quotes_does_not_leak_the_link(mailbox: Mailbox, mailer: Mailer) -> None:
     mailbox.fail("data", "554 5.7.1 URL http://assent.test/r/abcdefghijklmnop234567 is listed")
     result = await mailer.send(_mail())
-    assert result == Refused(554, "554 5.7.1 URL http://assent.test/r/… is listed")
+    assert result == Refused(554, "5.7.1 URL http://assent.test/r/… is listed")
 
 
 async def test_a_cancelled_send_does_not_poison_the_connection(mailbox: Mailbox, mailer: Mailer) -> None:
