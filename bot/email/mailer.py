@@ -87,8 +87,8 @@ SendResult = Accepted | Deferred | Refused | RelayDown | Ambiguous
 class Mailer:
     """A pool of connections to one relay, opened when needed and used for one mail at a time each.
 
-    `connections` is the most mails under way at once; `timeout` the seconds for one `send`, with its wait for a
-    turn, after which it ends within two more; `connect_timeout` those for connecting, TLS and login.
+    `connections` is the most mails under way at once. `timeout` are the seconds for one `send`, with its wait
+    for a turn; it ends within two more. `connect_timeout` are those for connecting, TLS and login.
     """
 
     def __init__(
