@@ -55,6 +55,14 @@ def find_element(blocks: list[Json], wanted: str, value: str = "") -> tuple[Json
     )
 
 
+def element_by_id(blocks: list[Json], block_id: str, action_id: str) -> tuple[Json, Json]:
+    """The block and element with these ids. Raises LookupError when they are not there any more."""
+    for block, element in _elements(blocks):
+        if (block["block_id"], element["action_id"]) == (block_id, action_id):
+            return block, element
+    raise LookupError("that button or field is not there any more")
+
+
 def chosen(element: Json, value: Any) -> Json:
     """How Slack writes `value` in this element; options are given by their label or their value."""
     member = VALUE_MEMBERS[element["type"]]
@@ -62,7 +70,9 @@ def chosen(element: Json, value: Any) -> Json:
         return {member: _option(element, value)}
     if member == "selected_options":
         return {member: [_option(element, one) for one in value or []]}
-    return {member: str(value) if member == "value" and value is not None else value}
+    if member == "value":
+        return {member: None if value in (None, "") else str(value)}
+    return {member: value}
 
 
 def state_values(blocks: list[Json], filled: Mapping[str, Any] | None = None) -> Json:
@@ -77,6 +87,17 @@ def state_values(blocks: list[Json], filled: Mapping[str, Any] | None = None) ->
     for name, value in (filled or {}).items():
         block, element = find_element(blocks, name)
         values[block["block_id"]][element["action_id"]] |= chosen(element, value)
+    return values
+
+
+def filled_by_id(blocks: list[Json], filled: Mapping[str, Mapping[str, Any]]) -> Json:
+    """As `state_values`, for what somebody filled in as `{block_id: {action_id: value}}`."""
+    values = state_values(blocks)
+    for block, element in _stateful(blocks):
+        fields = filled.get(block["block_id"], {})
+        if element["action_id"] in fields:
+            answer = chosen(element, fields[element["action_id"]])
+            values[block["block_id"]][element["action_id"]] |= answer
     return values
 
 

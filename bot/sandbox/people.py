@@ -98,6 +98,12 @@ class People:
         """
         block, element = find_element(on.blocks, action, value)
         values = state_values(on.blocks, filled)
+        return await self.use(user, on, block, element, choice=choose, values=values)
+
+    async def use(
+        self, user: User, on: Message | View, block: Json, element: Json, *, choice: Any, values: Json
+    ) -> Interaction:
+        """Send `block_actions` for one element; `values` is what stands in all the fields."""
         entry: Json = {
             "type": element["type"],
             "action_id": element["action_id"],
@@ -106,14 +112,13 @@ class People:
         if element["type"] == "button":
             entry |= {name: element[name] for name in ("text", "value", "style", "url") if name in element}
         elif element["type"] in VALUE_MEMBERS:
-            answer = chosen(element, choose)
+            answer = chosen(element, choice)
             entry |= answer
             if element["type"] != "overflow":
                 values[block["block_id"]][element["action_id"]] |= answer
-        return await self.act(user, on, entry, values)
+        return await self._act(user, on, entry, values)
 
-    async def act(self, user: User, on: Message | View, entry: Json, values: Json) -> Interaction:
-        """Send `block_actions`: `entry` is the element used, `values` what stands in all the fields."""
+    async def _act(self, user: User, on: Message | View, entry: Json, values: Json) -> Interaction:
         interaction = self._begin(user)
         entry = {**entry, "action_ts": interaction._since}  # noqa: SLF001  made here
         if isinstance(on, Message):

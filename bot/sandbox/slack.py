@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from aiohttp import web
 
 from bot.sandbox.api import WebApi
+from bot.sandbox.browser import Browser
 from bot.sandbox.events import ACK_SECONDS, Ack, Delivery, HttpDelivery, SocketDelivery
 from bot.sandbox.faults import Faults
 from bot.sandbox.method import Backend
@@ -64,6 +65,7 @@ class SlackSandbox(People):
         watcher = Watcher(workspace)
         self.api = WebApi(self.backend, self.faults, watcher.changed)
         super().__init__(self.api, watcher, self._send, lambda: self.origin)
+        self._browser = Browser(self)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -92,6 +94,7 @@ class SlackSandbox(People):
                 web.route("*", "/api/{method}", self.api.handle),
                 web.post("/response/{team}/{secret}", self.api.handle_response_url),
                 web.get("/link/", self.sockets.handle),
+                *self._browser.routes(),
             ]
         )
         application.on_startup.append(self._on_startup)
@@ -240,5 +243,6 @@ class SlackSandbox(People):
         self._http.start()
 
     async def _on_shutdown(self, _application: web.Application) -> None:
+        self._browser.close()
         await self.sockets.drop()
         await self._http.stop()

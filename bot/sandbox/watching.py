@@ -21,9 +21,11 @@ class Watcher:
         self._workspace = workspace
         self._changed = asyncio.Event()
         self._seen: set[str] = set()
+        self.version = 0
 
     def changed(self) -> None:
         """Something that people see may be different now."""
+        self.version += 1
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""The Slack sandbox as Slack's own client and framework see it: slack_sdk and Bolt, over HTTP and Socket Mode."""
+"""The Slack sandbox as Slack's own client and framework see it, over HTTP and Socket Mode."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiohttp import ClientOSError, ServerDisconnectedError, web
+from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
-from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.sandbox.slack import SlackSandbox
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from bot.sandbox.workspace import Channel, User
 
