@@ -17,9 +17,7 @@ Destinations = Destination | Sequence[Destination] | None
 def build_spec(
     body: SubmitBody, default_audience: tuple[str, ...], now: datetime, known: Sequence[Fault] = ()
 ) -> Spec:
-    """What `body` asks; raises `Invalid` with every fault, those `known` before included, or `NoAudience` where it
-    names nobody.
-    """
+    """What `body` asks; raises `Invalid` with every fault and those `known` before, or `NoAudience` for nobody."""
     check_canonical(body.payload, "/payload")
     faults = [*known, *_not_yet(body), *_choice_faults(body), *_level_faults(body), *_time_faults(body, now)]
     if body.requester and body.requester.startswith(("email:", "slack:")):

@@ -1,0 +1,150 @@
+"""Outcomes posted to a requester's own address, signed as Standard Webhooks says (standardwebhooks.com).
+
+A callback goes to whatever URL a requester gave, so the connection itself is guarded: a socket is made only
+for a public address, whichever name led to it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import socket
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import aiohttp
+import orjson
+from standardwebhooks import Webhook
+
+from bot.delivery.backoff import DELAYS
+from bot.domain.network import private_address
+from bot.ports import Delivery, Failed, Result, Retry, Sent
+from bot.wire import instant, request_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.domain.request import Request
+
+TIMEOUT_SECONDS = 10.0
+"""From looking up the name to the answer's headers; its body is not read."""
+
+MIN_SECRET, MAX_SECRET = 24, 64
+"""Bytes of a signing secret (Standard Webhooks, "Signature scheme")."""
+
+PREFIX = "whsec_"
+LONGEST_PAUSE = DELAYS["callback"][-1]
+"""Seconds; a `Retry-After` is honoured up to this, so that none puts a callback off past the last try."""
+
+
+def secret_from(stored: str) -> str:
+    """A signing secret (`whsec_…`) out of 32 random bytes kept as hex digits."""
+    return PREFIX + base64.b64encode(bytes.fromhex(stored)).decode()
+
+
+def check_secret(secret: str) -> None:
+    """Raise `ValueError`, which never shows the secret, unless this is one that Standard Webhooks allows."""
+    try:
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+    except binascii.Error:
+        key = b""
+    if not secret.startswith(PREFIX) or not MIN_SECRET <= len(key) <= MAX_SECRET:
+        raise ValueError(
+            f"must be {PREFIX} and the base64 of {MIN_SECRET} to {MAX_SECRET} random bytes; "
+            f'make one with: echo "{PREFIX}$(openssl rand -base64 32)"'
+        )
+
+
+class PrivateAddressError(OSError):
+    """A connection to an address that callbacks may not go to."""
+
+
+class CallbackSender:
+    """`ports.Sender` for the surface `callback`; an address is a URL. It belongs to one event loop.
+
+    `secrets` (`whsec_…`) all sign, so that receivers can move from an old one to a new one.
+    """
+
+    def __init__(self, secrets: Sequence[str], *, allow_private: bool) -> None:
+        self._signers = [Webhook(secret) for secret in secrets]
+        self._allow_private = allow_private
+        self._open: aiohttp.ClientSession | None = None
+
+    async def send(self, delivery: Delivery, request: Request | None, now: datetime) -> Result:
+        """Post the request as it is now; all failures but 410 (Gone) are tried again, as the standard advises."""
+        if request is None:
+            return Failed("its request is gone")
+        try:
+            return await self._post(delivery, request, now)
+        except aiohttp.InvalidURL:
+            return Failed("the callback URL is not valid")
+        except aiohttp.ClientConnectorError as error:
+            private = isinstance(error.os_error, PrivateAddressError)
+            return Failed(str(error.os_error)) if private else Retry("the receiver could not be reached")
+        except aiohttp.ClientError as error:
+            return Retry(f"the receiver did not answer properly ({type(error).__name__})")
+        except TimeoutError:
+            return Retry(f"the receiver did not answer within {TIMEOUT_SECONDS:g} seconds")
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._open is not None:
+            await self._open.close()
+
+    async def _post(self, delivery: Delivery, request: Request, now: datetime) -> Result:
+        event = {"type": "request.resolved", "timestamp": instant(request.resolved_at)}
+        body = orjson.dumps(event | {"data": request_json(request)})
+        async with self._session().post(
+            delivery.address, data=body, headers=self._headers(delivery.id, body, now), allow_redirects=False
+        ) as response:
+            return _judge(response.status, response.headers.get("Retry-After"), request, now)
+
+    def _headers(self, message_id: str, body: bytes, now: datetime) -> dict[str, str]:
+        at, text = now.astimezone(UTC), body.decode()
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": "Assent",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": " ".join(signer.sign(message_id, at, text) for signer in self._signers),
+        }
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._open is None:
+            self._open = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(socket_factory=self._socket),
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._open
+
+    def _socket(self, target: aiohttp.AddrInfoType) -> socket.socket:
+        """A socket for exactly the address that is about to be connected to."""
+        family, kind, protocol, _, address = target
+        if not self._allow_private and (private := private_address(str(address[0]))):
+            raise PrivateAddressError(f"the callback URL leads to {private}, where callbacks may not go")
+        return socket.socket(family, kind, protocol)
+
+
+def _judge(status: int, retry_after: str | None, request: Request, now: datetime) -> Result:
+    if 200 <= status < 300:
+        return Sent({}, request.version)
+    if status == HTTPStatus.GONE:
+        return Failed("the receiver wants no more callbacks (410 Gone)")
+    patient = status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+    return Retry(f"the receiver answered {status}", after=_seconds(retry_after, now) if patient else None)
+
+
+def _seconds(retry_after: str | None, now: datetime) -> float | None:
+    """How long a `Retry-After` header (seconds or an HTTP date, RFC 9110 §10.2.3) asks to wait."""
+    if retry_after is None:
+        return None
+    if retry_after.isascii() and retry_after.isdigit():
+        return min(float(retry_after), LONGEST_PAUSE)
+    try:
+        until = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return min(max((until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds(), 0.0), LONGEST_PAUSE)
