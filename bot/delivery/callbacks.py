@@ -73,7 +73,7 @@ class CallbackSender:
         self._open: aiohttp.ClientSession | None = None
 
     async def send(self, delivery: Delivery, request: Request | None, now: datetime) -> Result:
-        """Post the request as it is now; all failures but 410 (Gone) are tried again, as the standard advises."""
+        """Post the request as it is now. All failures but 410 Gone are tried again, as the standard says."""
         if request is None:
             return Failed("its request is gone")
         try:
