@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
 from bot.client import Client
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
 
 EXIT_OF_STATUS = {"approved": 0, "rejected": 1, "skipped": 1, "cancelled": 1, "expired": 3, "pending": 4}
 """Exit statuses of `wait` and `submit --wait` (CONTRACT §6)."""
@@ -39,13 +44,47 @@ class Server:
     """Print JSON."""
 
     def client(self) -> Client:
+        """Connect to the server; the file `.env` counts only where no key is given.
+
+        So a file that lies about in some folder cannot send somebody's key to another address.
+        """
+        from dotenv import dotenv_values
+
+        url, key = self.url, self.key
+        if not key:
+            file = dotenv_values(".env")
+            url, key = url or file.get("ASSENT_URL"), file.get("ASSENT_API_KEY")
         try:
-            return Client(self.url, self.key)
+            return Client(url, key)
         except ValueError as error:
             raise Failure(f"{error}. See --url and --key, ASSENT_URL and ASSENT_API_KEY.", status=2) from None
 
 
 SERVER = Server()
+
+
+def load_settings() -> Settings:
+    """Read the settings of the server; raises Failure with every fault, one a line."""
+    from bot import settings
+
+    try:
+        return settings.load()
+    except settings.SettingsError as error:
+        raise Failure("\n".join(["these settings cannot be used:", *error.faults]), status=2) from None
+
+
+@contextmanager
+def database_in_words(url: str) -> Iterator[None]:
+    """Turn what a database driver raises into a Failure that names the database, without its password."""
+    from sqlalchemy.exc import DBAPIError
+
+    from bot.store.engine import database_url
+
+    try:
+        yield
+    except DBAPIError as error:
+        where = database_url(url).render_as_string(hide_password=True)
+        raise Failure(f"the database {where} cannot be used: {str(error.orig).strip()}") from None
 
 
 def read_json(name: str) -> Any:

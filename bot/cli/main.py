@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from cyclopts import App, Parameter
 
 from bot import __version__
-from bot.cli import answering, asking, display
+from bot.cli import answering, asking, display, doctor, operating
 from bot.cli.common import Failure
 from bot.client import ApiError, AssentError, Unreachable
 
@@ -23,6 +23,8 @@ app = App(
     result_action="return_value",
     error_formatter=lambda error: f"assent: {error}",
 )
+app.command(operating.demo)
+app.command(operating.serve)
 app.command(asking.submit)
 app.command(asking.wait)
 app.command(answering.pending)
@@ -33,6 +35,9 @@ app.command(answering.reject)
 app.command(answering.skip)
 app.command(asking.cancel)
 app.command(asking.notify)
+app.command(operating.db)
+app.command(operating.manifest)
+app.command(doctor.doctor)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -47,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read the output has gone; the flush at exit must not fail on it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (Failure, AssentError, ModuleNotFoundError) as error:
+    except (Failure, AssentError, ModuleNotFoundError, OSError) as error:
         display.print_error(_explain(error))
         return error.status if isinstance(error, Failure) else 1
     return status or 0

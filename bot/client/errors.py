@@ -47,7 +47,8 @@ class ApiError(AssentError):
         self.faults = [
             Fault(fault.get("pointer", ""), fault.get("detail", "")) for fault in problem.get("errors", ())
         ]
-        super().__init__("\n".join([f"{self.detail} ({self.code})", *map(str, self.faults)]))
+        summary = (self.title or self.detail) if self.faults else self.detail
+        super().__init__("\n".join([f"{summary} ({self.code})", *map(str, self.faults)]))
 
 
 class Unreachable(AssentError):

@@ -133,7 +133,7 @@ def test_a_refusal_carries_its_code_and_every_fault() -> None:
     error = caught.value
     assert (error.status, error.code, error.detail) == (422, "invalid", "it is invalid")
     assert error.faults == [Fault("/title", "is needed"), Fault("", "no such field: titel")]
-    assert str(error).splitlines() == ["it is invalid (invalid)", "/title: is needed", "no such field: titel"]
+    assert str(error).splitlines() == ["invalid (invalid)", "/title: is needed", "no such field: titel"]
 
 
 def test_the_loser_of_a_race_gets_the_outcome() -> None:

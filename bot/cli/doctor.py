@@ -1,0 +1,175 @@
+"""`assent doctor`: what would keep a server from working, and how to mend it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.text import Text
+
+from bot.cli import display
+from bot.cli.common import Failure, database_in_words
+
+if TYPE_CHECKING:
+    from slack_sdk.web.async_client import AsyncWebClient
+    from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+    from bot.settings import Settings
+
+TOLERATED_SKEW = 60
+"""Seconds by which this machine's clock may be off; at 300 every click from Slack is refused."""
+
+NEEDED_SCOPES = frozenset({"chat:write", "commands", "im:write", "users:read", "users:read.email"})
+"""What every installation needs; the manifest's other scopes are for channels and user groups."""
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at; `text` says what was found or, where it is not ok, how to mend it."""
+
+    check: str
+    ok: bool
+    text: str
+
+
+async def doctor(*, json: bool = False) -> int:
+    """Look at settings, database, Slack, mail and clock; exits with 1 and names each fault.
+
+    Parameters
+    ----------
+    json
+        Print JSON.
+    """
+    findings = [finding async for finding in examine()]
+    if json:
+        display.print_json([finding._asdict() for finding in findings])
+    else:
+        _print(findings)
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+async def examine() -> AsyncIterator[Finding]:
+    """Look at everything that a server with these settings needs."""
+    from bot import settings
+
+    try:
+        found = settings.load()
+    except settings.SettingsError as error:
+        for fault in error.faults:
+            yield Finding("settings", ok=False, text=fault)
+        return
+    yield Finding("settings", ok=True, text=f"complete; links begin with {found.base_url}")
+    yield _database(found)
+    async for finding in _slack(found):
+        yield finding
+    yield await _mail(found)
+
+
+def _database(settings: Settings) -> Finding:
+    from bot.store import migrations
+
+    url = settings.assent_database_url
+    try:
+        with database_in_words(url):
+            current = migrations.check(url)
+    except Failure as error:
+        return Finding("database", ok=False, text=f"{error}. Look at ASSENT_DATABASE_URL.")
+    if not current:
+        return Finding("database", ok=False, text="its schema is behind: run `assent db upgrade`.")
+    return Finding("database", ok=True, text="reachable, its schema is up to date")
+
+
+async def _slack(settings: Settings) -> AsyncIterator[Finding]:
+    from slack_sdk.web.async_client import AsyncWebClient
+
+    if settings.slack_bot_token is None:
+        yield Finding("Slack", ok=True, text="off: SLACK_BOT_TOKEN is not set")
+        return
+    token = settings.slack_bot_token.get_secret_value()
+    client = AsyncWebClient(token, base_url=settings.slack_api_url, timeout=10, retry_handlers=[])
+    async for finding in _bot(client):
+        yield finding
+    if settings.slack_app_token:
+        yield await _socket_mode(client, settings.slack_app_token.get_secret_value())
+    else:
+        yield Finding(
+            "Slack signing secret", ok=True, text="set; only a click shows whether it is the right one"
+        )
+
+
+async def _bot(client: AsyncWebClient) -> AsyncIterator[Finding]:
+    before = time.time()
+    try:
+        answer = await client.auth_test()
+    except _slack_errors() as error:
+        yield Finding("Slack token", ok=False, text=_slack_trouble(error, client, "look at SLACK_BOT_TOKEN"))
+        return
+    yield Finding("Slack token", ok=True, text=f"{answer['user']} in {answer['team']}")
+    yield _scopes(answer)
+    yield _clock(answer, (before + time.time()) / 2)
+
+
+def _scopes(answer: AsyncSlackResponse) -> Finding:
+    from bot.slack.manifest import manifest
+
+    granted = {scope.strip() for scope in _header(answer, "x-oauth-scopes").split(",")}
+    lacking = [scope for scope in manifest()["oauth_config"]["scopes"]["bot"] if scope not in granted]
+    if missing := ", ".join(scope for scope in lacking if scope in NEEDED_SCOPES):
+        text = f"missing {missing}: add them under OAuth & Permissions, then install the app again."
+        return Finding("Slack scopes", ok=False, text=text)
+    text = f"enough, without {', '.join(lacking)} for channels and user groups" if lacking else "complete"
+    return Finding("Slack scopes", ok=True, text=text)
+
+
+def _clock(answer: AsyncSlackResponse, now: float) -> Finding:
+    skew = round(now - parsedate_to_datetime(_header(answer, "date")).timestamp())
+    if abs(skew) <= TOLERATED_SKEW:
+        return Finding("clock", ok=True, text="agrees with Slack's")
+    text = f"{abs(skew)} s {'ahead of' if skew > 0 else 'behind'} Slack's: set this machine's clock by NTP."
+    return Finding("clock", ok=False, text=text)
+
+
+async def _socket_mode(client: AsyncWebClient, token: str) -> Finding:
+    try:
+        await client.apps_connections_open(app_token=token)
+    except _slack_errors() as error:
+        advice = "look at SLACK_APP_TOKEN, which begins with xapp- and needs the scope connections:write"
+        return Finding("Slack app token", ok=False, text=_slack_trouble(error, client, advice))
+    return Finding("Slack app token", ok=True, text="opens Socket Mode")
+
+
+def _slack_errors() -> tuple[type[Exception], ...]:
+    from aiohttp import ClientError
+    from slack_sdk.errors import SlackClientError
+
+    return SlackClientError, ClientError, TimeoutError
+
+
+def _slack_trouble(error: Exception, client: AsyncWebClient, advice: str) -> str:
+    from slack_sdk.errors import SlackApiError
+
+    if isinstance(error, SlackApiError) and isinstance(error.response.data, dict):
+        return f"Slack answered {error.response.data['error']}: {advice}."
+    return f"Slack does not answer at {client.base_url}: {error or 'too slow'}. Is SLACK_API_URL right?"
+
+
+def _header(answer: AsyncSlackResponse, name: str) -> str:
+    return next((str(value) for key, value in answer.headers.items() if key.lower() == name), "")
+
+
+async def _mail(settings: Settings) -> Finding:
+    from bot.email.mailer import Mailer
+
+    if settings.smtp is None:
+        return Finding("mail", ok=True, text="off: ASSENT_SMTP_URL is not set")
+    if trouble := await Mailer(settings.smtp).check():
+        return Finding("mail", ok=False, text=f"{trouble.why}. Look at ASSENT_SMTP_URL.")
+    return Finding("mail", ok=True, text=f"{settings.smtp} takes mail")
+
+
+def _print(findings: list[Finding]) -> None:
+    out = display.console()
+    for check, ok, text in findings:
+        mark = Text("ok   ", style="green") if ok else Text("fault", style="red")
+        out.print(Text.assemble(mark, f"  {check}: {display.line(text)}"))

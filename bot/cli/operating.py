@@ -1,0 +1,85 @@
+"""Commands of those who run it: serve, demo, db, manifest."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from bot.cli import display
+from bot.cli.common import Failure, database_in_words, load_settings
+
+db = App(name="db", help="The schema of the database.")
+
+
+def serve() -> int:
+    """Run Assent: the API, Slack, mail and deadlines, in one process."""
+    from bot import bootstrap
+
+    settings = load_settings()
+    with database_in_words(settings.assent_database_url):
+        return bootstrap.serve(settings)
+
+
+def demo() -> int:
+    """Run everything on this machine, with nothing to sign up for: Slack, a mailbox, sample requests."""
+    from bot import bootstrap
+
+    return bootstrap.demo()
+
+
+@db.command
+def upgrade(*, json: bool = False) -> None:
+    """Bring the schema up to date; `assent serve` does so too."""
+    from bot.store import migrations
+
+    with database_in_words(url := load_settings().assent_database_url):
+        migrations.upgrade(url)
+    _say(json=json, current=True)
+
+
+@db.command
+def check(*, json: bool = False) -> int:
+    """Tell whether the schema is up to date; exits with 1 if it is behind."""
+    from bot.store import migrations
+
+    with database_in_words(url := load_settings().assent_database_url):
+        current = migrations.check(url)
+    _say(json=json, current=current)
+    return 0 if current else 1
+
+
+def _say(*, json: bool, current: bool) -> None:
+    if json:
+        display.print_json({"current": current})
+    else:
+        display.console().print(
+            "The schema is up to date." if current else "The schema is behind: run `assent db upgrade`."
+        )
+
+
+def manifest(
+    *, url: Annotated[str | None, Parameter(env_var="ASSENT_BASE_URL")] = None, json: bool = False
+) -> None:
+    """Print the manifest to create the Slack app from.
+
+    Parameters
+    ----------
+    url
+        Public address of this server, which Slack calls. Without one the app uses Socket Mode.
+    json
+        Print JSON.
+    """
+    import yaml
+
+    from bot.slack import manifest as slack
+
+    if url is not None and not url.startswith("https://"):
+        raise Failure(
+            f"--url {url}: Slack calls only https addresses. Without --url the app uses Socket Mode.", 2
+        )
+    app = slack.manifest(url)
+    if json:
+        display.print_json(app)
+    else:
+        print(yaml.safe_dump(app, sort_keys=False, allow_unicode=True), end="")  # noqa: T201

@@ -1,0 +1,173 @@
+"""`assent doctor` against a real mail server, a real database and a Slack with faults: it finds each one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+
+from bot.sandbox.mail import Mailbox
+from bot.sandbox.slack import SlackSandbox
+from tests.support import command
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SlackSandbox]:
+    async with SlackSandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def mailbox() -> AsyncIterator[Mailbox]:
+    async with Mailbox(tls="starttls", credentials=("assent", "pa/ss")) as relay:
+        yield relay
+
+
+@pytest.fixture
+def settings(slack: SlackSandbox, mailbox: Mailbox, sqlite_url: str) -> dict[str, str]:
+    return {
+        "ASSENT_DATABASE_URL": sqlite_url,
+        "SLACK_API_URL": slack.api_url,
+        "SLACK_BOT_TOKEN": slack.bot_token,
+        "SLACK_APP_TOKEN": slack.app_token,
+        "ASSENT_SMTP_URL": mailbox.url,
+        "ASSENT_MAIL_FROM": "assent@example.com",
+    }
+
+
+async def faults(**settings: str) -> dict[str, str]:
+    """What doctor says is wrong, by what it looked at; its exit status must agree."""
+    done = await command.run("doctor", "--json", **settings)
+    found = {finding["check"]: finding["text"] for finding in done.json if not finding["ok"]}
+    assert done.status == (1 if found else 0), done.err
+    assert done.err == ""
+    return found
+
+
+async def test_a_good_house_has_no_faults(settings: dict[str, str]) -> None:
+    assert (await command.run("db", "upgrade", **settings)).status == 0
+    done = await command.run("doctor", **settings)
+    assert (done.status, done.err) == (0, "")
+    checks = ["settings", "database", "Slack token", "Slack scopes", "clock", "Slack app token", "mail"]
+    assert [line.removeprefix("ok     ").partition(":")[0] for line in done.out.splitlines()] == checks
+
+
+async def test_every_bad_setting_is_named_without_its_secret() -> None:
+    done = await command.run(
+        "doctor", ASSENT_PORT="many", SLACK_BOT_TOKEN="xoxb-secret", ASSENT_SECRET_KEYS="short"
+    )
+    assert done.status == 1
+    assert "ASSENT_PORT" in done.out
+    assert "ASSENT_SECRET_KEYS" in done.out
+    assert "secret" not in done.out + done.err
+
+
+async def test_all_faults_are_named_at_once(
+    settings: dict[str, str], slack: SlackSandbox, mailbox: Mailbox, unused_tcp_port: int
+) -> None:
+    slack.backend.workspace.scopes.remove("users:read.email")
+    mailbox.fail("auth", "535 5.7.8 no", times=None)
+    database = f"postgresql://assent:pa55@127.0.0.1:{unused_tcp_port}/assent"
+    found = await faults(**{**settings, "ASSENT_DATABASE_URL": database, "SLACK_APP_TOKEN": "xapp-old"})
+    assert found.keys() == {"database", "Slack scopes", "Slack app token", "mail"}
+    assert "users:read.email" in found["Slack scopes"]
+    assert "connections:write" in found["Slack app token"]
+    assert "pa55" not in found["database"]
+    assert "pa/ss" not in found["mail"]
+
+
+async def test_a_schema_that_is_behind_says_how_to_mend_it(settings: dict[str, str]) -> None:
+    assert "assent db upgrade" in (await faults(**settings))["database"]
+
+
+async def test_a_refused_token_is_told_from_a_slack_that_is_not_there(
+    settings: dict[str, str], unused_tcp_port: int
+) -> None:
+    await command.run("db", "upgrade", **settings)
+    assert (await faults(**{**settings, "SLACK_BOT_TOKEN": "xoxb-old"}))["Slack token"] == (
+        "Slack answered invalid_auth: look at SLACK_BOT_TOKEN."
+    )
+    away = await faults(**{**settings, "SLACK_API_URL": f"http://127.0.0.1:{unused_tcp_port}/api/"})
+    assert "does not answer" in away["Slack token"]
+
+
+async def test_what_answers_but_is_not_slack_is_a_fault(
+    settings: dict[str, str], slack: SlackSandbox
+) -> None:
+    await command.run("db", "upgrade", **settings)
+    found = await faults(**{**settings, "SLACK_API_URL": slack.origin + "/nowhere/"})
+    assert found.keys() == {"Slack token", "Slack app token"}
+
+
+@pytest.mark.parametrize(("minutes", "says"), [(10, "behind"), (-10, "ahead of")])
+async def test_a_wrong_clock_is_found(settings: dict[str, str], minutes: int, says: str) -> None:
+    await command.run("db", "upgrade", **settings)
+
+    async def auth_test(_request: web.Request) -> web.Response:
+        slacks = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes)
+        headers = {"Date": format_datetime(slacks, usegmt=True), "X-OAuth-Scopes": scopes}
+        return web.json_response({"ok": True, "user": "assent", "team": "Acme"}, headers=headers)
+
+    async def open_socket(_request: web.Request) -> web.Response:
+        return web.json_response({"ok": True, "url": "wss://nowhere.example.com"})
+
+    scopes = "chat:write,commands,im:write,users:read,users:read.email"
+    app = web.Application()
+    app.add_routes(
+        [web.post("/api/auth.test", auth_test), web.post("/api/apps.connections.open", open_socket)]
+    )
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/"
+    found = await faults(**{**settings, "SLACK_API_URL": url})
+    await runner.cleanup()
+    assert found.keys() == {"clock"}
+    assert f"{says} Slack's" in found["clock"]
+
+
+async def test_db_check_says_whether_the_schema_is_current(database_url: str) -> None:
+    env = {"ASSENT_DATABASE_URL": database_url}
+    behind = await command.run("db", "check", "--json", **env)
+    assert (behind.status, behind.json) == (1, {"current": False})
+    assert (await command.run("db", "upgrade", **env)).status == 0
+    current = await command.run("db", "check", **env)
+    assert (current.status, current.out) == (0, "The schema is up to date.\n")
+
+
+async def test_db_names_a_database_that_cannot_be_used(unused_tcp_port: int) -> None:
+    url = f"postgresql://assent:pa55@127.0.0.1:{unused_tcp_port}/assent"
+    done = await command.run("db", "upgrade", ASSENT_DATABASE_URL=url)
+    assert done.status == 1
+    assert f"127.0.0.1:{unused_tcp_port}" in done.err
+    assert "pa55" not in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_bad_settings_exit_2_with_every_fault() -> None:
+    done = await command.run("serve", ASSENT_PORT="many", ASSENT_DATABASE_URL="mysql://x/y")
+    assert done.status == 2
+    assert "ASSENT_PORT" in done.err
+    assert "ASSENT_DATABASE_URL" in done.err
+
+
+async def test_the_manifest_carries_the_url_it_is_given() -> None:
+    url = "https://approvals.example.com/slack/events"
+    over_http = (await command.run("manifest", "--url", "https://approvals.example.com/", "--json")).json
+    assert over_http["settings"]["event_subscriptions"]["request_url"] == url
+    assert over_http["settings"]["socket_mode_enabled"] is False
+    socket_mode = await command.run("manifest")
+    assert "socket_mode_enabled: true" in socket_mode.out
+    assert "request_url" not in socket_mode.out
+
+
+async def test_a_manifest_for_an_address_slack_cannot_call_is_refused() -> None:
+    done = await command.run("manifest", "--url", "http://approvals.example.com")
+    assert (done.status, done.out) == (2, "")
+    assert "https" in done.err
