@@ -7,6 +7,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 
 import structlog
 import uvloop
@@ -26,6 +27,7 @@ from bot.ports import Clock, Sender
 from bot.rendering import templates
 from bot.settings import Settings, stored_secret
 from bot.store import SqlOutbox, SqlStore, keys, migrations
+from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
 from bot.system import RandomIds, SystemClock
 from bot.web import api, application, pages
 from bot.web.auth import Auth
@@ -123,13 +125,13 @@ class Assent:
 
     def _supervise(self) -> Supervisor:
         works = [
-            Work(name="delivery", run_once=self.dispatcher.run_once, next_due=self.dispatcher.next_due),
-            Work(name="deadlines", run_once=self.approvals.tick, next_due=self.approvals.next_due),
-            Work(name="lookups", run_once=self.approvals.look_up, next_due=_never),
+            Work(name=DELIVERY, run_once=self.dispatcher.run_once, next_due=self.dispatcher.next_due),
+            Work(name=DEADLINES, run_once=self.approvals.tick, next_due=self.approvals.next_due),
+            Work(name=LOOKUPS, run_once=self.approvals.look_up, next_due=_never),
         ]
         supervisor = Supervisor(works, self.clock)
         self.store.wakeups.on_commit(supervisor.hint)
-        self.dispatcher.progressed = supervisor.hint
+        self.dispatcher.progressed = partial(supervisor.hint, [DELIVERY])
         return supervisor
 
     async def _listen(self, links: Links) -> None:

@@ -186,6 +186,9 @@ class Approvals:
     async def tick(self, limit: int = 100) -> int:
         """Let every pending request whose time has come move on; how many there were."""
         now = self._clock.now()
+        next_due = await self.next_due()
+        if next_due is None or next_due > now:
+            return 0
 
         def work(tx: Transaction) -> int:
             due = tx.due(now, limit)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,10 +44,10 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def hint(self) -> None:
-        """Something was committed; there may be work."""
-        for event in self._hints.values():
-            event.set()
+    def hint(self, names: Iterable[str]) -> None:
+        """There may be something to do for these works."""
+        for name in names:
+            self._hints[name].set()
 
     async def start(self) -> None:
         """Begin."""
@@ -58,7 +58,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Finish the work in hand, then end."""
         self._stopping.set()
-        self.hint()
+        self.hint(self._hints)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
             for task in late:

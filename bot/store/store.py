@@ -83,7 +83,7 @@ class SqlStore:
 
     def wake(self) -> None:
         """Hint every waiter."""
-        self.wakeups.elsewhere(())
+        self.wakeups.elsewhere((), frozenset())
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         try:
@@ -92,7 +92,7 @@ class SqlStore:
         except SQLAlchemyError as error:
             raise Unavailable("The database does not answer just now; try again.") from error
 
-    def _committed(self, changed: dict[str, Request]) -> None:
+    def _committed(self, changed: dict[str, Request], topics: frozenset[str]) -> None:
         """In the writer's thread, after a commit."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.wakeups.committed, changed)
+        if (changed or topics) and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.wakeups.committed, changed, topics)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, select
 
 from bot.domain.errors import Unavailable
 from bot.store.tables import chain, events
-from bot.store.transaction import CHANNEL
+from bot.store.transaction import CHANNEL, TOPICS
 from bot.store.wakeups import Wakeups
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ class Tail:
         new, last = await self._read(lambda c: _since(c, self._seen))
         if last > self._seen:
             self._seen = last
-            self._wakeups.elsewhere(new)
+            self._wakeups.elsewhere(new, TOPICS)
 
     async def _poll(self) -> None:
         while True:
@@ -72,12 +72,17 @@ class Tail:
                 async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     async for notice in connection.notifies():
-                        self._wakeups.elsewhere([i for i in notice.payload.split(",") if i])
+                        topics, _, ids = notice.payload.partition("|")
+                        self._wakeups.elsewhere(_listed(ids), frozenset(_listed(topics)))
             except psycopg.Error as error:
                 log.warning(
                     "lost the listening connection", action="store.listen", error=type(error).__name__
                 )
             await asyncio.sleep(RECONNECT_SECONDS)
+
+
+def _listed(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]
 
 
 def _since(connection: Connection, seen: int) -> tuple[list[str], int]:

@@ -125,16 +125,34 @@ class Batch:
         self._connection.execute(_ADVANCE, {"last_seq": seq, "last_hash": last})
         return int(seq)
 
-    def notify(self, connection: Connection) -> None:
-        """Wake the other replicas (PostgreSQL); each re-reads, so a list too long to send may be left out."""
+    @property
+    def topics(self) -> frozenset[str]:
+        """Which works may find something to do after the commit."""
+        writes = self._writes
+        rows = [*writes.opened, *writes.changed.values()]
+        found = {
+            DELIVERY: bool(writes.deliveries or writes.redraws or writes.adopted),
+            DEADLINES: any(row["due_at"] is not None for row in rows),
+            LOOKUPS: any(row["unresolved"] for row in rows),
+        }
+        return frozenset(topic for topic, there in found.items() if there)
+
+    def notify(self) -> None:
+        """Wake the other replicas (PostgreSQL): `topics|ids`; a list of ids too long to send means any request."""
         ids = ",".join(self.committed)
-        connection.execute(_NOTIFY, {"ids": ids if len(ids) < MAX_NOTIFY else ""})
+        message = f"{','.join(sorted(self.topics))}|{ids if len(ids) < MAX_NOTIFY else ''}"
+        self._connection.execute(_NOTIFY, {"message": message})
 
 
 MAX_NOTIFY = 7900
 """Bytes; PostgreSQL takes fewer than 8000 in one notification."""
 
 CHANNEL = "assent"
+
+DELIVERY, DEADLINES, LOOKUPS = "delivery", "deadlines", "lookups"
+"""What a commit may have made work for."""
+
+TOPICS = frozenset({DELIVERY, DEADLINES, LOOKUPS})
 
 
 def link(previous: str, body: bytes) -> str:
@@ -359,7 +377,7 @@ _CARDS = select(deliveries.c.receipt).where(
 )
 _HEAD = select(chain.c.seq, chain.c.hash).where(chain.c.id == 1).with_for_update()
 _ADVANCE = update(chain).where(chain.c.id == 1).values(seq=bindparam("last_seq"), hash=bindparam("last_hash"))
-_NOTIFY = select(func.pg_notify(CHANNEL, bindparam("ids")))
+_NOTIFY = select(func.pg_notify(CHANNEL, bindparam("message")))
 _IDEMPOTENT = select(idempotency.c.digest, idempotency.c.request_id).where(
     idempotency.c.key == bindparam("wanted")
 )

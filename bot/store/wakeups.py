@@ -39,10 +39,10 @@ class Wakeups:
 
     def __init__(self) -> None:
         self._watches: dict[str, set[Watch]] = {}
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[frozenset[str]], None]] = []
 
-    def on_commit(self, listener: Callable[[], None]) -> None:
-        """Call `listener` in the event loop after every commit that this process sees."""
+    def on_commit(self, listener: Callable[[frozenset[str]], None]) -> None:
+        """Call `listener` in the event loop after every commit that may have made work, with its topics."""
         self._listeners.append(listener)
 
     @contextmanager
@@ -58,25 +58,21 @@ class Wakeups:
             if not waiters:
                 del self._watches[request_id]
 
-    @property
-    def watched(self) -> bool:
-        """Whether anybody waits for anything."""
-        return bool(self._watches)
-
-    def committed(self, changed: dict[str, Request]) -> None:
+    def committed(self, changed: dict[str, Request], topics: frozenset[str]) -> None:
         """This process committed these requests."""
         for request_id, request in changed.items():
             for watch in self._watches.get(request_id, ()):
                 watch.hint(request)
-        self._tell_listeners()
+        self._tell_listeners(topics)
 
-    def elsewhere(self, request_ids: Iterable[str]) -> None:
+    def elsewhere(self, request_ids: Iterable[str], topics: frozenset[str]) -> None:
         """Somebody else committed these requests; no ids at all means any of them."""
         for request_id in list(request_ids) or list(self._watches):
             for watch in self._watches.get(request_id, ()):
                 watch.hint(None)
-        self._tell_listeners()
+        self._tell_listeners(topics)
 
-    def _tell_listeners(self) -> None:
-        for listener in self._listeners:
-            listener()
+    def _tell_listeners(self, topics: frozenset[str]) -> None:
+        if topics:
+            for listener in self._listeners:
+                listener(topics)

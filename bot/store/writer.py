@@ -42,9 +42,12 @@ class _Unit:
 
 
 class Writer:
-    """Runs units in its own thread. `committed` is called there after each commit, with the requests it changed."""
+    """Runs units in its own thread. `committed` is called there after each commit, with the requests it
+    changed and the works it may have made something to do for."""
 
-    def __init__(self, engine: Engine, committed: Callable[[dict[str, Request]], None]) -> None:
+    def __init__(
+        self, engine: Engine, committed: Callable[[dict[str, Request], frozenset[str]], None]
+    ) -> None:
         self._engine = for_writing(engine)
         self._notifies = engine.dialect.name == "postgresql"
         self._committed = committed
@@ -119,8 +122,8 @@ class Writer:
                     batch.absorb(transaction)
                     answers.append((unit, result, None))
             if batch.flush() is not None and self._notifies:
-                batch.notify(connection)
-        self._committed(batch.committed)
+                batch.notify()
+        self._committed(batch.committed, batch.topics)
         return answers
 
     def _one_by_one(
