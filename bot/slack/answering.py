@@ -1,0 +1,166 @@
+"""Recording what people answer in Slack, and telling them what came of it.
+
+Slack wants an acknowledgement within 3 s, and what was acknowledged must not be lost
+(https://docs.slack.dev/interactivity/handling-user-interaction). An answer is therefore recorded before it is
+acknowledged; where asking Slack who the person is takes too long for that, it is put into the outbox, from which
+any process carries it out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+from pydantic import BaseModel, ConfigDict
+
+from bot.domain import notices, quorum
+from bot.domain.answers import Answer
+from bot.domain.audience import Actor
+from bot.domain.errors import AssentError, Unavailable
+from bot.domain.request import Surface
+from bot.ports import Failed, Retry, Sent
+from bot.slack.cards import Message
+from bot.slack.errors import SlackError
+from bot.slack.payloads import Place
+from bot.slack.text import MAX_TEXT, clip, inline, paragraph, rich_text, run
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from bot.approvals import Approvals
+    from bot.domain.request import Request
+    from bot.ports import Delivery, Result
+    from bot.slack.gateway import Gateway
+    from bot.slack.inbox import Inbox
+
+log = structlog.get_logger(__name__)
+
+SURFACE = "slack-answer"
+"""The outbox's name for accepted answers; `Answering` is its sender."""
+ON_ITS_WAY = "Slack is slow just now. Your answer is on its way; you will be told what came of it."
+PATIENCE = timedelta(minutes=10)
+"""How long an accepted answer is tried again while Slack cannot be asked who gave it."""
+
+
+Origin = Literal["card", "home", "list", "form", "command"]
+"""Where an answer was given. A card and the Home tab show by themselves that it counts."""
+
+
+class Given(BaseModel):
+    """One answer as a person gave it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request_id: str
+    revision: int | None = None
+    user_id: str
+    user_name: str | None = None
+    channel_id: str | None = None
+    decision: str
+    reason: str | None = None
+    phrase: str | None = None
+    origin: Origin
+
+    @property
+    def actor(self) -> Actor:
+        """Who gave it, as far as Slack's signature proves it."""
+        return Actor(keys=frozenset({f"slack:{self.user_id}"}), surface=Surface.SLACK, name=self.user_name)
+
+    @property
+    def answer(self) -> Answer:
+        """What they said."""
+        return Answer(decision=self.decision, reason=self.reason, phrase=self.phrase)
+
+    @property
+    def place(self) -> Place:
+        """Where to tell them later; a response URL is a secret and is not kept."""
+        return Place(user_id=self.user_id, channel_id=self.channel_id)
+
+
+class Answering:
+    """Records answers, now or from the outbox (`ports.Sender`)."""
+
+    def __init__(self, approvals: Approvals, gateway: Gateway, inbox: Inbox) -> None:
+        self._approvals = approvals
+        self._gateway = gateway
+        self._inbox = inbox
+
+    async def accept(self, given: Given, seconds: float) -> Request | None:
+        """Record an answer, or within about `seconds` see to it that it will be: then None.
+
+        Raises the refusal in words; then nothing was recorded.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._record(given)
+        except TimeoutError:
+            await self._approvals.defer(SURFACE, given.user_id, given.model_dump_json())
+            return None
+
+    async def send(
+        self,
+        delivery: Delivery,
+        request: Request | None,  # noqa: ARG002  the port's; the answer names its own
+        now: datetime,
+    ) -> Result:
+        """Record an accepted answer and tell the person what they would not see otherwise."""
+        given = Given.model_validate_json(delivery.content or "")
+        try:
+            recorded = await self._record(given)
+        except Unavailable as error:
+            if now - delivery.created_at < PATIENCE:
+                return Retry(error.detail)
+            await self.tell(given.place, error.detail)
+            return Failed(error.detail)
+        except AssentError as refusal:
+            await self.tell(given.place, refusal.detail)
+        else:
+            if given.origin not in {"card", "home"}:
+                await self.tell(given.place, confirmation(recorded, given.decision))
+            await self.refresh_home(given)
+        return Sent(receipt={}, version=0)
+
+    async def refresh_home(self, given: Given) -> None:
+        """Let the person's Home tab follow what they did."""
+        try:
+            if given.origin == "home":
+                await self._inbox.open_home(given.user_id)
+            else:
+                await self._inbox.refresh_home(given.user_id)
+        except (AssentError, SlackError) as error:
+            log.info("a Home tab was not drawn", action="slack.home", user=given.user_id, error=str(error))
+
+    async def _record(self, given: Given) -> Request:
+        return await self._approvals.respond(given.request_id, given.actor, given.answer, given.revision)
+
+    async def tell(self, place: Place, text: str) -> None:
+        """Say something to this person only: where they are, else directly, else by the response URL."""
+        message = words(text)
+        ways: list[Callable[[], Awaitable[object]]] = [partial(self._gateway.post, place.user_id, message)]
+        if place.channel_id:
+            ways.insert(0, partial(self._gateway.ephemeral, place.channel_id, place.user_id, message))
+        if place.response_url:
+            ways.append(partial(self._gateway.respond, place.response_url, message))
+        for way in ways:
+            try:
+                await way()
+            except SlackError as error:
+                log.info("not told this way", action="slack.tell", user=place.user_id, error=str(error))
+            else:
+                return
+        log.warning("somebody could not be told", action="slack.untold", user=place.user_id)
+
+
+def words(text: str) -> Message:
+    """A message of nothing but `text`, literally."""
+    return Message(inline(text, MAX_TEXT), [rich_text(paragraph(*run(clip(text, MAX_TEXT))))])
+
+
+def confirmation(request: Request, decision: str) -> str:
+    """What a person reads where no card shows that their answer counts."""
+    standing = notices.outcome(request) if request.status.final else quorum.judge(request).text
+    return f"You {notices.decided(decision, request)} “{request.spec.title}”. {standing}."

@@ -1,0 +1,57 @@
+"""What waits for somebody, as a message and on their Home tab."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.domain.audience import refuse_outsiders
+from bot.slack import home
+from bot.slack.cards import Message
+
+if TYPE_CHECKING:
+    from bot.approvals import Approvals
+    from bot.domain.audience import Person
+    from bot.domain.request import Request
+    from bot.ports import Clock
+    from bot.slack.gateway import Gateway
+
+
+class Inbox:
+    """Shows people what waits for them, and keeps open Home tabs current."""
+
+    def __init__(self, approvals: Approvals, gateway: Gateway, clock: Clock) -> None:
+        self._approvals = approvals
+        self._gateway = gateway
+        self._clock = clock
+        self._opened: set[str] = set()
+
+    async def insider(self, user_id: str) -> Person:
+        """Who a user is; raises `NotInAudience` for people who may not act here, `Unavailable`."""
+        person = await self._approvals.person(user_id)
+        refuse_outsiders(person)
+        return person
+
+    async def message(self, user_id: str, heading: str = "Waiting for you") -> Message:
+        """What waits for this person, with its buttons."""
+        return self.listing(await self._waiting(user_id), heading)
+
+    def listing(self, requests: tuple[Request, ...], heading: str) -> Message:
+        """Some requests under a heading."""
+        return Message(f"{heading}: {len(requests)}", home.inbox_blocks(requests, heading, self._clock.now()))
+
+    async def open_home(self, user_id: str) -> None:
+        """Draw the Home tab of somebody who looks at it."""
+        self._opened.add(user_id)
+        waiting = await self._waiting(user_id)
+        more = max(0, len(waiting) - home.MAX_HOME)
+        await self._gateway.publish_home(
+            user_id, home.home(waiting[: home.MAX_HOME], more, self._clock.now())
+        )
+
+    async def refresh_home(self, user_id: str) -> None:
+        """Draw it again after they did something, where they have looked at it."""
+        if user_id in self._opened:
+            await self.open_home(user_id)
+
+    async def _waiting(self, user_id: str) -> tuple[Request, ...]:
+        return await self._approvals.inbox(await self.insider(user_id))

@@ -1,0 +1,249 @@
+"""What happens when somebody clicks, submits a form, types `/approvals` or opens the Home tab.
+
+Each listener has two phases. Before the acknowledgement: whatever must not be lost, in well under Slack's 3 s.
+After it: whatever may take longer. No exception leaves either; whoever acted is told what went wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+from pydantic import ValidationError
+from slack_bolt.response import BoltResponse
+
+from bot.domain.errors import AssentError, Invalid, Unavailable
+from bot.slack import modals
+from bot.slack.answering import ON_ITS_WAY, Given, confirmation
+from bot.slack.cards import DETAILS
+from bot.slack.errors import Gone, SlackError
+from bot.slack.payloads import Click, Command, HomeOpened, Interaction, Reply, Submission
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
+    from slack_bolt.async_app import AsyncAck, AsyncApp
+
+    from bot.approvals import Approvals
+    from bot.domain.request import Request
+    from bot.slack.answering import Answering, Origin
+    from bot.slack.commands import Commands
+    from bot.slack.gateway import Gateway
+    from bot.slack.inbox import Inbox
+    from bot.slack.text import Block
+
+log = structlog.get_logger(__name__)
+
+COMMAND = "/approvals"
+CLICK_SECONDS = 0.05
+"""How long an answer may take to be recorded before it is queued: a click is acknowledged within 100 ms."""
+FORM_SECONDS = 1.5
+"""The same for a form, which stays open meanwhile and can show what is wrong."""
+ACK_SECONDS = 2.5
+"""When a listener acknowledges anyway, and says that it failed; Slack waits 3 s."""
+REHEARSAL_SECONDS = 1.0
+"""How long a form waits for Slack to say whether the answer would count; a trigger lives for 3 s."""
+
+I = TypeVar("I", bound=Interaction)  # noqa: E741
+
+
+class Listeners:
+    """Bolt's listeners. Several may run for the same person at once, in any replica."""
+
+    def __init__(
+        self,
+        approvals: Approvals,
+        gateway: Gateway,
+        answering: Answering,
+        inbox: Inbox,
+        commands: Commands,
+    ) -> None:
+        self._approvals = approvals
+        self._gateway = gateway
+        self._answering = answering
+        self._inbox = inbox
+        self._commands = commands
+        self._running: set[asyncio.Task[None]] = set()
+
+    def attach(self, app: AsyncApp) -> None:
+        """Register with Bolt."""
+        answers = re.compile(r"assent\.(approve|reject|skip|choose(\..+)?)")
+        app.action(answers)(self._listener(Click, self._clicked))
+        app.action(DETAILS)(self._listener(Click, self._details))
+        app.view(modals.ANSWER)(self._listener(Submission, self._submitted))
+        app.view_closed(modals.ANSWER)(self._listener(Submission, self._closed))
+        app.command(COMMAND)(self._listener(Command, self._commands.run))
+        app.event("app_home_opened")(self._listener(HomeOpened, self._home_opened))
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for what was acknowledged and is still being done."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+
+    def _listener(
+        self, shape: type[I], work: Callable[[I], Awaitable[Reply]]
+    ) -> Callable[[AsyncAck, dict[str, Any]], Awaitable[None]]:
+        async def listener(ack: AsyncAck, body: dict[str, Any]) -> None:
+            self._track(asyncio.current_task())
+            try:
+                interaction = shape.model_validate(body.get("event", body))
+            except ValidationError as error:
+                log.info("a malformed payload", action="slack.malformed", faults=_faults(error))
+                ack.response = BoltResponse(status=400)
+                return
+            reply = await self._before(interaction, work)
+            await ack(reply.body or "")
+            if reply.then:
+                await self._after(interaction, reply.then)
+
+        return listener
+
+    async def _before(self, interaction: I, work: Callable[[I], Awaitable[Reply]]) -> Reply:
+        try:
+            async with asyncio.timeout(ACK_SECONDS):
+                return await work(interaction)
+        except Exception as error:  # noqa: BLE001  whatever it is, the person is told
+            return Reply(then=partial(self._answering.tell, interaction.place, _explain(error)))
+
+    async def _after(self, interaction: Interaction, then: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await then()
+        except Exception as error:  # noqa: BLE001  likewise
+            await self._answering.tell(interaction.place, _explain(error))
+
+    def _track(self, task: asyncio.Task[Any] | None) -> None:
+        if task:
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _clicked(self, click: Click) -> Reply:
+        request_id, revision, decision = click.actions[0].answer()
+        request = await self._approvals.get(request_id)
+        given = Given(
+            request_id=request_id,
+            revision=revision,
+            user_id=click.user.id,
+            user_name=click.user.label,
+            channel_id=click.container.channel_id,
+            decision=decision,
+            origin=_origin(click),
+        )
+        if given.origin == "card":
+            self._track(asyncio.create_task(self._adopt(click, request_id)))
+        if modals.needs_modal(request, decision):
+            return Reply(then=partial(self._ask, click, request, given))
+        recorded = await self._answering.accept(given, CLICK_SECONDS)
+        return Reply(then=partial(self._recorded, click, given, recorded) if recorded else None)
+
+    async def _adopt(self, click: Click, request_id: str) -> None:
+        """Whatever comes of the click, its card is redrawn, even where its posting was never confirmed."""
+        channel, ts = click.container.channel_id, click.container.message_ts
+        if channel and ts:
+            try:
+                await self._approvals.adopt(request_id, channel, ts)
+            except AssentError as error:
+                log.warning(
+                    "a card was not adopted", action="slack.adopt", request=request_id, error=str(error)
+                )
+
+    async def _ask(self, click: Click, request: Request, given: Given) -> None:
+        """Open the form, unless it is clear already that the answer would be refused."""
+        try:
+            async with asyncio.timeout(REHEARSAL_SECONDS):
+                await self._approvals.rehearse(request.id, given.actor, given.answer, given.revision)
+        except (Invalid, Unavailable, TimeoutError):
+            pass  # the form asks for what is missing, and whoever it is will be checked when it is submitted
+        await self._open(click, modals.answer_modal(request, given.decision))
+
+    async def _open(self, click: Click, view: Block) -> None:
+        try:
+            await self._gateway.open_view(click.trigger_id, view)
+        except Gone as error:
+            if error.code != "exchanged_trigger_id":  # else the same click came twice, and the form is open
+                await self._answering.tell(
+                    click.place, "That took too long for Slack. Press the button again."
+                )
+
+    async def _recorded(self, click: Click, given: Given, recorded: Request) -> None:
+        if given.origin == "list" and click.response_url:
+            heading = confirmation(recorded, given.decision)
+            message = await self._inbox.message(given.user_id, heading)
+            await self._gateway.respond(click.response_url, message, replace=True)
+        await self._answering.refresh_home(given)
+
+    async def _details(self, click: Click) -> Reply:
+        return Reply(then=partial(self._show_details, click))
+
+    async def _show_details(self, click: Click) -> None:
+        request_id, _, _ = click.actions[0].answer()
+        request = await self._approvals.get(request_id)
+        deliveries = await self._approvals.deliveries([request_id])
+        await self._open(click, modals.details_modal(request, deliveries.get(request_id, ())))
+
+    async def _submitted(self, submission: Submission) -> Reply:
+        view = submission.view
+        request_id, revision, decision = view.asked()
+        given = Given(
+            request_id=request_id,
+            revision=revision,
+            user_id=submission.user.id,
+            user_name=submission.user.label,
+            decision=decision,
+            reason=view.typed(modals.REASON),
+            phrase=view.typed(modals.PHRASE),
+            origin="form",
+        )
+        try:
+            recorded = await self._answering.accept(given, FORM_SECONDS)
+        except Invalid as error:
+            return _show_faults(error, view.state.values.keys())
+        except AssentError as refusal:
+            return _say("Not recorded", refusal.detail)
+        if recorded is None:
+            return _say("One moment", ON_ITS_WAY)
+        return Reply(then=partial(self._answering.refresh_home, given))
+
+    async def _closed(self, _submission: Submission) -> Reply:
+        """Closing a form is no answer."""
+        return Reply()
+
+    async def _home_opened(self, opened: HomeOpened) -> Reply:
+        return Reply(then=partial(self._inbox.open_home, opened.user) if opened.tab == "home" else None)
+
+
+def _origin(click: Click) -> Origin:
+    if click.container.is_ephemeral:
+        return "list"
+    return "card" if click.container.message_ts else "home"
+
+
+def _faults(error: ValidationError) -> str:
+    """Where a payload does not fit, without what stands there."""
+    return "; ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
+
+
+def _show_faults(error: Invalid, blocks: Collection[str]) -> Reply:
+    """The faults at their fields; what belongs to no field is said in the form's place."""
+    faults = {f.pointer.removeprefix("/"): f.detail for f in error.faults}
+    if faults.keys() <= set(blocks):
+        return Reply(body={"response_action": "errors", "errors": faults})
+    return _say("Not recorded", error.detail)
+
+
+def _say(title: str, text: str) -> Reply:
+    return Reply(body={"response_action": "update", "view": modals.message_modal(title, text)})
+
+
+def _explain(error: Exception) -> str:
+    """What a person is told about a failure; all of it is in the log under the reference."""
+    if isinstance(error, AssentError):
+        return error.detail
+    if isinstance(error, SlackError):
+        return f"That did not work: {error}. Try again."
+    code = secrets.token_hex(4)
+    log.error("a Slack listener failed", action="slack.error", reference=code, exc_info=error)
+    return f"Something went wrong (reference {code}). If this still waits for your answer, answer again."

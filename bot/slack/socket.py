@@ -1,0 +1,52 @@
+"""Socket Mode: what Slack sends over a WebSocket that we open, so that no public URL is needed.
+
+https://docs.slack.dev/apis/events-api/using-socket-mode. Slack spreads what it sends over up to ten connections,
+so each replica opens one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass
+
+import structlog
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+
+if TYPE_CHECKING:
+    from slack_bolt.async_app import AsyncApp
+
+log = structlog.get_logger(__name__)
+
+PING_SECONDS = 5.0
+"""How often the connection is checked, and how soon a lost one is opened again."""
+
+
+class SocketMode:
+    """One connection, kept open. slack_sdk opens it again when it is lost or Slack asks for it."""
+
+    def __init__(self, app: AsyncApp, app_token: str, *, ping_seconds: float = PING_SECONDS) -> None:
+        self._handler = AsyncSocketModeHandler(app, app_token, ping_interval=ping_seconds)
+        if proxy_bypass(urlsplit(app.client.base_url).hostname or ""):
+            self._handler.client.proxy = None
+        self._connecting: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to connect; where Slack cannot be reached, that goes on until `stop`."""
+        self._connecting = asyncio.create_task(
+            self._handler.connect_async(),  # type: ignore[no-untyped-call]
+            name="assent-slack-socket",
+        )
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        if self._connecting:
+            self._connecting.cancel()
+        await self._handler.close_async()  # type: ignore[no-untyped-call]
+
+    async def check(self) -> str | None:
+        """None while it is connected, else what is wrong, in words."""
+        if await self._handler.client.is_connected():
+            return None
+        return "Socket Mode is not connected; check SLACK_APP_TOKEN, and that Socket Mode is on for the app"
