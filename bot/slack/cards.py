@@ -48,7 +48,7 @@ def card(request: Request, now: datetime) -> Message:
     if ends := details.deadline(request, now):
         blocks.append(context(ends))
     if shown.missing:
-        where = f"`/approvals show {request.id}`" if request.status.final else "Details"
+        where = f"`assent show {request.id}`" if request.status.final else "Details"
         blocks.append(context(f"… not shown in full: {listed(shown.missing)}; see {where}."))
     if is_open(request, now):
         blocks.append(actions(request, more=bool(shown.missing) or _has_more(request)))

@@ -1,0 +1,169 @@
+"""Who is who in Slack, asked at the moment it matters."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from bot.domain.audience import Person
+from bot.ports import DirectoryUnavailableError, UnknownTargetError
+from bot.slack.errors import SlackDown, SlackError, Terminal, Throttled, TokenInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.ports import Clock
+    from bot.slack.gateway import Gateway, Json
+
+KEEP = timedelta(minutes=5)
+"""How long an answer may stand in for Slack's."""
+MAX_KEPT = 10_000
+
+T = TypeVar("T")
+Key = tuple[str, str]
+"""What is asked, and of whom."""
+
+
+class SlackDirectory:
+    """Looks people, groups and channels up (`ports.Directory`).
+
+    `team_id` is the bot token's workspace, asked of Slack where it is not given. People of other workspaces
+    are external, unless `allow_external`.
+    """
+
+    def __init__(
+        self, gateway: Gateway, clock: Clock, *, allow_external: bool, team_id: str | None = None
+    ) -> None:
+        self._gateway = gateway
+        self._answers = _Answers(clock)
+        self._allow_external = allow_external
+        self._team_id = team_id
+
+    async def user(self, user_id: str) -> Person:
+        """A user as they are now. `email` is set only where Slack says it is confirmed."""
+        return await self._answers.get(("user", user_id), lambda: self._person(user_id), fresh=True)
+
+    async def user_by_email(self, email: str) -> Person:
+        """The user whose confirmed address this is."""
+        return await self._answers.get(("email", email.lower()), lambda: self._owner(email.lower()))
+
+    async def group_members(self, group_id: str) -> tuple[str, ...]:
+        """The user ids in a user group."""
+        return await self._answers.get(("group", group_id), lambda: self._gateway.group_members(group_id))
+
+    async def check_channel(self, channel_id: str) -> None:
+        """Return where the channel can be posted to."""
+        await self._answers.get(("channel", channel_id), lambda: self._open_channel(channel_id))
+
+    async def is_member(self, target_id: str, user_id: str) -> bool:
+        """Whether a user is in a channel or a user group now; not where Slack no longer shows it to us."""
+        ask = self._group if target_id.startswith("S") else self._channel_members
+        try:
+            members = await self._answers.get(("members", target_id), lambda: ask(target_id), fresh=True)
+        except UnknownTargetError:
+            return False
+        return user_id in members
+
+    async def _person(self, user_id: str) -> Person:
+        return await self._described(await self._gateway.user(user_id))
+
+    async def _owner(self, email: str) -> Person:
+        person = await self._described(await self._gateway.user_by_email(email))
+        if person.email != email:
+            raise UnknownTargetError("Slack does not confirm that this address is theirs")
+        return person
+
+    async def _described(self, found: Json) -> Person:
+        if found.get("is_bot") or found["id"] == "USLACKBOT":
+            raise UnknownTargetError("that is an app, not a person")
+        profile = found.get("profile", {})
+        confirmed = profile.get("email") if found.get("is_email_confirmed") else None
+        return Person(
+            name=profile.get("real_name") or found.get("real_name") or found.get("name"),
+            email=confirmed.lower() if confirmed else None,
+            slack_user_id=found["id"],
+            deactivated=bool(found.get("deleted")),
+            external=not self._allow_external and await self._is_external(found),
+            time_zone=found.get("tz"),
+        )
+
+    async def _is_external(self, found: Json) -> bool:
+        if self._team_id is None:
+            self._team_id = str((await self._gateway.identity())["team_id"])
+        teams = {found.get("team_id"), *found.get("enterprise_user", {}).get("teams", ())}
+        return bool(found.get("is_stranger")) or self._team_id not in teams
+
+    async def _open_channel(self, channel_id: str) -> None:
+        if (await self._gateway.channel(channel_id)).get("is_archived"):
+            raise Terminal("is_archived")
+
+    async def _group(self, group_id: str) -> frozenset[str]:
+        return frozenset(await self._gateway.group_members(group_id))
+
+    async def _channel_members(self, channel_id: str) -> frozenset[str]:
+        members: set[str] = set()
+        async for page in self._gateway.channel_members(channel_id):
+            members |= page
+        return frozenset(members)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer(Generic[T]):
+    value: T
+    at: datetime
+
+
+class _Answers:
+    """What Slack answered lately. The same question, asked by many at once, goes out once.
+
+    Where Slack throttles, recent answers are good enough for a while, so that the people of a large group, of
+    whom only some could be looked up at first, are all found in the end.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._recent: dict[Key, _Answer[Any]] = {}
+        self._asking: dict[Key, asyncio.Task[Any]] = {}
+        self._strained_until: dict[str, datetime] = {}
+
+    async def get(self, key: Key, ask: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
+        """Slack's answer, a `fresh` one if it can be had, else one of the last five minutes.
+
+        Raises `UnknownTargetError`, `DirectoryUnavailableError`.
+        """
+        now = self._clock.now()
+        kept = self._recent.get(key)
+        recent: _Answer[T] | None = kept if kept and now - kept.at < KEEP else None
+        if recent and (not fresh or now < self._strained_until.get(key[0], now)):
+            return recent.value
+        asking: asyncio.Task[T] = self._asking.get(key) or self._ask(key, ask)
+        try:
+            return await asyncio.shield(asking)
+        except (Throttled, SlackDown, TokenInvalid) as error:
+            if isinstance(error, Throttled):
+                self._strained_until[key[0]] = now + KEEP
+            if recent:
+                return recent.value
+            raise DirectoryUnavailableError(str(error)) from None
+        except SlackError as error:
+            raise UnknownTargetError(str(error)) from None
+
+    def _ask(self, key: Key, ask: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
+        """Ask on behalf of all who want to know: that one of them gives up does not end it for the others."""
+
+        async def asking() -> T:
+            try:
+                value = await ask()
+                if len(self._recent) >= MAX_KEPT:
+                    self._recent.clear()
+                self._recent[key] = _Answer(value, self._clock.now())
+                return value
+            finally:
+                del self._asking[key]
+
+        task = asyncio.create_task(asking())
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._asking[key] = task
+        return task

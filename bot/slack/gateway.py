@@ -1,0 +1,220 @@
+"""Every call to Slack, over slack_sdk: errors of our own, and nothing sent twice by itself."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.errors import SlackDown, SlackError, Terminal, Throttled, TokenInvalid, from_answer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+    from bot.slack.cards import Message
+    from bot.slack.text import Block
+
+log = logging.getLogger(__name__)
+
+SLACK_API = "https://slack.com/api/"
+TIMEOUT_SECONDS = 10.0
+PAGE = 1000
+"""Most members Slack lists at once."""
+
+Json = dict[str, Any]
+
+
+class Gateway:
+    """One workspace's Slack. Every method raises `SlackError`.
+
+    A method that Slack throttles raises `Throttled`, without another call, until its time has come.
+    """
+
+    def __init__(self, token: str, base_url: str = SLACK_API, *, timeout: float = TIMEOUT_SECONDS) -> None:
+        self._timeout = timeout
+        self._client = AsyncWebClient(token, base_url=base_url, retry_handlers=[])
+        self._client.proxy = None  # the session reads the environment, NO_PROXY included
+        self._paused: dict[str, float] = {}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client.session:
+            await self._client.session.close()
+
+    # Telling
+
+    async def post(self, channel: str, message: Message) -> Json:
+        """Post to a channel, or to a user by id; where it stands: `{"channel", "ts"}`."""
+        answer = await self._call(
+            "chat.postMessage",
+            self._client.chat_postMessage,
+            channel=channel,
+            text=message.text,
+            blocks=message.blocks,
+            unfurl_links=False,
+            unfurl_media=False,
+        )
+        return {"channel": answer["channel"], "ts": answer["ts"]}
+
+    async def update(self, channel: str, ts: str, message: Message) -> None:
+        """Change a message that we posted."""
+        await self._call(
+            "chat.update",
+            self._client.chat_update,
+            channel=channel,
+            ts=ts,
+            text=message.text,
+            blocks=message.blocks,
+            parse="none",
+        )
+
+    async def ephemeral(self, channel: str, user: str, message: Message) -> None:
+        """Show something to one person, in a channel that both they and we are in."""
+        await self._call(
+            "chat.postEphemeral",
+            self._client.chat_postEphemeral,
+            channel=channel,
+            user=user,
+            text=message.text,
+            blocks=message.blocks,
+        )
+
+    async def respond(self, response_url: str, message: Message, *, replace: bool = False) -> None:
+        """Answer an interaction, to its person only; works five times within half an hour."""
+        body = {
+            "response_type": "ephemeral",
+            "replace_original": replace,
+            "text": message.text,
+            "blocks": message.blocks,
+        }
+        try:
+            async with self._session().post(response_url, json=body) as answer:
+                if answer.status != 200:
+                    code = "expired_url" if answer.status == 404 else str(answer.status)
+                    raise from_answer(answer.status, code, answer.headers.get("Retry-After"))
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unreachable(error) from None
+
+    async def open_dm(self, user: str) -> str:
+        """The id of the direct messages with somebody."""
+        answer = await self._call("conversations.open", self._client.conversations_open, users=user)
+        return str(answer["channel"]["id"])
+
+    async def open_view(self, trigger_id: str, view: Block) -> Json:
+        """Open a modal, within the 3 s that a trigger lives; the view as Slack keeps it: `id`, `hash`, …."""
+        answer = await self._call("views.open", self._client.views_open, trigger_id=trigger_id, view=view)
+        opened: Json = answer["view"]
+        return opened
+
+    async def update_view(self, view_id: str, view: Block, *, hash: str | None = None) -> None:  # noqa: A002
+        """Change an open modal, unless it changed since `hash`."""
+        await self._call("views.update", self._client.views_update, view_id=view_id, view=view, hash=hash)
+
+    async def publish_home(self, user: str, view: Block) -> None:
+        """Set somebody's Home tab."""
+        await self._call("views.publish", self._client.views_publish, user_id=user, view=view)
+
+    # Asking
+
+    async def identity(self) -> Json:
+        """Which workspace and bot the token belongs to (`auth.test`)."""
+        return await self._call("auth.test", self._client.auth_test)
+
+    async def user(self, user: str) -> Json:
+        """One user object, by id."""
+        return await self._member("users.info", self._client.users_info, user=user)
+
+    async def user_by_email(self, email: str) -> Json:
+        """One user object, by address."""
+        return await self._member("users.lookupByEmail", self._client.users_lookupByEmail, email=email)
+
+    async def group_members(self, group: str) -> tuple[str, ...]:
+        """The ids of the people in a user group."""
+        answer = await self._call(
+            "usergroups.users.list", self._client.usergroups_users_list, usergroup=group
+        )
+        return tuple(answer["users"])
+
+    async def channel(self, channel: str) -> Json:
+        """One conversation object."""
+        answer = await self._call("conversations.info", self._client.conversations_info, channel=channel)
+        found: Json = answer["channel"]
+        return found
+
+    async def channel_members(self, channel: str) -> AsyncIterator[frozenset[str]]:
+        """The ids of a channel's members, page by page."""
+        cursor: str | None = None
+        while cursor != "":
+            page = await self._call(
+                "conversations.members",
+                self._client.conversations_members,
+                channel=channel,
+                limit=PAGE,
+                cursor=cursor,
+            )
+            yield frozenset(page["members"])
+            cursor = page.get("response_metadata", {}).get("next_cursor", "")
+
+    async def _member(
+        self, name: str, ask: Callable[..., Awaitable[AsyncSlackResponse]], **arguments: str
+    ) -> Json:
+        found: Json = (await self._call(name, ask, **arguments))["user"]
+        return found
+
+    # Calling
+
+    async def _call(
+        self, name: str, call: Callable[..., Awaitable[AsyncSlackResponse]], **arguments: Any
+    ) -> Json:
+        pause = self._paused.get(name, 0.0) - time.monotonic()
+        if pause > 0:
+            raise Throttled(pause)
+        self._session()
+        try:
+            answer = await call(**arguments)
+        except SlackApiError as error:
+            raise self._noted(name, _translated(error)) from None
+        except (SlackClientError, aiohttp.ClientError, OSError) as error:
+            raise _unreachable(error) from None
+        return answer.data if isinstance(answer.data, dict) else {}
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._client.session is None or self._client.session.closed:
+            timeout = aiohttp.ClientTimeout(total=self._timeout)
+            self._client.session = aiohttp.ClientSession(timeout=timeout, trust_env=True)
+        return self._client.session
+
+    def _noted(self, name: str, error: SlackError) -> SlackError:
+        """The operator hears of what only they can mend; a throttled method is left alone by everybody."""
+        match error:
+            case Throttled():
+                self._paused[name] = time.monotonic() + error.after
+            case TokenInvalid():
+                log.error("%s", error)
+            case Terminal(
+                code="invalid_blocks" | "invalid_arguments" | "msg_blocks_too_long" | "missing_scope"
+            ):
+                log.error("%s: %s", name, error)
+        return error
+
+
+def _translated(error: SlackApiError) -> SlackError:
+    """slack_sdk hands over its own response, or aiohttp's where the body was no JSON."""
+    response = error.response
+    if isinstance(response, aiohttp.ClientResponse):
+        return from_answer(response.status, "", response.headers.get("Retry-After"))
+    data = response.data if isinstance(response.data, dict) else {}
+    code, needed = str(data.get("error", "")), data.get("needed")
+    return from_answer(response.status_code, code, response.headers.get("Retry-After"), needed)
+
+
+def _unreachable(error: Exception) -> SlackDown:
+    """A call that got no answer; it was never sent only where there was no connection."""
+    unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    return SlackDown("no answer", ambiguous=not unsent)
