@@ -26,6 +26,10 @@ from bot.links import Links
 from bot.ports import Clock, Sender
 from bot.rendering import templates
 from bot.settings import Settings, stored_secret
+from bot.slack.app import SlackApp, SlackConfig
+from bot.slack.directory import SlackDirectory
+from bot.slack.gateway import Gateway
+from bot.slack.sender import SlackSender
 from bot.store import SqlOutbox, SqlStore, keys, migrations
 from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
 from bot.system import RandomIds, SystemClock
@@ -76,11 +80,20 @@ class Assent:
         if settings.assent_database_url.startswith("sqlite"):
             await outbox.release(self.clock.now())
         links = Links(settings.base_url, self._signing_keys())
-        self.approvals = Approvals(self.store, self.clock, RandomIds(), None, self._rules())
-        senders = self._senders(links)
+        gateway = self._gateway()
+        directory = (
+            SlackDirectory(gateway, self.clock, allow_external=settings.slack_allow_external)
+            if gateway
+            else None
+        )
+        self.approvals = Approvals(self.store, self.clock, RandomIds(), directory, self._rules())
+        self.slack = self._slack(gateway) if gateway else None
+        senders = self._senders(links, gateway)
         self.dispatcher = Dispatcher(outbox, senders, self.clock, self.approvals.not_told)
         self.supervisor = self._supervise()
         await self._listen(links)
+        if self.slack:
+            self.slack.start()
         await self.supervisor.start()
         self._stack.push_async_callback(self.dispatcher.settle)
         self._stack.push_async_callback(self.supervisor.stop)
@@ -112,8 +125,29 @@ class Assent:
             )
         return secret
 
-    def _senders(self, links: Links) -> dict[str, Sender]:
+    def _gateway(self) -> Gateway | None:
+        token = self.settings.slack_bot_token
+        if token is None:
+            return None
+        gateway = Gateway(token.get_secret_value(), self.settings.slack_api_url)
+        self._stack.push_async_callback(gateway.close)
+        return gateway
+
+    def _slack(self, gateway: Gateway) -> SlackApp:
+        signing_secret, app_token = self.settings.slack_signing_secret, self.settings.slack_app_token
+        config = SlackConfig(
+            signing_secret=signing_secret.get_secret_value() if signing_secret else None,
+            app_token=app_token.get_secret_value() if app_token else None,
+            api_url=self.settings.slack_api_url,
+        )
+        slack = SlackApp(config, self.approvals, gateway, self.clock)
+        self._stack.push_async_callback(slack.stop)
+        return slack
+
+    def _senders(self, links: Links, gateway: Gateway | None) -> dict[str, Sender]:
         senders: dict[str, Sender] = {}
+        if gateway and self.slack:
+            senders |= {"slack": SlackSender(gateway), "slack-answer": self.slack.answering}
         if self.settings.smtp:
             mailer = Mailer(self.settings.smtp, timeout=12, connect_timeout=6)
             self._stack.push_async_callback(mailer.close)
@@ -143,8 +177,11 @@ class Assent:
         routes = [
             *api.Api(self.approvals, links, auth).routes(),
             *pages.routes(self.approvals, links, rendering, self.clock, banner=banner),
+            *(self.slack.routes() if self.slack else ()),
         ]
         checks = {"database": self.store.check, "delivery": self.supervisor.check}
+        if self.slack:
+            checks["slack"] = self.slack.check
         self._runner = web.AppRunner(
             application.build(routes, checks), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
         )

@@ -37,9 +37,8 @@ DRAIN_SECONDS = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackConfig:
-    """What Slack gave the app. `signing_secret` is for HTTP, `app_token` for Socket Mode."""
+    """How Slack reaches the app: over HTTP with `signing_secret`, in Socket Mode with `app_token`."""
 
-    bot_token: str = field(repr=False)
     signing_secret: str | None = field(default=None, repr=False)
     app_token: str | None = field(default=None, repr=False)
     api_url: str = SLACK_API
@@ -66,7 +65,7 @@ class SlackApp:
             return []
         return [web.post(EVENTS_PATH, HttpEvents(self._bolt, self._config.signing_secret).handle)]
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Connect, in Socket Mode; does not wait for it."""
         if self._config.app_token:
             self._socket = SocketMode(self._bolt, self._config.app_token)
@@ -120,7 +119,7 @@ def _bolt(config: SlackConfig) -> AsyncApp:
     logger.setLevel(logging.ERROR)  # below that, Bolt logs whole bodies
 
     async def authorize() -> AuthorizeResult:
-        return AuthorizeResult(enterprise_id=None, team_id=None, bot_token=config.bot_token)
+        return AuthorizeResult(enterprise_id=None, team_id=None)
 
     return _Bolt(
         name="assent",
