@@ -15,6 +15,7 @@ from aiohttp import web
 
 from bot import logs
 from bot.approvals import Approvals, Rules
+from bot.delivery.callbacks import CallbackSender, secret_from
 from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.supervisor import Supervisor, Work
 from bot.domain.request import Surface
@@ -107,6 +108,7 @@ class Assent:
             groups=settings.groups,
             default_audience=settings.assent_default_audience,
             auto_approve=settings.assent_auto_approve,
+            callback_allow_private=settings.assent_callback_allow_private,
             surfaces=frozenset(s for s, on in surfaces.items() if on),
         )
 
@@ -114,6 +116,11 @@ class Assent:
         if self.settings.assent_secret_keys:
             return [key.get_secret_value() for key in self.settings.assent_secret_keys]
         return [self._generated("assent.key", "ASSENT_SECRET_KEYS")]
+
+    def _webhook_secret(self) -> str:
+        if self.settings.assent_webhook_secret:
+            return self.settings.assent_webhook_secret.get_secret_value()
+        return secret_from(self._generated("webhook.key", "ASSENT_WEBHOOK_SECRET"))
 
     def _generated(self, file: str, setting: str) -> str:
         secret, new = stored_secret(self.settings.data_folder, file)
@@ -145,7 +152,11 @@ class Assent:
         return slack
 
     def _senders(self, links: Links, gateway: Gateway | None) -> dict[str, Sender]:
-        senders: dict[str, Sender] = {}
+        callbacks = CallbackSender(
+            [self._webhook_secret()], allow_private=self.settings.assent_callback_allow_private
+        )
+        self._stack.push_async_callback(callbacks.close)
+        senders: dict[str, Sender] = {"callback": callbacks}
         if gateway and self.slack:
             senders |= {"slack": SlackSender(gateway), "slack-answer": self.slack.answering}
         if self.settings.smtp:

@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from bot.delivery.callbacks import check_secret
 from bot.domain.audience import parse_selector
 from bot.email.addresses import parse_sender
 from bot.email.config import SmtpConfig, parse_smtp_url
@@ -116,6 +117,16 @@ class Settings(BaseModel):
     def _relay(cls, value: SecretStr | None) -> SecretStr | None:
         try:
             parse_smtp_url(value.get_secret_value() if value else "smtp://localhost")
+        except ValueError as error:
+            raise _fault(str(error)) from None
+        return value
+
+    @field_validator("assent_webhook_secret")
+    @classmethod
+    def _signs(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            if value:
+                check_secret(value.get_secret_value())
         except ValueError as error:
             raise _fault(str(error)) from None
         return value
