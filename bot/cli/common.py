@@ -99,7 +99,7 @@ def read_json(name: str) -> Any:
         raise Failure(
             f"{where} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Failure(f"{where} is not JSON in UTF-8: {error}") from None
 
 

@@ -12,6 +12,7 @@ from bot.client.errors import (
     NotApproved,
     Rejected,
     Unreachable,
+    Unsendable,
 )
 from bot.client.outcome import Outcome, Request
 
@@ -28,4 +29,5 @@ __all__ = [
     "Rejected",
     "Request",
     "Unreachable",
+    "Unsendable",
 ]

@@ -3,6 +3,7 @@
 AssentError
 ├── ApiError         Assent refused the call, and says why (RFC 9457 problem details)
 ├── Unreachable      no answer, or not one of Assent's
+├── Unsendable       what was given is no JSON, or no header; also a ValueError
 └── NotApproved      the people said something other than yes; carries the outcome
     ├── Rejected     rejected or skipped
     ├── Expired
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class AssentError(Exception):
-    """Whatever this client raises, `TimeoutError` of `wait` and `ValueError` of bad arguments apart."""
+    """Whatever a client raises, the `TimeoutError` of `wait` and the `ValueError` of a bad address apart."""
 
 
 class Fault(NamedTuple):
@@ -58,6 +59,10 @@ class Unreachable(AssentError):
         self.url = url
         self.reason = reason
         super().__init__(f"no answer from Assent at {url}: {reason}")
+
+
+class Unsendable(AssentError, ValueError):
+    """What was given cannot be sent: nothing was asked or told."""
 
 
 class NotApproved(AssentError):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from typing import Any, TypeVar
 
-from bot.client.errors import ApiError, Unreachable
+from bot.client.errors import ApiError, Unreachable, Unsendable
 
 T = TypeVar("T")
 
@@ -62,8 +62,11 @@ def get(path: str, query: Mapping[str, Any] | None = None, **options: Any) -> Ca
 
 
 def post(path: str, body: Mapping[str, Any], **options: Any) -> Call:
-    """Post the members of `body` that are not None; raises ValueError or TypeError where it is not JSON."""
-    content = json.dumps(_given(body), ensure_ascii=False, allow_nan=False).encode()
+    """Post the members of `body` that are not None; raises Unsendable where it is not JSON."""
+    try:
+        content = json.dumps(_given(body), ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Unsendable(f"this cannot be sent as JSON: {error}") from None
     headers = {"Content-Type": "application/json", **options.pop("headers", {})}
     return Call(method="POST", path=path, content=content, headers=headers, **options)
 

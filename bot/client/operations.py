@@ -10,6 +10,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 from urllib.parse import quote
 
+from bot.client.errors import Unsendable
 from bot.client.flows import Flow, decode, exchange, get, may_pass, pauses, post
 from bot.client.outcome import Outcome, Request
 
@@ -89,8 +90,11 @@ class Operations:
         pass one that names the place in your workflow, so that a rerun finds its answer. Without one, a fresh
         key still keeps this call's own retries from asking twice.
         """
-        key = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
-        return Request((yield from exchange(post("/v1/requests", fields, headers=key), self.retries)))
+        key = idempotency_key or uuid.uuid4().hex
+        if not (key.isascii() and key.isprintable()):
+            raise Unsendable(f"the idempotency key {key!r} has characters that a header cannot carry")
+        call = post("/v1/requests", fields, headers={"Idempotency-Key": key})
+        return Request((yield from exchange(call, self.retries)))
 
     @operation
     def get(self, /, id: str) -> Flow[Request]:

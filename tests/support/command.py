@@ -28,13 +28,14 @@ async def start(
     *arguments: str, stdout: int = asyncio.subprocess.PIPE, **env: str
 ) -> asyncio.subprocess.Process:
     """Start a command with `env` added to the environment."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "bot", *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONIOENCODING": "utf-8", **env},
+        env={**inherited, "PYTHONPATH": str(CHECKOUT), "PYTHONIOENCODING": "utf-8", **env},
     )
 
 

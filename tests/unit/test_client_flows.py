@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.client import ApiError, Client, Fault, Outcome, Request, Unreachable
+from bot.client import ApiError, Client, Fault, Outcome, Request, Unreachable, Unsendable
 from bot.client.flows import Answer, Call, Lost, pauses
 from bot.client.operations import LONGEST_WAIT, Operations
 
@@ -149,9 +149,21 @@ def test_a_server_that_is_not_assent_is_told_apart(reply: Answer) -> None:
         Played(reply).do("get", "req_1")
 
 
-def test_what_is_not_json_is_not_sent() -> None:
-    with pytest.raises(ValueError, match="JSON"):
-        Played().do("submit", title="Deploy", payload={"share": float("nan")})
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"payload": {"share": float("nan")}},
+        {"payload": {"when": object()}},
+        {"title": "\udcff"},
+        {"idempotency_key": "run\n7"},
+        {"idempotency_key": "lauf-ä"},
+    ],
+)
+def test_what_no_server_could_read_is_not_sent(fields: dict[str, Any]) -> None:
+    client = Played()
+    with pytest.raises(Unsendable, match="cannot"):
+        client.do("submit", **{"title": "Deploy", **fields})
+    assert client.calls == []
 
 
 def test_an_id_cannot_lead_elsewhere() -> None:
