@@ -35,7 +35,7 @@ class UnreadableForm(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """The fields as typed, with what was wrong in the bytes. `revision` and `seen`: what the page had shown."""
+    """The fields as typed, with faults of their bytes. `revision` and `seen`: what the page had shown."""
 
     decision: str = ""
     reason: str = ""

@@ -1,7 +1,7 @@
 """The pages behind personal links: what was asked, a form to answer, and what became of it.
 
-A GET changes nothing, whoever makes it: mail scanners open every link. Only a posted form decides, through the
-same use case as every other surface.
+A GET changes nothing, whoever makes it: mail scanners open every link. Only a posted form decides, through
+the same use case as every other surface.
 """
 
 from __future__ import annotations
@@ -109,6 +109,12 @@ class _Pages:
 
     async def handle(self, http: web.Request) -> web.Response:
         """Every request to a link, whatever its method."""
+        try:
+            return await self._handle(http)
+        except Unavailable as error:
+            return await self._unavailable("problem", heading=error.title, notice=error.detail)
+
+    async def _handle(self, http: web.Request) -> web.Response:
         if http.method not in ALLOWED.split(", "):
             response = await self._problem(
                 HTTPStatus.METHOD_NOT_ALLOWED, "A link can only be opened and answered."
@@ -176,9 +182,8 @@ class _Pages:
                 changes = _changes(form.seen, opened.request)
                 return await self._show(opened, status, "changed", form=kept, changes=changes)
             case Unavailable():
-                response = await self._show(opened, status, form=form, notice=refusal.detail)
-                response.headers["Retry-After"] = RETRY_SECONDS
-                return response
+                context = _context(opened, form=form, notice=refusal.detail)
+                return await self._unavailable("open", **context)
             case _:
                 return await self._show(opened, status, "refused", notice=refusal.detail)
 
@@ -189,11 +194,15 @@ class _Pages:
         state = state or opened.state
         if state == "open" and (refusal := _refusal(opened)):
             state, more = "refused", {"notice": refusal}
-        context = _view(opened) | {"form": Form(), "faults": {}, "notice": None} | more
-        return await self._page(state, status, **context)
+        return await self._page(state, status, **_context(opened, **more))
 
     async def _problem(self, status: HTTPStatus, text: str) -> web.Response:
-        return await self._page("problem", status, notice=text)
+        return await self._page("problem", status, heading="Your answer was not recorded", notice=text)
+
+    async def _unavailable(self, template: str, **context: Any) -> web.Response:
+        response = await self._page(template, HTTPStatus.SERVICE_UNAVAILABLE, **context)
+        response.headers["Retry-After"] = RETRY_SECONDS
+        return response
 
     async def _page(self, template: str, status: HTTPStatus, **context: Any) -> web.Response:
         """Render in a thread: a large payload takes tens of milliseconds, and nobody else should wait."""
@@ -214,15 +223,15 @@ def _refusal(opened: _Opened) -> str | None:
     return None
 
 
-def _view(opened: _Opened) -> dict[str, Any]:
-    """What the templates show of a request."""
+def _context(opened: _Opened, **more: Any) -> dict[str, Any]:
+    """What the templates show of a request; `more` says what was wrong with an answer."""
     request, respondent = opened.request, opened.respondent
     spec, response = request.spec, request.response_of(respondent.id)
     return {
         "request": request,
         "spec": spec,
         "respondent": respondent,
-        "requester": (spec.requester or "").removeprefix("email:").removeprefix("slack:"),
+        "requester": notices.requester(request),
         "progress": quorum.judge(request).text,
         "waiting": notices.waiting_for(request),
         "without_answer": notices.without_answer(request),
@@ -236,6 +245,10 @@ def _view(opened: _Opened) -> dict[str, Any]:
         "choices": [(d, _label(d, spec)) for d in decisions(spec)],
         "phrase": spec.verification_phrase if any(wants_phrase(spec, d) for d in decisions(spec)) else None,
         "seen": ".".join(_fingerprints(request).values()),
+        "form": Form(),
+        "faults": {},
+        "notice": None,
+        **more,
     }
 
 

@@ -1,0 +1,1 @@
+"""The HTTP surface: the API, the pages behind personal links, health and metrics."""

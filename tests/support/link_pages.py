@@ -1,0 +1,95 @@
+"""The link pages on a real server and a real store, with a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from aiohttp.test_utils import TestClient, TestServer
+
+from bot.approvals.usecases import Approvals, Rules
+from bot.domain.request import Request, Surface
+from bot.links import Links
+from bot.rendering import templates
+from bot.store import SqlStore
+from bot.store.migrations import upgrade
+from bot.web import application, pages
+from bot.wire import SubmitBody, parse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+ASKED_AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+KEY = "k" * 32
+
+
+@dataclass
+class ManualClock:
+    """Stands still until the test moves it."""
+
+    at: datetime = ASKED_AT
+
+    def now(self) -> datetime:
+        return self.at
+
+    def advance(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+class RandomIds:
+    def request(self, now: datetime) -> str:
+        return f"req_{int(now.timestamp() * 1000):012x}{secrets.token_hex(6)}"
+
+    def respondent(self) -> str:
+        return "rsp_" + base64.b32encode(secrets.token_bytes(8)).decode().rstrip("=").lower()
+
+
+@dataclass
+class Site:
+    """The pages as served. `client` is a browser's stand-in that does not follow redirects by itself."""
+
+    approvals: Approvals
+    store: SqlStore
+    links: Links
+    clock: ManualClock
+    client: TestClient[Any, Any]
+
+    async def ask(self, **fields: Any) -> Request:
+        """Submit a request, to Ana unless told otherwise."""
+        body = {"title": "Refund €1,250 to customer 8841", "audience": ["email:ana@example.com"]} | fields
+        request, _ = await self.approvals.submit(parse(SubmitBody, body))
+        return request
+
+    def link(self, request: Request, email: str = "ana@example.com") -> str:
+        """The path of somebody's personal link."""
+        respondent = request.respondent(f"email:{email}")
+        assert respondent is not None
+        return f"/r/{self.links.token(respondent.id, respondent.generation)}"
+
+    def url(self, request: Request, email: str = "ana@example.com") -> str:
+        return str(self.client.make_url(self.link(request, email)))
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    database_url: str, *, banner: str | None = None, keys: Sequence[str] = (KEY,)
+) -> AsyncIterator[Site]:
+    """Serve the pages over `database_url` on a port of their own."""
+    await asyncio.to_thread(upgrade, database_url)
+    store, clock, links = SqlStore(database_url), ManualClock(), Links("http://127.0.0.1", keys)
+    await store.start()
+    rules = Rules(surfaces=frozenset({Surface.EMAIL}))
+    approvals = Approvals(store, clock, RandomIds(), None, rules)
+    routes = pages.routes(approvals, links, templates(), clock, banner=banner)
+    server = TestServer(application.build(routes, {}))
+    await server.start_server(access_log=None)
+    try:
+        async with TestClient(server) as client:
+            yield Site(approvals, store, links, clock, client)
+    finally:
+        await store.stop()
