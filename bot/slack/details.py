@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from bot.slack.text import (
     context,
     date,
     escape,
+    flat,
     header,
     inline,
     listed,
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from bot.domain.request import Request, Response
+    from bot.domain.request import Json, Request, Response
 
+MAX_PAYLOAD = 10_000
+"""Characters of a payload that are kept at hand."""
 MAX_LINK = 500
 """A longer link stands on a card as its host only."""
 
@@ -83,7 +87,7 @@ def question(request: Request, room: Room) -> Question:
 
 
 def _title(title: str, room: Room, missing: list[str]) -> Iterator[Block]:
-    whole = " ".join(plain(title).split())
+    whole = flat(title)
     yield header(title)
     if weight(whole) > MAX_HEADER:
         yield rich_text(paragraph(*run(clip(whole, room.title), bold=True)))
@@ -102,7 +106,7 @@ def _details(details: dict[str, str], room: Room, missing: list[str]) -> Iterato
     elements: list[Block] = []
     left, complete = room.details, 0
     for key, value in islice(details.items(), room.rows):
-        name, words = " ".join(plain(key).split()) or NOTHING, plain(value).strip() or NOTHING
+        name, words = flat(key) or NOTHING, plain(value).strip() or NOTHING
         if left < weight(name):
             break
         lead = "\n" if elements else ""
@@ -117,14 +121,40 @@ def _details(details: dict[str, str], room: Room, missing: list[str]) -> Iterato
 
 
 def _payload(request: Request, room: Room, missing: list[str]) -> Iterator[Block]:
-    payload = request.spec.payload
-    if payload is None:
+    if request.spec.payload is None:
         return
-    text = pretty_json(payload)
-    yield rich_text(paragraph(*run("Payload", bold=True)), preformatted(clip(text, room.payload)))
-    yield context(f"{request.spec.payload_digest} · {len(text):,} characters")
-    if weight(text) > room.payload:
+    whole = payload_text(request)
+    shown = clip(whole.text, room.payload)
+    yield rich_text(paragraph(*run("Payload", bold=True)), preformatted(shown))
+    yield context(f"{request.spec.payload_digest} · {whole.length:,} characters")
+    if shown != whole.text:
         missing.append("the payload")
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadText:
+    """The beginning of a payload in readable JSON, more than is ever shown, and the length of it all."""
+
+    text: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Payload:
+    digest: str
+    value: Json = field(compare=False)
+
+
+def payload_text(request: Request) -> PayloadText:
+    """The payload as people read it."""
+    return _readable(_Payload(request.spec.payload_digest, request.spec.payload))
+
+
+@lru_cache(maxsize=32)
+def _readable(payload: _Payload) -> PayloadText:
+    """Indenting half a megabyte takes 0.1 s, and every copy of a card shows the same."""
+    text = pretty_json(payload.value)
+    return PayloadText(text[:MAX_PAYLOAD], len(text))
 
 
 # Where it stands

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.rendering import plain, pretty_json
 from bot.slack import details
 from bot.slack.cards import actions, is_open
 from bot.slack.text import (
     Block,
     clip,
     context,
+    flat,
     header,
+    line,
     paragraph,
     preformatted,
     rich_text,
@@ -27,55 +29,59 @@ if TYPE_CHECKING:
     from bot.domain.request import Request
 
 MAX_HOME = 20
-"""Requests on the Home tab, which holds 100 blocks."""
-MAX_BLOCKS = 47
-"""Blocks of entries in one message: Slack takes 50, and the heading and what is left out need theirs."""
-MAX_TEXT = 8000
-"""Characters of entries in one message."""
+"""Requests on the Home tab."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Blocks and characters for entries, within Slack's 50 blocks a message or 100 and 250 KB a Home tab."""
+
+    blocks: int
+    text: int
+
+
+IN_MESSAGE = Room(47, 8000)
+IN_HOME = Room(97, 20_000)
 
 
 def home(requests: Sequence[Request], more: int, now: datetime) -> Block:
     """The Home tab of somebody for whom `requests` wait, and `more` that are not among them."""
-    blocks = [header("Waiting for you")]
-    for request in requests[:MAX_HOME]:
-        blocks += [*_entry(request, now), {"type": "divider"}]
+    blocks = _list("Waiting for you", requests[:MAX_HOME], IN_HOME, now, more + len(requests[MAX_HOME:]))
     if not requests:
-        blocks.append(section("✨ Nothing waits for you. New requests appear here and in Messages."))
-    blocks += _left_out(more + max(0, len(requests) - MAX_HOME))
+        blocks.append(section("✨ Nothing waits for you. New requests appear here and under Messages."))
     return {"type": "home", "blocks": blocks}
 
 
 def inbox_blocks(requests: Sequence[Request], heading: str, now: datetime) -> list[Block]:
     """As many of `requests` as one message holds, each with its buttons, under `heading`."""
-    blocks: list[Block] = []
-    shown = 0
-    for request in requests:
+    blocks = _list(heading, requests, IN_MESSAGE, now)
+    return blocks if requests else [*blocks, context("Nothing here.")]
+
+
+def _list(heading: str, requests: Sequence[Request], room: Room, now: datetime, more: int = 0) -> list[Block]:
+    blocks = [header(heading)]
+    for number, request in enumerate(requests):
         entry = _entry(request, now)
-        if len(blocks) + len(entry) > MAX_BLOCKS or _text([*blocks, *entry]) > MAX_TEXT:
+        if len(blocks) + len(entry) > room.blocks or _text([*blocks, *entry]) > room.text:
+            more += len(requests) - number
             break
         blocks += entry
-        shown += 1
-    empty = [] if requests else [context("Nothing here.")]
-    return [header(heading), *blocks, *empty, *_left_out(len(requests) - shown)]
+    return [*blocks, context(f"… and {more} more.")] if more else blocks
 
 
 def _entry(request: Request, now: datetime) -> list[Block]:
     """One request in short; Details has the rest."""
     spec = request.spec
-    parts = [paragraph(*run(clip(_one_line(spec.title), 150), bold=True))]
-    if message := _one_line(spec.message):
+    parts = [paragraph(*run(line(spec.title, 150), bold=True))]
+    if message := flat(spec.message):
         parts.append(paragraph(*run(clip(message, 200))))
     if spec.payload is not None:
-        parts.append(preformatted(clip(pretty_json(spec.payload), 200)))
+        parts.append(preformatted(clip(details.payload_text(request).text, 200)))
     lines = [details.headline(request)] if request.status.final else []
     lines += [details.asked_by(request), details.progress(request)]
     lines += filter(None, [details.deadline(request, now)])
-    blocks = [rich_text(*parts), context("\n".join(lines))]
-    return [*blocks, actions(request, more=True)] if is_open(request, now) else blocks
-
-
-def _one_line(text: str) -> str:
-    return " ".join(plain(text).split())
+    buttons = [actions(request, more=True)] if is_open(request, now) else []
+    return [rich_text(*parts), context("\n".join(lines)), *buttons, {"type": "divider"}]
 
 
 def _text(blocks: list[Block]) -> int:
@@ -90,7 +96,3 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, dict):
         for name, member in value.items():
             yield from [member] if name == "text" and isinstance(member, str) else _texts(member)
-
-
-def _left_out(number: int) -> list[Block]:
-    return [context(f"… and {number} more.")] if number else []

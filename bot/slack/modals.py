@@ -17,6 +17,7 @@ from bot.slack.text import (
     context,
     date,
     inline,
+    line,
     listed,
     paragraph,
     plain_text,
@@ -134,7 +135,7 @@ def _delivery(delivery: DeliveryState) -> str:
 
 def _listing(heading: str, rows: Sequence[str]) -> Iterator[Block]:
     if rows:
-        items = [paragraph(*run(clip(" ".join(plain(row).split()), _LIST_ROOM))) for row in rows[:MAX_LISTED]]
+        items = [paragraph(*run(line(row, _LIST_ROOM))) for row in rows[:MAX_LISTED]]
         bullets = {"type": "rich_text_list", "style": "bullet", "elements": items}
         yield rich_text(paragraph(*run(heading, bold=True)), bullets)
         yield from _beyond(heading.lower(), len(rows))

@@ -26,6 +26,8 @@ MAX_TEXT = 3000
 """Most characters in one text object (1 at the least)."""
 MAX_HEADER = 150
 """Most characters in a header."""
+MAX_READ = 20_000
+"""Characters of a line that are looked at."""
 CUT = "…"
 NOTHING = "(blank)"
 """Stands where a text object would be empty, which Slack refuses."""
@@ -51,6 +53,9 @@ def clip(text: str, limit: int, measure: Callable[[str], int] = weight) -> str:
 
 def pieces(text: str, size: int = MAX_TEXT) -> Iterator[str]:
     """`text` in parts of at most `size`, broken between graphemes where one fits."""
+    if 0 < weight(text) <= size:
+        yield text
+        return
     part, filled = "", 0
     for grapheme in regex.findall(r"\X", text):
         for bit in [grapheme] if weight(grapheme) <= size else grapheme:
@@ -62,9 +67,14 @@ def pieces(text: str, size: int = MAX_TEXT) -> Iterator[str]:
         yield part
 
 
+def flat(text: str) -> str:
+    """`text` on one line, as far as anything of Slack could show it."""
+    return " ".join(plain(text[:MAX_READ]).split())
+
+
 def line(text: str, limit: int) -> str:
     """`text` on one line of at most `limit`."""
-    return clip(" ".join(plain(text).split()), limit) or NOTHING
+    return clip(flat(text), limit) or NOTHING
 
 
 def escape(text: str) -> str:
@@ -74,7 +84,7 @@ def escape(text: str) -> str:
 
 def inline(text: str, limit: int) -> str:
     """Foreign `text` for use within mrkdwn: one line, escaped, at most `limit` once escaped."""
-    return escape(clip(" ".join(plain(text).split()), limit, lambda part: weight(escape(part)))) or NOTHING
+    return escape(clip(flat(text), limit, lambda part: weight(escape(part)))) or NOTHING
 
 
 def listed(parts: Sequence[str], most: int = 6) -> str:
