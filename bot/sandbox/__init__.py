@@ -1,1 +1,1 @@
-"""A Slack and a mailbox on this machine, for `assent demo` and the tests. Nothing here knows the product."""
+"""A Slack and a mailbox on this machine, for `assent demo` and the tests; it knows nothing of the product."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aiohttp import BasicAuth, web
+from aiohttp import web
 
 from bot.sandbox import methods_chat, methods_directory, methods_views  # noqa: F401  they register themselves
 from bot.sandbox.faults import Faults, RateLimits
@@ -205,6 +206,6 @@ async def _read(request: web.Request) -> tuple[Json, str | None]:
     in_body = arguments.pop("token", None)
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     if scheme == "Basic":  # oauth.v2.access takes the client's credentials so
-        client = BasicAuth.decode(request.headers["Authorization"])
-        arguments |= {"client_id": client.login, "client_secret": client.password}
+        client_id, _, secret = base64.b64decode(credentials).decode().partition(":")
+        arguments |= {"client_id": client_id, "client_secret": secret}
     return arguments, credentials if scheme == "Bearer" and credentials else in_body

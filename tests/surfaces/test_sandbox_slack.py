@@ -10,7 +10,6 @@ from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.sandbox.slack import SlackSandbox
@@ -19,14 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from bot.sandbox.workspace import Channel, User
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -48,12 +39,6 @@ def ana(slack: SlackSandbox) -> User:
 @pytest.fixture
 def ops(slack: SlackSandbox, ana: User) -> Channel:
     return slack.add_channel("ops", [ana])
-
-
-async def error_of(call: Any) -> str:
-    with pytest.raises(SlackApiError) as caught:
-        await call
-    return str(caught.value.response["error"])
 
 
 def card(*labels: str) -> list[dict[str, Any]]:
@@ -246,3 +231,20 @@ class TestAppOverBothTransports:
 
         assert not click.ack.ok
         assert click.shown == "This app did not respond. Try again."
+
+
+async def test_it_can_be_mounted_in_another_application() -> None:
+    slack = SlackSandbox()
+    application = web.Application()
+    application.add_subapp("/slack/", slack.application())
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    slack.mounted_at(f"http://127.0.0.1:{runner.addresses[0][1]}/slack")
+    try:
+        ana = slack.add_user("Ana")
+        async with over_sockets(slack):
+            typed = await slack.command(ana, "/approvals", "all")
+            assert (await typed.ephemeral()).text.startswith("all in D")
+    finally:
+        await runner.cleanup()
