@@ -1,0 +1,271 @@
+"""Cards on their way to Slack: posted once, redrawn in place, and every failure named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.domain.lifecycle import Notice
+from bot.domain.request import Status
+from bot.ports import Delivery, Failed, Lost, Retry, Sent
+from bot.sandbox.slack import SlackSandbox
+from bot.slack.gateway import Gateway
+from bot.slack.sender import SlackSender
+from tests.support.slack_requests import NASTY, NOW, asked, nasty, resolved
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bot.sandbox.workspace import Channel, Message, User
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SlackSandbox]:
+    async with SlackSandbox() as sandbox:
+        yield sandbox
+        assert sandbox.api.violations == []
+
+
+@pytest.fixture
+async def gateway(slack: SlackSandbox) -> AsyncIterator[Gateway]:
+    gateway = Gateway(slack.bot_token, slack.api_url, timeout=2)
+    yield gateway
+    await gateway.close()
+
+
+@pytest.fixture
+def sender(gateway: Gateway) -> SlackSender:
+    return SlackSender(gateway)
+
+
+@pytest.fixture
+def ana(slack: SlackSandbox) -> User:
+    return slack.add_user("Ana", email="ana@example.com")
+
+
+@pytest.fixture
+def ops(slack: SlackSandbox, ana: User) -> Channel:
+    return slack.add_channel("ops", [ana])
+
+
+def card(where: User | Channel, receipt: dict[str, Any] | None = None, **members: Any) -> Delivery:
+    row = Delivery(
+        id="dlv_1",
+        request_id="req_01",
+        surface="slack",
+        address=where.id,
+        notice=Notice.CARD,
+        respondent=None,
+        receipt=receipt,
+        attempts=0,
+        created_at=NOW,
+    )
+    return replace(row, **members)
+
+
+async def sent(sender: SlackSender, where: User | Channel) -> Sent:
+    result = await sender.send(card(where), asked(), NOW)
+    assert isinstance(result, Sent)
+    return result
+
+
+async def only_message(slack: SlackSandbox, where: User | Channel) -> Message:
+    [message] = slack.messages(where)
+    return message
+
+
+async def test_a_user_gets_a_direct_message(slack: SlackSandbox, sender: SlackSender, ana: User) -> None:
+    result = await sent(sender, ana)
+    message = await only_message(slack, ana)
+    assert result == Sent({"channel": message.channel, "ts": message.ts}, 1)
+    assert message.channel.startswith("D")
+    assert message.buttons == ["Approve", "Reject"]
+
+
+async def test_a_channel_gets_one_card(slack: SlackSandbox, sender: SlackSender, ops: Channel) -> None:
+    await sent(sender, ops)
+    message = await only_message(slack, ops)
+    [posted] = [call.arguments for call in slack.api.log if call.method == "chat.postMessage"]
+    assert (posted["unfurl_links"], posted["unfurl_media"]) == (False, False)
+    assert "Refund €1,250" in message.text
+
+
+async def test_a_card_is_redrawn_in_place(slack: SlackSandbox, sender: SlackSender, ana: User) -> None:
+    receipt = (await sent(sender, ana)).receipt
+    done = resolved(asked(), Status.APPROVED)
+    assert await sender.send(card(ana, receipt), done, NOW) == Sent(receipt, 3)
+    message = await only_message(slack, ana)
+    assert message.buttons == []
+    assert "Approved by Ana" in message.words
+    assert message.parse == "none"
+
+
+async def test_a_final_card_is_posted_where_none_stands_yet(
+    slack: SlackSandbox, sender: SlackSender, ana: User
+) -> None:
+    assert isinstance(await sender.send(card(ana), resolved(asked(), Status.EXPIRED), NOW), Sent)
+    assert (await only_message(slack, ana)).buttons == []
+
+
+async def test_a_notification_is_a_message_without_a_request(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel
+) -> None:
+    told = card(ops, notice=Notice.NOTIFICATION, request_id=None, content="Deploy **done** <!channel>")
+    assert isinstance(result := await sender.send(told, None, NOW), Sent)
+    assert result.version == 0
+    assert "<!channel>" in (await only_message(slack, ops)).words
+
+
+@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY.keys())
+async def test_slack_takes_whatever_is_asked(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel, text: str
+) -> None:
+    request = nasty(text)
+    result = await sender.send(card(ops), request, NOW)
+    assert isinstance(result, Sent)
+    final = resolved(request, Status.REJECTED, reason=text)
+    assert isinstance(await sender.send(card(ops, result.receipt), final, NOW), Sent)
+
+
+# One message a second and channel
+
+
+async def test_a_second_post_to_a_channel_waits_its_turn_and_spends_no_attempt(
+    sender: SlackSender, ops: Channel, ana: User
+) -> None:
+    await sent(sender, ops)
+    soon = NOW + timedelta(seconds=0.4)
+    second = await sender.send(card(ops), asked(), soon)
+    assert second == Retry("one message a second", 0.6, counts=False, pause=ops.id)
+    assert isinstance(await sender.send(card(ana), asked(), soon), Sent)
+    assert isinstance(await sender.send(card(ops), asked(), NOW + timedelta(seconds=1)), Sent)
+
+
+async def test_an_update_need_not_wait(sender: SlackSender, ops: Channel) -> None:
+    result = await sent(sender, ops)
+    assert isinstance(await sender.send(card(ops, result.receipt), asked(), NOW), Sent)
+
+
+# What goes wrong
+
+
+async def test_a_throttled_method_is_left_alone_for_as_long_as_slack_says(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel, ana: User
+) -> None:
+    slack.faults.next("chat.postMessage", status=429, retry_after=7)
+    assert await sender.send(card(ops), asked(), NOW) == Retry(
+        "Slack asks for a pause", 7.0, counts=False, pause=ops.id
+    )
+    later = await sender.send(card(ana), asked(), NOW)
+    assert isinstance(later, Retry)
+    assert 6 < (later.after or 0) <= 7
+    assert [call.method for call in slack.api.log].count("chat.postMessage") == 1
+
+
+async def test_while_slack_is_down_no_attempts_are_spent(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel
+) -> None:
+    slack.faults.next("chat.postMessage", status=503)
+    result = await sender.send(card(ops), asked(), NOW)
+    assert result == Retry("Slack does not answer properly just now (503)", counts=False, pause="slack")
+
+
+async def test_a_slack_that_cannot_be_reached_is_down(ana: User) -> None:
+    nowhere = Gateway("xoxb-none", "http://127.0.0.1:9/api/", timeout=2)
+    result = await SlackSender(nowhere).send(card(ana), asked(), NOW)
+    await nowhere.close()
+    assert result == Retry("Slack does not answer properly just now (no answer)", counts=False, pause="slack")
+
+
+@pytest.mark.parametrize("drop", ["before", "after"])
+async def test_a_dropped_connection_is_tried_again_by_the_outbox_and_by_nobody_else(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel, drop: Any
+) -> None:
+    slack.faults.next("chat.postMessage", drop=drop)
+    result = await sender.send(card(ops), asked(), NOW)
+    assert isinstance(result, Retry)
+    assert result.counts
+    assert len(slack.messages(ops)) == (1 if drop == "after" else 0)
+
+
+async def test_a_deleted_card_is_lost(slack: SlackSandbox, sender: SlackSender, ana: User) -> None:
+    receipt = (await sent(sender, ana)).receipt
+    (await only_message(slack, ana)).deleted = True
+    result = await sender.send(card(ana, receipt), asked(), NOW)
+    assert result == Lost("it is gone or can no longer be changed in Slack (message_not_found)")
+
+
+@pytest.mark.parametrize("code", ["cant_update_message", "edit_window_closed"])
+async def test_a_card_that_cannot_be_changed_is_lost(
+    slack: SlackSandbox, sender: SlackSender, ana: User, code: str
+) -> None:
+    receipt = (await sent(sender, ana)).receipt
+    slack.faults.next("chat.update", error=code)
+    assert isinstance(await sender.send(card(ana, receipt), asked(), NOW), Lost)
+
+
+async def test_a_deactivated_person_cannot_be_told(
+    slack: SlackSandbox, sender: SlackSender, ana: User
+) -> None:
+    ana.deleted = True
+    assert await sender.send(card(ana), asked(), NOW) == Failed("their Slack account is deactivated")
+
+
+async def test_an_archived_channel_cannot_be_told(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel
+) -> None:
+    ops.archived = True
+    assert await sender.send(card(ops), asked(), NOW) == Failed("the channel is archived")
+
+
+async def test_a_channel_without_the_bot_says_what_to_do(slack: SlackSandbox, sender: SlackSender) -> None:
+    private = slack.add_channel("board", private=True, with_bot=False)
+    public = slack.add_channel("news", with_bot=False)
+    slack.workspace.scopes.discard("chat:write.public")
+    assert await sender.send(card(private), asked(), NOW) == Failed(
+        "Slack does not know this channel, or it is private and Assent is not in it; invite Assent there"
+    )
+    assert await sender.send(card(public), asked(), NOW) == Failed(
+        "Assent is not in this channel; invite it there"
+    )
+
+
+async def test_a_workspace_may_restrict_who_posts(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel
+) -> None:
+    slack.faults.next("chat.postMessage", error="restricted_action")
+    assert await sender.send(card(ops), asked(), NOW) == Failed(
+        "the workspace does not let Assent write there"
+    )
+
+
+async def test_a_code_that_nobody_knows_is_named(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel
+) -> None:
+    slack.faults.next("chat.postMessage", error="brand_new_error")
+    assert await sender.send(card(ops), asked(), NOW) == Failed("Slack refuses it (brand_new_error)")
+
+
+async def test_a_missing_scope_is_named(slack: SlackSandbox, sender: SlackSender, ana: User) -> None:
+    slack.workspace.scopes.discard("im:write")
+    assert await sender.send(card(ana), asked(), NOW) == Failed(
+        "the Slack app lacks the scope im:write; add it and reinstall the app"
+    )
+
+
+async def test_a_revoked_token_pauses_slack_and_tells_the_operator_without_the_token(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel, caplog: pytest.LogCaptureFixture
+) -> None:
+    slack.revoke()
+    result = await sender.send(card(ops), asked(), NOW)
+    assert isinstance(result, Retry)
+    assert (result.after, result.counts, result.pause) == (300.0, False, "slack")
+    assert "token_revoked" in caplog.text
+    assert slack.bot_token not in caplog.text
+
+
+async def test_a_card_without_its_request_is_not_sent(sender: SlackSender, ops: Channel) -> None:
+    assert isinstance(await sender.send(card(ops), None, NOW), Failed)
