@@ -11,7 +11,7 @@ from bot.approvals import MAX_WAIT_SECONDS, Approvals
 from bot.domain.answers import Answer
 from bot.domain.audience import Actor, SelectorKind, parse_selector
 from bot.domain.digest import canonical
-from bot.domain.errors import Fault, Invalid
+from bot.domain.errors import Fault, Invalid, Malformed
 from bot.domain.request import Json, Request, Status, Surface
 from bot.links import Links
 from bot.ports import MAX_PAGE, ApiKey, Idempotency, Query
@@ -147,7 +147,10 @@ class Api:
         return respond({"status": "accepted"}, status=202)
 
     async def _caller(self, http: web.Request, scope: Scope | None) -> ApiKey:
-        return await self.auth.caller(http.headers.get("Authorization"), scope)
+        caller = await self.auth.caller(http.headers.get("Authorization"), scope)
+        if "%00" in http.raw_path:
+            raise Malformed("The address holds a NUL character (%00); leave it out.")
+        return caller
 
 
 def _idempotency(http: web.Request, caller: ApiKey, body: Json) -> Idempotency | None:
