@@ -13,11 +13,13 @@ from aiohttp import ClientSession, ClientTimeout
 
 from bot.bootstrap import Assent
 from bot.settings import Settings
+from bot.store import keys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from multidict import CIMultiDictProxy
+    from yarl import URL
 
     from bot.sandbox.mail import Mailbox
     from bot.sandbox.slack import SlackSandbox
@@ -63,7 +65,7 @@ class Product:
     def url(self) -> str:
         return self.assent.url
 
-    async def call(self, method: str, path: str, **options: Any) -> Answer:
+    async def call(self, method: str, path: str | URL, **options: Any) -> Answer:
         """One call, its answer read; `options` are aiohttp's (`json`, `data`, `headers`, `params`)."""
         async with self.http.request(method, path, **options) as response:
             return Answer(response.status, response.headers, await response.text())
@@ -85,6 +87,13 @@ class Product:
         answer = await self.call("GET", f"/v1/requests/{request['id']}", params=params)
         assert answer.status == 200, answer.text
         return answer.json
+
+    async def new_key(self, *scopes: str) -> dict[str, str]:
+        """The headers of a key that has only these scopes."""
+        now = datetime.now(UTC)
+        store = self.assent.store
+        _, key = await store.run_write(lambda c: keys.create(c, "limited", frozenset(scopes), now))
+        return {"Authorization": f"Bearer {key}"}
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and let the product notice."""

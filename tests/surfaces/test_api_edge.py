@@ -1,0 +1,207 @@
+"""What the API says before it does anything: about keys, scopes, bodies that are no JSON, unknown addresses."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from yarl import URL
+
+from bot.store import keys
+
+if TYPE_CHECKING:
+    from tests.support.product import Answer, Product
+
+ASK = {"title": "Deploy", "audience": ["email:ana@example.com"]}
+CALLS = [
+    ("POST", "/v1/requests", "submit"),
+    ("GET", "/v1/requests", "read"),
+    ("GET", "/v1/requests/req_1", "read"),
+    ("GET", "/v1/requests/req_1/audit", "read"),
+    ("GET", "/v1/requests/req_1/deliveries", "read"),
+    ("GET", "/v1/pending", "read"),
+    ("POST", "/v1/requests/req_1/responses", "operate"),
+    ("POST", "/v1/requests/req_1/cancel", "submit"),
+    ("POST", "/v1/notifications", "submit"),
+]
+
+
+def problem(answer: Answer) -> tuple[int, str]:
+    """Status and code of an error, which must look as RFC 9457 says."""
+    assert answer.headers["Content-Type"] == "application/problem+json", answer.text
+    body = answer.json
+    assert body["status"] == answer.status
+    assert body["title"]
+    assert body["detail"]
+    assert body["request_id"] == answer.headers["X-Request-ID"]
+    assert "Traceback" not in answer.text
+    return answer.status, body["code"]
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", "wrong"]
+)
+async def test_every_call_needs_a_key(authorization: str | None, sqlite_product: Product) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    del sqlite_product.http.headers["Authorization"]
+    for method, path, _ in CALLS:
+        answer = await sqlite_product.call(method, path, headers=headers)
+        assert problem(answer) == (401, "unauthenticated"), path
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_key_does_what_its_scopes_say(product: Product) -> None:
+    scopes = {"submit", "read", "respond", "operate", "links", "admin"}
+    for method, path, scope in CALLS:
+        body: Any = {"decision": "approve"} if path.endswith("responses") else ASK | {"message": "M"}
+        without = await product.new_key(*(scopes - {scope}))
+        answer = await product.call(method, path, headers=without, json=body if method == "POST" else None)
+        assert problem(answer) == (403, "forbidden_scope"), path
+        assert f"`{scope}`" in answer.json["detail"]
+
+
+async def test_responding_for_somebody_needs_its_own_scope(product: Product) -> None:
+    request = await product.submit()
+    body = {"decision": "approve", "respondent": "email:ana@example.com"}
+    path = f"/v1/requests/{request['id']}/responses"
+    refused = await product.call("POST", path, json=body, headers=await product.new_key("operate", "read"))
+    assert problem(refused) == (403, "forbidden_scope")
+    taken = await product.call("POST", path, json=body, headers=await product.new_key("respond"))
+    assert taken.json["status"] == "approved"
+
+
+async def test_a_revoked_key_is_unknown(product: Product) -> None:
+    headers = await product.new_key("read")
+    every = await product.assent.store.run_read(keys.every)
+    await product.assent.store.run_write(lambda c: keys.revoke(c, every[0].id, datetime.now(UTC)))
+    assert problem(await product.call("GET", "/v1/pending", headers=headers)) == (401, "unauthenticated")
+
+
+MALFORMED: dict[str, bytes] = {
+    "empty": b"",
+    "not JSON": b"title=Deploy",
+    "cut off": b'{"title": "Deploy"',
+    "two values": b"{} {}",
+    "trailing comma": b'{"title": "Deploy",}',
+    "NaN": b'{"title": "T", "payload": NaN}',
+    "Infinity": b'{"title": "T", "payload": -Infinity}',
+    "not UTF-8": b'{"title": "caf\xe9"}',
+    "UTF-16": '{"title": "T"}'.encode("utf-16"),
+    "overlong UTF-8": b'{"title": "\xc0\xaf"}',
+    "a surrogate in UTF-8": b'{"title": "\xed\xa0\x80"}',
+    "a lone surrogate": b'{"title": "\\ud800"}',
+    "a lone surrogate as a key": b'{"title": "T", "payload": {"\\udc00": 1}}',
+    "NUL": b'{"title": "a\\u0000b"}',
+    "NUL in a key": b'{"title": "T", "details": {"a\\u0000": "b"}}',
+    "raw NUL": b'{"title": "a\x00b"}',
+    "a raw newline": b'{"title": "a\nb"}',
+    "nested too deep": b'{"title": "T", "payload": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("path", ["/v1/requests", "/v1/requests/req_1/responses", "/v1/notifications"])
+async def test_what_is_not_json_is_malformed(path: str, sqlite_product: Product) -> None:
+    found = {}
+    for name, raw in MALFORMED.items():
+        found[name] = problem(await sqlite_product.call("POST", path, data=raw))
+    assert found == dict.fromkeys(MALFORMED, (400, "malformed"))
+
+
+@pytest.mark.parametrize("raw", [b"null", b"[]", b'"text"', b"7", b"true"])
+async def test_a_body_must_be_an_object(raw: bytes, sqlite_product: Product) -> None:
+    request = await sqlite_product.submit()
+    one = f"/v1/requests/{request['id']}"
+    for path in ("/v1/requests", f"{one}/responses", f"{one}/cancel", "/v1/notifications"):
+        answer = await sqlite_product.call("POST", path, data=raw)
+        assert problem(answer) == (422, "invalid"), path
+        assert answer.json["errors"] == [{"pointer": "", "detail": "must be a JSON object"}]
+
+
+async def test_a_body_over_a_mebibyte_is_too_large(sqlite_product: Product) -> None:
+    limit = 1024 * 1024
+
+    def sized(size: int) -> bytes:
+        frame = b'{"title": "T", "audience": ["email:ana@example.com"], "payload": ""}'
+        return frame.replace(b'""', b'"' + b"x" * (size - len(frame)) + b'"')
+
+    assert (await sqlite_product.call("POST", "/v1/requests", data=BytesIO(sized(limit)))).status == 201
+    for path in ("/v1/requests", "/v1/requests/req_1/responses", "/v1/notifications"):
+        assert problem(await sqlite_product.call("POST", path, data=BytesIO(sized(limit + 1)))) == (
+            413,
+            "too_large",
+        )
+
+    async def chunks() -> Any:
+        for _ in range(20):
+            yield b"x" * 100_000
+
+    assert problem(await sqlite_product.call("POST", "/v1/requests", data=chunks())) == (413, "too_large")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/nothing", "/v2/requests", "/v1/requests/a/b", "/v1/requests/"]
+)
+async def test_an_address_that_is_nothing(path: str, sqlite_product: Product) -> None:
+    assert problem(await sqlite_product.call("GET", path)) == (404, "not_found")
+
+
+async def test_a_request_that_is_not_there(product: Product) -> None:
+    for method, path, _ in CALLS:
+        if "req_1" in path:
+            body = {"decision": "approve"} if path.endswith("responses") else {}
+            answer = await product.call(method, path, json=body if method == "POST" else None)
+            assert problem(answer) == (404, "not_found"), path
+    for strange in ("%F0%9F%92%A9", "%FF", "a" * 3000, "..%2F..", "'%20OR%201=1--"):
+        assert problem(await product.call("GET", f"/v1/requests/{strange}")) == (404, "not_found")
+
+
+async def test_an_address_with_a_nul_is_malformed(product: Product) -> None:
+    request = await product.submit()
+    for path in (
+        "/v1/requests/%00",
+        f"/v1/requests/{request['id']}%00/audit",
+        "/v1/requests?q=%00",
+        "/v1/requests?cursor=a%00",
+        "/v1/pending?label=%00",
+    ):
+        answer = await product.call("GET", URL(product.url + path, encoded=True))
+        assert problem(answer) == (400, "malformed"), path
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_a_method_that_is_not_allowed_names_those_that_are(
+    method: str, sqlite_product: Product
+) -> None:
+    answer = await sqlite_product.call(method, "/v1/requests")
+    assert problem(answer) == (405, "method_not_allowed")
+    assert {"GET", "POST"} <= set(answer.headers["Allow"].split(","))
+
+
+async def test_every_answer_has_a_request_id(sqlite_product: Product) -> None:
+    call = sqlite_product.call
+    ids = [(await call("GET", p)).headers["X-Request-ID"] for p in ("/healthz", "/v1/pending", "/nothing")]
+    assert len(set(ids)) == 3
+    kept = await call("GET", "/v1/pending", headers={"X-Request-ID": "run-7:step.2"})
+    assert kept.headers["X-Request-ID"] == "run-7:step.2"
+    for strange in ("two words", "ä", "x" * 200, "<script>"):
+        given = await call("GET", "/v1/pending", headers={"X-Request-ID": strange})
+        assert given.headers["X-Request-ID"] != strange
+
+
+async def test_health_and_readiness_need_no_key(product: Product) -> None:
+    nobody = {"Authorization": ""}
+    alive = await product.call("GET", "/healthz", headers=nobody)
+    assert (alive.status, alive.json["status"]) == (200, "ok")
+    async with asyncio.timeout(10):
+        ready = await product.call("GET", "/readyz", headers=nobody)
+    assert (ready.status, ready.json["status"]) == (200, "ready")
+    assert {"database", "delivery"} <= ready.json["checks"].keys()
+
+
+async def test_head_answers_as_get_without_a_body(sqlite_product: Product) -> None:
+    request = await sqlite_product.submit()
+    answer = await sqlite_product.call("HEAD", f"/v1/requests/{request['id']}")
+    assert (answer.status, answer.text) == (200, "")
