@@ -156,7 +156,7 @@ def conversations_history(backend: Backend, arguments: Json) -> Json:
         for message in workspace.history(channel.id)
         if oldest < message.ts < latest or (inclusive and message.ts in (oldest, latest))
     ]
-    limit = int(arguments.get("limit") or 100)
+    limit = _limit(arguments)
     newest = list(islice(reversed(found), limit))
     return {
         "messages": [message_json(workspace, message) for message in newest],
@@ -171,11 +171,16 @@ def _readable(workspace: Workspace, channel_id: object, verb: str) -> Channel:
     return channel
 
 
+def _limit(arguments: Json) -> int:
+    limit = str(arguments.get("limit") or 100)
+    if not limit.isdecimal() or not 1 <= int(limit) <= 1000:
+        raise SlackError("invalid_limit")
+    return int(limit)
+
+
 def _page(values: Sequence[Any], arguments: Json) -> tuple[list[Any], Json]:
     """One page of a list, and `response_metadata` with the cursor of the next one."""
-    limit = int(arguments.get("limit") or 100)
-    if not 1 <= limit <= 1000:
-        raise SlackError("invalid_limit")
+    limit = _limit(arguments)
     try:
         start = int(base64.b64decode(arguments.get("cursor") or "MA==", validate=True))
     except (ValueError, binascii.Error):

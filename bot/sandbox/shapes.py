@@ -115,7 +115,7 @@ def by_type(kinds: Mapping[str, Rule]) -> Rule:
             yield fault("must provide an object", pointer)
         elif "type" not in value:
             yield fault("missing required field: type", pointer)
-        elif value["type"] not in kinds:
+        elif value["type"] not in list(kinds):
             yield fault(f"unsupported type: {value['type']}", f"{pointer}/type")
         else:
             yield from kinds[value["type"]](value, pointer)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from slack_sdk.errors import SlackObjectFormationError
 from slack_sdk.models import blocks as sdk
 
@@ -251,6 +253,28 @@ def test_the_faults_of_a_view_point_into_it() -> None:
     assert view_faults({"type": "window", "blocks": []}) == [
         "[ERROR] unsupported type: window [json-pointer:/view/type]"
     ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "text", "elements", "element", "options", "fields", "blocks", "label", "block_id"]
+            ),
+            inner
+            | st.sampled_from(["section", "actions", "input", "button", "static_select", "modal", "mrkdwn"]),
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_whatever_an_app_sends_gets_faults_and_not_an_exception(value: Any) -> None:
+    assert all(fault.startswith("[ERROR] ") for fault in block_faults([value]) + view_faults(value))
 
 
 def test_text_of_all_blocks_counts_together() -> None:
