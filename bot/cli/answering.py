@@ -84,7 +84,7 @@ def approve(
     """Approve a request: as the operator, which decides it at once, or for a respondent."""
     with server.client() as client:
         request = client.approve(id, reason=reason, respondent=respondent)
-    display.print_brief(request, json=server.json)
+    display.print_brief(request, as_json=server.json)
 
 
 def reject(
@@ -98,7 +98,7 @@ def reject(
     """Reject a request: as the operator, which decides it at once, or for a respondent."""
     with server.client() as client:
         request = client.reject(id, reason=reason, respondent=respondent)
-    display.print_brief(request, json=server.json)
+    display.print_brief(request, as_json=server.json)
 
 
 def skip(
@@ -112,7 +112,7 @@ def skip(
     """Skip a request: as the operator, which decides it at once, or for a respondent."""
     with server.client() as client:
         request = client.skip(id, reason=reason, respondent=respondent)
-    display.print_brief(request, json=server.json)
+    display.print_brief(request, as_json=server.json)
 
 
 def _print(found: list[Request], limit: int, *, json: bool, links: bool = False) -> None:

@@ -108,7 +108,7 @@ def submit(
         request = client.submit(idempotency_key=idempotency_key, **{**_from_file(file), **given})
         if wait:
             return _wait(client, request.id, None, json=server.json)
-    display.print_brief(request, json=server.json)
+    display.print_brief(request, as_json=server.json)
     return 0
 
 
@@ -145,7 +145,7 @@ def cancel(id: str, /, *, reason: Words = None, server: Server = SERVER) -> None
         Why, for those who were asked.
     """
     with server.client() as client:
-        display.print_brief(client.cancel(id, reason=reason), json=server.json)
+        display.print_brief(client.cancel(id, reason=reason), as_json=server.json)
 
 
 def notify(message: str, /, *, audience: list[str], server: Server = SERVER) -> None:
@@ -174,7 +174,7 @@ def _wait(client: Client, id: str, timeout: float | None, *, json: bool) -> int:
         request = client.wait(id, timeout).request
     except TimeoutError:
         request = client.get(id)
-    display.print_brief(request, json=json)
+    display.print_brief(request, as_json=json)
     return EXIT_OF_STATUS[request.status]
 
 

@@ -6,7 +6,7 @@ and no markup is interpreted.
 
 from __future__ import annotations
 
-import json as jsonlib
+import json
 import os
 import re
 import sys
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -58,7 +58,7 @@ def _visible(match: re.Match[str]) -> str:
 
 def print_json(data: Any) -> None:
     # JSON allows each unsafe character as an escape, so this changes how it looks and not what it says.
-    print(_UNSAFE.sub(_visible, jsonlib.dumps(data, ensure_ascii=False, indent=2)))  # noqa: T201
+    print(_UNSAFE.sub(_visible, json.dumps(data, ensure_ascii=False, indent=2)))  # noqa: T201
 
 
 def print_error(message: str) -> None:
@@ -86,9 +86,9 @@ def _distance(ahead: timedelta) -> str:
     return f"in {text}" if ahead > timedelta(0) else f"{text} ago"
 
 
-def print_brief(request: Request, *, json: bool) -> None:
+def print_brief(request: Request, *, as_json: bool) -> None:
     """Show one request as it stands now."""
-    if json:
+    if as_json:
         print_json(request)
     else:
         print_list([request], more=False)
@@ -100,27 +100,27 @@ def print_list(requests: Sequence[Request], *, more: bool, links: bool = False) 
     if not requests:
         out.print("Nothing.")
     for request in requests:
-        out.print(_brief(request, links=links))
+        out.print(Text.assemble(line(request.id), "  ", status(request.status)))
+        out.print(_indented(Text(line(request.title), style="bold")))
+        out.print(_indented(Text(" · ".join(_summary(request)), style="dim")))
+        for link in request.get("links", ()) if links else ():
+            out.print(line(f"  {link['respondent']}: {link['url']}"), soft_wrap=True)
+        out.print()
     if more:
         out.print("There are more: see --limit.", style="dim")
 
 
-def _brief(request: Request, *, links: bool) -> RenderableType:
-    head = Text.assemble(line(request.id), "  ", status(request.status), f"  {line(request.quorum['text'])}")
-    facts = [f"asked {instant(request.created_at)}"]
-    if request.requester:
-        facts[0] += f" by {line(request.requester)}"
-    if request.status == "pending":
-        facts.append(f"waits for {_waiting(request)}")
-        if request.timeout_at:
-            facts.append(f"{request.on_timeout}s {instant(request.timeout_at)}")
-    lines: list[RenderableType] = [
-        Text(line(request.title), style="bold"),
-        Text(" · ".join(facts), style="dim"),
-    ]
-    if links:
-        lines += [Text(f"{link['respondent']}: {link['url']}") for link in request.get("links", ())]
-    return Group(head, Padding(Group(*lines), (0, 0, 1, 2)))
+def _summary(request: Request) -> Iterable[str]:
+    yield f"asked {instant(request.created_at)}" + (
+        f" by {line(request.requester)}" if request.requester else ""
+    )
+    if request.outcome:
+        yield line(outcome(request))
+        return
+    yield line(request.quorum["text"])
+    yield f"waits for {_waiting(request)}"
+    if request.timeout_at:
+        yield f"{request.on_timeout}s {instant(request.timeout_at)}"
 
 
 def _waiting(request: Request) -> str:
@@ -137,20 +137,22 @@ def print_request(request: Request) -> None:
     out = console()
     out.print(Text(line(request.title), style="bold"))
     if request.message:
-        out.print(Padding(Text(plain(request.message)), (1, 0)))
-    out.print(_grid(_facts(request)))
+        out.print("\n", Text(plain(request.message)), "\n", sep="")
+    out.print(_table(_facts(request)))
     if request.details:
-        _section(out, "Details", _grid(request.details.items()))
+        out.print("\nDetails", style="bold")
+        out.print(_indented(_table(request.details.items())))
     if request.payload is not None:
-        text = jsonlib.dumps(request.payload, ensure_ascii=False, indent=2)
-        _section(out, "Payload", Text(plain(text)))
-    _section(out, "Respondents", _people(request))
+        out.print("\nPayload", style="bold")
+        out.print(_indented(Text(plain(json.dumps(request.payload, ensure_ascii=False, indent=2)))))
+    out.print("\nRespondents", style="bold")
+    out.print(_indented(_table(_people(request))))
 
 
 def _facts(request: Request) -> Iterable[tuple[str, Any]]:
     yield "Request", request.id
     yield "Status", status(request.status)
-    yield "Outcome", outcome(request) if request.outcome else request.quorum["text"]
+    yield ("Outcome", outcome(request)) if request.outcome else ("Progress", request.quorum["text"])
     yield "Asked", instant(request.created_at) + (f" by {request.requester}" if request.requester else "")
     yield "Audience", ", ".join(request.audience)
     if request.timeout_at and not request.outcome:
@@ -173,25 +175,24 @@ def outcome(request: Request) -> str:
     return f"{request.status}{choice} by {ended['by']}, {when}{reason}"
 
 
-def _people(request: Request) -> Table:
+def _people(request: Request) -> Iterable[tuple[Any, ...]]:
     answers = {response["respondent"]: response for response in request.responses}
-    table = Table.grid(padding=(0, 2))
     for person in request.respondents:
-        answer = answers.get(person["id"])
-        said = [instant(answer["at"]), f"by {answer['surface']}", answer["reason"] or ""] if answer else []
-        table.add_row(_name(person), status(person["state"]), Text(line("  ".join(said)), overflow="fold"))
+        said = person.get("trouble") or ""
+        if answer := answers.get(person["id"]):
+            said = f"{instant(answer['at'])} by {answer['surface']}  {answer['reason'] or ''}"
+        yield _name(person), status(person["state"]), said
+
+
+def _table(rows: Iterable[tuple[Any, ...]]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for row in rows:
+        cells = [cell if isinstance(cell, Text) else Text(line(cell)) for cell in row]
+        for cell in cells:
+            cell.overflow = "fold"
+        table.add_row(*cells)
     return table
 
 
-def _grid(rows: Iterable[tuple[str, Any]]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", overflow="fold")
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(Text(line(name)), value if isinstance(value, Text) else Text(line(value)))
-    return table
-
-
-def _section(out: Console, title: str, body: RenderableType) -> None:
-    out.print(Padding(Text(title, style="bold"), (1, 0, 0, 0)))
-    out.print(Padding(body, (0, 0, 0, 2)))
+def _indented(body: RenderableType) -> Padding:
+    return Padding.indent(body, 2)
