@@ -45,13 +45,14 @@ MAX_PAYLOAD = 10_000
 MAX_LINK = 500
 """A longer link stands on a card as its host only."""
 
-_ICONS = {
-    Status.APPROVED: "✅",
-    Status.REJECTED: "❌",
-    Status.SKIPPED: "⏭️",
-    Status.EXPIRED: "⌛",
-    Status.CANCELLED: "🚫",
+_MARKS = {
+    Status.APPROVED: "✓",
+    Status.REJECTED: "✗",
+    Status.SKIPPED: "↷",
+    Status.EXPIRED: "◔",
+    Status.CANCELLED: "⊘",
 }
+"""Characters that every font has and Slack does not turn into pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,14 +162,11 @@ def _readable(payload: _Payload) -> PayloadText:
 
 
 def headline(request: Request) -> str:
-    """Who decided what and when, in mrkdwn, with its icon."""
+    """Who decided a final request, what, and when, in mrkdwn."""
     if request.spec.level is Level.INFO:
-        return "ℹ️ *For your information*"
-    icon = _ICONS.get(request.status, "🟡")
-    words = notices.outcome(request)
-    if request.resolved_at is None:
-        return f"{icon} *{inline(words, 300)}*"
-    return f"{icon} *{localised(words, request.resolved_at, 300)}*"
+        return "*For your information*"
+    decided_at = request.resolved_at or request.created_at
+    return f"*{_MARKS[request.status]} {localised(notices.outcome(request), decided_at, 300)}*"
 
 
 def result(request: Request, room: int) -> Iterator[Block]:
@@ -192,7 +190,10 @@ def asked_by(request: Request) -> str:
 def _link(url: str) -> str:
     """A link that shows the host it leads to; as text where it is too long for a card."""
     target = escape(plain(url).translate({ord("|"): "%7C", ord("<"): "%3C", ord(">"): "%3E"}))
-    host = inline(urlsplit(url).hostname or url, 100)
+    try:
+        host = inline(urlsplit(url).hostname or url, 100)
+    except ValueError:  # a bracket that does not close
+        return inline(url, 100)
     return f"<{target}|{host}>" if weight(target) <= MAX_LINK else host
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.rendering import markdown_text
 from bot.slack import details
 from bot.slack.cards import actions, is_open
 from bot.slack.text import (
@@ -32,6 +33,10 @@ MAX_HOME = 20
 """Requests on the Home tab."""
 
 
+MAX_EXCERPT = 1000
+"""Characters of a message that are looked at for its excerpt."""
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
     """Blocks and characters for entries, within Slack's 50 blocks a message or 100 and 250 KB a Home tab."""
@@ -48,7 +53,7 @@ def home(requests: Sequence[Request], more: int, now: datetime) -> Block:
     """The Home tab of somebody for whom `requests` wait, and `more` that are not among them."""
     blocks = _list("Waiting for you", requests[:MAX_HOME], IN_HOME, now, more + len(requests[MAX_HOME:]))
     if not requests:
-        blocks.append(section("✨ Nothing waits for you. New requests appear here and under Messages."))
+        blocks.append(section("Nothing waits for you. New requests appear here and under Messages."))
     return {"type": "home", "blocks": blocks}
 
 
@@ -73,7 +78,7 @@ def _entry(request: Request, now: datetime) -> list[Block]:
     """One request in short; Details has the rest."""
     spec = request.spec
     parts = [paragraph(*run(line(spec.title, 150), bold=True))]
-    if message := flat(spec.message):
+    if message := flat(markdown_text(spec.message[:MAX_EXCERPT])):
         parts.append(paragraph(*run(clip(message, 200))))
     if spec.payload is not None:
         parts.append(preformatted(clip(details.payload_text(request).text, 200)))

@@ -55,7 +55,7 @@ def needs_modal(request: Request, decision: str) -> bool:
 def answer_modal(request: Request, decision: str, *, faults: Sequence[Fault] = ()) -> Block:
     """The form for one decision, with its inputs `reason` and `phrase`; `faults`: those of an earlier try."""
     shown = details.question(request, EXCERPT)
-    blocks = [*(section(f"⚠️ {inline(fault.detail, 300)}") for fault in faults), *shown.blocks]
+    blocks = [*(section(f"⚠ {inline(fault.detail, 300)}") for fault in faults), *shown.blocks]
     if shown.missing:
         blocks.append(context(f"… not shown in full: {listed(shown.missing)}; see Details on the card."))
     choice = next((c for c in request.spec.choices if c.id == decision), None)
@@ -98,7 +98,7 @@ def details_modal(request: Request, deliveries: Sequence[DeliveryState] = ()) ->
     if shown.missing:
         where = f"`assent show {request.id}` prints all of it"
         blocks.append(
-            section(f"⚠️ Too long for Slack, *not shown in full*: {listed(shown.missing)}. {where}.")
+            section(f"⚠ Too long for Slack, *not shown in full*: {listed(shown.missing)}. {where}.")
         )
     blocks += [{"type": "divider"}, *_standing(request)]
     blocks += _listing("Choices", [c.label for c in request.spec.choices])

@@ -99,9 +99,9 @@ def date(at: datetime) -> str:
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{instant(at)}>"
 
 
-def localised(sentence: str, at: datetime, limit: int = 500) -> str:
-    """A sentence of `domain/notices` that names the instant `at`, for mrkdwn."""
-    return inline(sentence, limit).replace(instant(at), date(at))
+def localised(sentence: str, at: datetime, limit: int) -> str:
+    """A sentence of `domain/notices` that ends with the instant `at`, for mrkdwn."""
+    return inline(sentence, limit).replace(f" at {instant(at)}", f" · {date(at)}")
 
 
 # Text objects

@@ -168,6 +168,21 @@ def test_after_the_deadline_there_is_nothing_left_to_click() -> None:
     assert "The deadline has passed; the outcome follows." in words(card.blocks)
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (
+            "https://good.example@evil.example/a|b?x=1&y",
+            "<https://good.example@evil.example/a%7Cb?x=1&amp;y|evil.example>",
+        ),
+        ("http://[", "· http://["),
+        ("https://ci.example.com/" + "x" * 600, "· ci.example.com"),
+    ],
+)
+def test_a_link_to_the_source_shows_the_host_it_leads_to(url: str, shown: str) -> None:
+    assert shown in words(cards.card(asked(source_url=url), NOW).blocks)
+
+
 def test_without_a_deadline_none_is_shown() -> None:
     assert "Deadline" not in words(cards.card(replace(asked(), timeout_at=None), NOW).blocks)
 
@@ -180,9 +195,7 @@ def test_a_final_card_says_who_what_when_and_why_and_has_no_buttons() -> None:
     card = cards.card(request, NOW)
     shown = words(card.blocks)
     assert elements(card.blocks) == []
-    assert (
-        "❌ *Rejected by Ana at <!date^1795249800^{date_short_pretty} {time}|2026-11-21 08:30 UTC>*" in shown
-    )
+    assert "*✗ Rejected by Ana · <!date^1795249800^{date_short_pretty} {time}|2026-11-21 08:30 UTC>*" in shown
     assert "Wrong customer.\nAsk again." in shown
     assert "Refund €1,250 to customer 8841" in shown
     assert "waiting for" not in shown
@@ -351,7 +364,7 @@ def test_an_inbox_has_buttons_for_what_is_open_and_outcomes_for_what_is_not() ->
     done = resolved(replace(asked(), id="req_02"), Status.APPROVED)
     blocks = home.inbox_blocks([asked(), done], "Yours", NOW)
     assert labels(blocks) == ["Approve", "Reject", "Details"]
-    assert "✅ *Approved by Ana at" in words(blocks)
+    assert "*✓ Approved by Ana · " in words(blocks)
     assert "more." not in words(blocks)
 
 

@@ -73,7 +73,9 @@ def test_names_are_listed_as_people_would() -> None:
 def test_an_instant_shows_each_viewers_own_time_zone() -> None:
     token = "<!date^1795248000^{date_short_pretty} {time}|2026-11-21 08:00 UTC>"
     assert date(AT) == token
-    assert localised("Approved by <Ana> at 2026-11-21 08:00 UTC", AT) == f"Approved by &lt;Ana&gt; at {token}"
+    assert (
+        localised("Approved by <Ana> at 2026-11-21 08:00 UTC", AT, 99) == f"Approved by &lt;Ana&gt; · {token}"
+    )
 
 
 def words(source: str) -> str:
