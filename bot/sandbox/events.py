@@ -113,13 +113,17 @@ class _Connection:
 
 
 class SocketDelivery:
-    """The Socket Mode connections of the app; a delivery goes to one of them, in turn."""
+    """The Socket Mode connections of the app; a delivery goes to one of them, in turn.
 
-    def __init__(self, workspace: Workspace, ack_seconds: float) -> None:
+    `on_change` is called when one opens or closes.
+    """
+
+    def __init__(self, workspace: Workspace, ack_seconds: float, on_change: Callable[[], None]) -> None:
         self.connections: list[_Connection] = []
         self.origin = ""
         self._workspace = workspace
         self._ack_seconds = ack_seconds
+        self._on_change = on_change
         self._tickets: set[str] = set()
         self._turns = itertools.count()
 
@@ -145,6 +149,7 @@ class SocketDelivery:
         self.connections.append(connection)
         try:
             await socket.send_json(self._hello())
+            self._on_change()
             async for frame in socket:
                 if frame.type == WSMsgType.TEXT:
                     _acknowledge(connection, json.loads(frame.data))
@@ -200,6 +205,7 @@ class SocketDelivery:
 
     def _forget(self, connection: _Connection) -> None:
         self.connections.remove(connection)
+        self._on_change()
         for answer in connection.waiting.values():
             if not answer.done():
                 answer.set_result(Ack(None))

@@ -54,7 +54,8 @@ class SlackSandbox(People):
     ) -> None:
         workspace = Workspace(clock=clock)
         self.bot_token, self.app_token, self.signing_secret = bot_token, app_token, signing_secret
-        self.sockets = SocketDelivery(workspace, ack_seconds)
+        watcher = Watcher(workspace)
+        self.sockets = SocketDelivery(workspace, ack_seconds, watcher.changed)
         self.faults = Faults()
         self._http = HttpDelivery(signing_secret, clock, ack_seconds)
         self._http.url = app_url
@@ -62,7 +63,6 @@ class SlackSandbox(People):
         self._runner: web.AppRunner | None = None
         self.backend = Backend(workspace, Tickets(workspace), self.sockets.open_url)
         self.backend.tokens = {bot_token: "bot", app_token: "app"}
-        watcher = Watcher(workspace)
         self.api = WebApi(self.backend, self.faults, watcher.changed)
         super().__init__(self.api, watcher, self._send, lambda: self.origin)
         self._browser = Browser(self)
