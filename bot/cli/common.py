@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,20 +69,6 @@ def load_settings() -> Settings:
         return settings.load()
     except settings.SettingsError as error:
         raise Failure("\n".join(["these settings cannot be used:", *error.faults]), status=2) from None
-
-
-@contextmanager
-def database_in_words(url: str) -> Iterator[None]:
-    """Turn what a database driver raises into a Failure that names the database, without its password."""
-    from sqlalchemy.exc import DBAPIError
-
-    from bot.store.engine import database_url
-
-    try:
-        yield
-    except DBAPIError as error:
-        where = database_url(url).render_as_string(hide_password=True)
-        raise Failure(f"the database {where} cannot be used: {str(error.orig).strip()}") from None
 
 
 def read_json(name: str) -> Any:

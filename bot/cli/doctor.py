@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.text import Text
 
 from bot.cli import display
-from bot.cli.common import Failure, database_in_words
 
 if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
@@ -67,13 +66,14 @@ async def examine() -> AsyncIterator[Finding]:
 
 
 def _database(settings: Settings) -> Finding:
-    from bot.store import migrations
+    from bot.domain.errors import Unavailable
+    from bot.store import failures, migrations
 
     url = settings.assent_database_url
     try:
-        with database_in_words(url):
+        with failures.in_words(url):
             current = migrations.check(url)
-    except Failure as error:
+    except Unavailable as error:
         return Finding("database", ok=False, text=f"{error}. Look at ASSENT_DATABASE_URL.")
     if not current:
         return Finding("database", ok=False, text="its schema is behind: run `assent db upgrade`.")

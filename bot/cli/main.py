@@ -13,6 +13,7 @@ from bot import __version__
 from bot.cli import answering, asking, display, doctor, operating
 from bot.cli.common import Failure
 from bot.client import ApiError, AssentError, Unreachable
+from bot.domain.errors import Unavailable
 
 app = App(
     name="assent",
@@ -52,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read the output has gone; the flush at exit must not fail on it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (Failure, AssentError, ModuleNotFoundError, OSError) as error:
+    except (Failure, AssentError, Unavailable, ModuleNotFoundError, OSError) as error:
         display.print_error(_explain(error))
         return error.status if isinstance(error, Failure) else 1
     return status or 0

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from bot.cli import display
-from bot.cli.common import Failure, database_in_words, load_settings
+from bot.cli.common import Failure, load_settings
 
 db = App(name="db", help="The schema of the database.")
 
@@ -15,9 +15,10 @@ db = App(name="db", help="The schema of the database.")
 def serve() -> int:
     """Run Assent: the API, Slack, mail and deadlines, in one process."""
     from bot import bootstrap
+    from bot.store import failures
 
     settings = load_settings()
-    with database_in_words(settings.assent_database_url):
+    with failures.in_words(settings.assent_database_url):
         return bootstrap.serve(settings)
 
 
@@ -31,9 +32,9 @@ def demo() -> int:
 @db.command
 def upgrade(*, json: bool = False) -> None:
     """Bring the schema up to date; `assent serve` does so too."""
-    from bot.store import migrations
+    from bot.store import failures, migrations
 
-    with database_in_words(url := load_settings().assent_database_url):
+    with failures.in_words(url := load_settings().assent_database_url):
         migrations.upgrade(url)
     _say(json=json, current=True)
 
@@ -41,9 +42,9 @@ def upgrade(*, json: bool = False) -> None:
 @db.command
 def check(*, json: bool = False) -> int:
     """Tell whether the schema is up to date; exits with 1 if it is behind."""
-    from bot.store import migrations
+    from bot.store import failures, migrations
 
-    with database_in_words(url := load_settings().assent_database_url):
+    with failures.in_words(url := load_settings().assent_database_url):
         current = migrations.check(url)
     _say(json=json, current=current)
     return 0 if current else 1
