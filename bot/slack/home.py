@@ -65,9 +65,11 @@ def inbox_blocks(requests: Sequence[Request], heading: str, now: datetime) -> li
 
 def _list(heading: str, requests: Sequence[Request], room: Room, now: datetime, more: int = 0) -> list[Block]:
     blocks = [header(heading)]
+    filled = 0
     for number, request in enumerate(requests):
         entry = _entry(request, now)
-        if len(blocks) + len(entry) > room.blocks or _text([*blocks, *entry]) > room.text:
+        filled += sum(weight(text) for text in _texts(entry))
+        if len(blocks) + len(entry) > room.blocks or filled > room.text:
             more += len(requests) - number
             break
         blocks += entry
@@ -89,12 +91,8 @@ def _entry(request: Request, now: datetime) -> list[Block]:
     return [rich_text(*parts), context("\n".join(lines)), *buttons, {"type": "divider"}]
 
 
-def _text(blocks: list[Block]) -> int:
-    """Characters of all text objects together."""
-    return sum(weight(text) for text in _texts(blocks))
-
-
 def _texts(value: object) -> Iterator[str]:
+    """Every text in blocks."""
     if isinstance(value, list):
         for item in value:
             yield from _texts(item)

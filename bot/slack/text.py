@@ -26,7 +26,7 @@ MAX_TEXT = 3000
 """Most characters in one text object (1 at the least)."""
 MAX_HEADER = 150
 """Most characters in a header."""
-MAX_READ = 20_000
+MAX_READ = 5000
 """Characters of a line that are looked at."""
 CUT = "…"
 NOTHING = "(blank)"
