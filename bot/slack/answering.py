@@ -1,9 +1,8 @@
 """Recording what people answer in Slack, and telling them what came of it.
 
-Slack wants an acknowledgement within 3 s, and what was acknowledged must not be lost
-(https://docs.slack.dev/interactivity/handling-user-interaction). An answer is therefore recorded before it is
-acknowledged; where asking Slack who the person is takes too long for that, it is put into the outbox, from which
-any process carries it out.
+Slack wants an acknowledgement within 3 s, and what was acknowledged must not be lost. An answer is therefore
+recorded first (https://docs.slack.dev/interactivity/handling-user-interaction). Where asking Slack who the
+person is takes too long for that, it goes into the outbox instead, from which any process carries it out.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bot.slack.inbox import Inbox
     from bot.slack.payloads import Command
 
-ANSWER_SECONDS = 0.05
+ANSWER_SECONDS = 0.03
 """How long Slack waits for the answer itself; what takes longer comes by the response URL."""
 LISTED = 20
 """Requests in one list, the newest."""

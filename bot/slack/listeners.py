@@ -1,7 +1,7 @@
 """What happens when somebody clicks, submits a form, types `/approvals` or opens the Home tab.
 
-Each listener has two phases. Before the acknowledgement: whatever must not be lost, in well under Slack's 3 s.
-After it: whatever may take longer. No exception leaves either; whoever acted is told what went wrong.
+Each listener has two phases. Before the acknowledgement: whatever must not be lost, in well under Slack's 3
+s. Then: whatever may take longer. No exception leaves either; whoever acted is told what went wrong.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 COMMAND = "/approvals"
-CLICK_SECONDS = 0.05
+CLICK_SECONDS = 0.03
 """How long an answer may take to be recorded before it is queued: a click is acknowledged within 100 ms."""
 FORM_SECONDS = 1.5
 """The same for a form, which stays open meanwhile and can show what is wrong."""
@@ -97,8 +97,10 @@ class Listeners:
                 return
             reply = await self._before(interaction, work)
             await ack(reply.body or "")
-            if reply.then:
-                await self._after(interaction, reply.then)
+            try:
+                await self._after(interaction, reply)
+            except Exception:
+                log.exception("somebody could not be told of a failure", action="slack.error")
 
         return listener
 
@@ -109,9 +111,10 @@ class Listeners:
         except Exception as error:  # noqa: BLE001  whatever it is, the person is told
             return Reply(then=partial(self._answering.tell, interaction.place, _explain(error)))
 
-    async def _after(self, interaction: Interaction, then: Callable[[], Awaitable[None]]) -> None:
+    async def _after(self, interaction: Interaction, reply: Reply) -> None:
         try:
-            await then()
+            if reply.then:
+                await reply.then()
         except Exception as error:  # noqa: BLE001  likewise
             await self._answering.tell(interaction.place, _explain(error))
 

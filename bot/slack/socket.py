@@ -1,7 +1,7 @@
 """Socket Mode: what Slack sends over a WebSocket that we open, so that no public URL is needed.
 
-https://docs.slack.dev/apis/events-api/using-socket-mode. Slack spreads what it sends over up to ten connections,
-so each replica opens one.
+https://docs.slack.dev/apis/events-api/using-socket-mode. Slack spreads what it sends over at most ten
+connections, so each replica opens one.
 """
 
 from __future__ import annotations
