@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from cyclopts import App, Parameter
+from rich.text import Text
 
 from bot import __version__
 from bot.cli import answering, asking, display, doctor, operating
@@ -22,7 +23,7 @@ app = App(
     version=f"assent {__version__}",
     default_parameter=Parameter(negative=()),
     result_action="return_value",
-    error_formatter=lambda error: f"assent: {error}",
+    error_formatter=lambda error: Text(display.plain(f"assent: {error}")),
 )
 app.command(operating.demo)
 app.command(operating.serve)

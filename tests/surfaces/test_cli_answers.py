@@ -201,6 +201,7 @@ async def test_a_server_that_is_not_there_is_explained(unused_tcp_port: int) -> 
     "arguments",
     [
         ["aprove", "req_1"],
+        ["[red]\x1b[31m"],
         ["show"],
         ["show", "req_1", "--colour"],
         ["submit", "--title", "x", "--detail", "no equals sign"],
@@ -216,6 +217,7 @@ async def test_what_is_written_wrongly_exits_2(arguments: list[str]) -> None:
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith("assent: ")
     assert "Traceback" not in done.err
+    assert "\x1b" not in done.err
 
 
 HOSTILE = "\x1b]0;owned\x07\x9b2J[red]now[/red]\u202egpj\r\nsecond\u2028line"
