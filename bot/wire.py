@@ -5,16 +5,30 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+)
 
 from bot.domain import quorum
 from bot.domain.digest import escape_pointer
 from bot.domain.errors import Fault, Invalid
 from bot.domain.request import Json, Kind, Level, OnTimeout, ReasonRule, Request
-from bot.ports import AuditEvent, DeliveryState
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from bot.ports import AuditEvent, DeliveryState
 
 MAX_TIMEOUT_SECONDS = 10 * 366 * 24 * 3600
 """Ten years; further away is a mistake, not a deadline."""
@@ -47,6 +61,10 @@ class SlackDestination(_Body):
 
 
 Destination = Annotated[EmailDestination | SlackDestination, Field(discriminator="type")]
+Destinations = Annotated[
+    Annotated[Destination, Tag("one")] | Annotated[list[Destination], Tag("many")],
+    Discriminator(lambda value: "many" if isinstance(value, list) else "one"),
+]
 
 
 class ChoiceBody(_Body):
@@ -83,7 +101,7 @@ class SubmitBody(_Body):
     message: str = ""
     details: dict[str, Scalar] = {}
     audience: list[str] | None = None
-    destination: Destination | list[Destination] | None = None
+    destination: Destinations | None = None
     quorum: Count | Literal["all", "majority"] | dict[str, Any] = 1
     reject_quorum: Count = 1
     kind: Kind = Kind.APPROVAL
@@ -128,7 +146,7 @@ class NotifyBody(_Body):
     """`POST /v1/notifications`: tell people without asking."""
 
     message: Text
-    destination: Destination | list[Destination] | None = None
+    destination: Destinations | None = None
     audience: list[str] | None = None
 
 
@@ -140,33 +158,34 @@ def parse(model: type[B], body: Json) -> B:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        faults = {_pointer(model, e["loc"]): _sentence(e) for e in error.errors(include_url=False)}
-        raise Invalid(Fault(p, d) for p, d in faults.items()) from None
+        faults: dict[str, list[str]] = {}
+        for fault in error.errors(include_url=False):
+            faults.setdefault(_pointer(body, fault), []).append(_sentence(fault))
+        raise Invalid(
+            Fault(p, " or ".join(dict.fromkeys(sentences))) for p, sentences in faults.items()
+        ) from None
 
 
-def _pointer(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
-    """The JSON pointer of a pydantic location; tags of unions, which are no part of the JSON, are left out."""
-    top = loc[0] if loc else None
-    plain = [p for i, p in enumerate(loc) if i == 0 or isinstance(p, int) or _is_key(str(p))]
-    if top == "quorum" or (top not in model.model_fields and top is not None and len(loc) == 1):
-        plain = list(loc[:1])
-    return "".join(f"/{escape_pointer(str(p))}" for p in plain)
+def _pointer(body: Json, fault: ErrorDetails) -> str:
+    """The JSON pointer of a fault; its location also names members of unions, which are not in the JSON."""
+    absent = (fault["loc"][-1],) if fault["type"] == "missing" else ()
+    value, parts = body, []
+    for part in fault["loc"][: -1 if absent else None]:
+        with suppress(KeyError, TypeError):
+            value = value[part]
+            parts.append(part)
+    return "".join(f"/{escape_pointer(str(part))}" for part in (*parts, *absent))
 
 
-def _is_key(part: str) -> bool:
-    return not any(mark in part for mark in "[](),") and part not in {"email", "slack"} | _TYPE_TAGS
-
-
-_TYPE_TAGS = {"float", "int", "str", "bool", "list", "dict"}
-
-
-def _sentence(error: Any) -> str:
-    message: str = error["msg"]
+def _sentence(error: ErrorDetails) -> str:
+    message = error["msg"].removeprefix("Input ")
     match error["type"]:
         case "extra_forbidden":
             return "is not a field of this call; check the spelling or leave it out"
         case "missing":
             return "is needed"
+        case "union_tag_not_found":
+            return "needs a `type`, which says what it is"
         case "string_pattern_mismatch":
             return "must be an http or https URL" if "https" in message else message
         case "model_type" | "model_attributes_type":

@@ -9,7 +9,7 @@ from bot.domain.audience import parse_selector
 from bot.domain.digest import check_canonical, payload_digest
 from bot.domain.errors import Fault, Invalid, NoAudience
 from bot.domain.request import APPROVE, REJECT, SKIP, Choice, Kind, Level, OnTimeout, Spec, Step
-from bot.wire import Destination, SlackDestination, SubmitBody
+from bot.wire import MAX_TIMEOUT_SECONDS, Destination, SlackDestination, SubmitBody
 
 Destinations = Destination | Sequence[Destination] | None
 
@@ -96,7 +96,10 @@ def _destination_faults(destination: Destinations) -> list[Fault]:
         ):
             faults.append(Fault(pointer, "give exactly one of email, userId and channelId"))
         else:
-            faults += [Fault(pointer, f.detail) for f in _selector_faults([_selector(item)], pointer)]
+            member = next(name for name in ("email", "userId", "channelId") if getattr(item, name, None))
+            faults += [
+                Fault(f"{pointer}/{member}", f.detail) for f in _selector_faults([_selector(item)], pointer)
+            ]
     return faults
 
 
@@ -162,6 +165,10 @@ def _time_faults(body: SubmitBody, now: datetime) -> list[Fault]:
         faults.append(Fault("/timeout_at", "give either timeout_seconds or timeout_at, not both"))
     if body.timeout_at is not None and body.timeout_at <= now:
         faults.append(Fault("/timeout_at", "is in the past; give an instant to come"))
+    if body.timeout_at is not None and body.timeout_at > now + timedelta(seconds=MAX_TIMEOUT_SECONDS):
+        faults.append(
+            Fault("/timeout_at", "is more than ten years away; give an earlier one, or none to wait for ever")
+        )
     if body.on_timeout is OnTimeout.ESCALATE and not body.escalation:
         faults.append(Fault("/on_timeout", "`escalate` needs an `escalation` that says to whom"))
     return faults

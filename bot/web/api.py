@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -10,7 +11,6 @@ from aiohttp import web
 from bot.approvals import MAX_WAIT_SECONDS, Approvals
 from bot.domain.answers import Answer
 from bot.domain.audience import Actor, SelectorKind, parse_selector
-from bot.domain.digest import canonical
 from bot.domain.errors import Fault, Invalid, Malformed
 from bot.domain.request import Json, Request, Status, Surface
 from bot.links import Links
@@ -159,7 +159,8 @@ def _idempotency(http: web.Request, caller: ApiKey, body: Json) -> Idempotency |
         return None
     if not 0 < len(key.strip()) <= MAX_IDEMPOTENCY_KEY:
         raise Invalid([Fault("/Idempotency-Key", f"must have 1 to {MAX_IDEMPOTENCY_KEY} characters")])
-    return Idempotency(key=f"{caller.id}:{key.strip()}", digest=hashlib.sha256(canonical(body)).hexdigest())
+    same = json.dumps(body, sort_keys=True).encode()
+    return Idempotency(key=f"{caller.id}:{key.strip()}", digest=hashlib.sha256(same).hexdigest())
 
 
 def _query(http: web.Request, status: Status | None = None) -> Query:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -39,7 +40,18 @@ def loads(raw: bytes) -> Json:
         raise Malformed("The body is nested too deep.") from None
     if b"\\u0000" in raw and _holds_nul(value):
         raise Malformed("The body holds a NUL character (\\u0000); leave it out.")
-    return value
+    return _exact(raw) if _LONG_NUMBER.search(raw) else value
+
+
+_LONG_NUMBER = re.compile(rb"[0-9]{17}")
+
+
+def _exact(raw: bytes) -> Json:
+    """The same value with integers of any size: orjson makes floats of those beyond 64 bits."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Malformed("The body holds a number that is too long, or is nested too deep.") from None
 
 
 def _holds_nul(value: Json) -> bool:

@@ -1,4 +1,4 @@
-"""What the API says before it does anything: about keys, scopes, bodies that are no JSON, unknown addresses."""
+"""What the API says before it does anything: about keys, scopes, bodies that are no JSON, odd addresses."""
 
 from __future__ import annotations
 
