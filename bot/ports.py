@@ -127,7 +127,7 @@ class Reader(Requests, Protocol):
         """When the next pending request's time comes, by index."""
 
     def unresolved(self, limit: int) -> tuple[str, ...]:
-        """Ids of pending requests with people still to be looked up."""
+        """Ids of requests with people still to be looked up."""
 
     def channels(self, limit: int) -> tuple[str, ...]:
         """The channels (`slack:C…`) that pending requests were put to."""
@@ -155,14 +155,14 @@ class Transaction(Requests, Protocol):
 class Store(Protocol):
     """Runs plain functions as transactions; what `write` returns has been committed durably."""
 
-    async def read(self, work: Callable[[Reader], T]) -> T:
-        """Run `work` on a snapshot."""
+    async def read(self, work: Callable[[Reader], T], *, ids: Sequence[str] = ()) -> T:
+        """Run `work` on a snapshot. `ids` names requests it will read, so that many can be loaded together."""
 
-    async def write(self, work: Callable[[Transaction], T], *, locks: Sequence[str] = ()) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, ids: Sequence[str] = ()) -> T:
         """Run `work` in a transaction; it may run more than once, so it has no effect but through the transaction.
         Raises what `work` raises (then nothing is stored), or `Unavailable`.
 
-        `locks` names requests it will read, so that many units can lock them together.
+        `ids` names requests it will read, so that many units can lock them together.
         """
 
     def watch(self, request_id: str) -> AbstractContextManager[Watch]:
@@ -315,9 +315,6 @@ class Outbox(Protocol):
 
     async def next_due(self, surfaces: Sequence[str]) -> datetime | None:
         """When the next delivery is due, leases that run out included."""
-
-    async def has_other_address(self, delivery: Delivery) -> bool:
-        """Whether the same respondent was or may still be told at another address."""
 
     async def requests(self, request_ids: Sequence[str]) -> dict[str, Request]:
         """The requests as they are now."""

@@ -65,8 +65,9 @@ class Asking:
             raise Invalid(
                 [Fault("/audience", f"group:{n} is not configured (known groups: {known})") for n in unknown]
             )
-        parts = await asyncio.gather(*(self._resolve(s) for s in parsed))
-        return sum(parts, Audience())
+        if self._directory is None or len(parsed) == 1:
+            return sum([await self._resolve(s) for s in parsed], Audience())
+        return sum(await asyncio.gather(*(self._resolve(s) for s in parsed)), Audience())
 
     async def _resolve(self, selector: Selector) -> Audience:
         match selector.kind:
@@ -188,15 +189,16 @@ def check_reach(request: Request) -> None:
     """Refuse an audience that reaches nobody (`NoAudience`) or could never reach the quorum (`Invalid`)."""
     reached = [r for r in request.seated if not r.trouble]
     open_ended = bool(request.channels or request.lookups)
+    channel = any(
+        parse_selector(s).kind is SelectorKind.SLACK_CHANNEL for s in (*request.channels, *request.lookups)
+    )
     if not reached and not open_ended:
         why = "; ".join(f"{u.target}: {u.reason}" for u in request.unreached)
         raise NoAudience(f"The audience reaches nobody ({why or 'it is empty'}).")
     step = request.current
     deciding = [r for r in reached if may_count(request, r)]
     faults = []
-    if why_not := reachable(
-        step.quorum, len(deciding), open_ended=open_ended, channel=bool(request.channels)
-    ):
+    if why_not := reachable(step.quorum, len(deciding), open_ended=open_ended, channel=channel):
         faults.append(Fault("/quorum", why_not))
     if not open_ended and deciding and step.reject_quorum > len(deciding):
         faults.append(

@@ -20,7 +20,7 @@ def build_spec(
     """What `body` asks; raises `Invalid` with every fault and those `known` before, or `NoAudience` for nobody."""
     check_canonical(body.payload, "/payload")
     faults = [*known, *_not_yet(body), *_choice_faults(body), *_level_faults(body), *_time_faults(body, now)]
-    if body.requester and body.requester.startswith(("email:", "slack:")):
+    if body.requester and body.requester.lower().startswith(("email:", "slack:")):
         faults += _selector_faults([body.requester], "/requester")
     faults += _selector_faults(body.audience or [], "/audience")
     faults += _destination_faults(body.destination)

@@ -225,7 +225,7 @@ class Approvals:
 
     async def get(self, request_id: str) -> Request:
         """The request as stored; raises `NotFound`."""
-        return await self._store.read(lambda tx: _must(tx, request_id))
+        return await self._store.read(lambda tx: _must(tx, request_id), ids=(request_id,))
 
     async def of_respondent(self, respondent_id: str) -> Request | None:
         """The request a personal link belongs to."""
@@ -351,7 +351,7 @@ class Approvals:
 
     async def _apply(self, request_id: str, event: Event) -> Request:
         now = self._clock.now()
-        outcome = await self._store.write(lambda tx: _apply(tx, request_id, event, now), locks=(request_id,))
+        outcome = await self._store.write(lambda tx: _apply(tx, request_id, event, now), ids=(request_id,))
         if isinstance(outcome, AssentError):
             raise outcome
         return outcome

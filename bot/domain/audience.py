@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import reduce
+from functools import lru_cache, reduce
 
 from bot.domain.errors import NotInAudience, SelfApproval, StepClosed, Unavailable
 from bot.domain.request import Address, Request, Respondent, RespondentState, Surface
@@ -57,21 +57,22 @@ class Selector:
         return self.kind in {SelectorKind.SLACK_CHANNEL, SelectorKind.SLACK_GROUP}
 
 
+@lru_cache(maxsize=4096)
 def parse_selector(text: str) -> Selector:
     """Read one selector; raise `ValueError` with a sentence that says how to write it."""
     text = text.strip()
     scheme, colon, rest = text.partition(":")
     if not colon:
         return Selector(SelectorKind.BOTH, _email(text), text.lower())
-    match scheme:
+    match scheme.lower():
         case "email":
             return Selector(SelectorKind.EMAIL, _email(rest), f"email:{rest.lower()}")
         case "group" if re.fullmatch(r"[\w.-]{1,100}", rest):
-            return Selector(SelectorKind.GROUP, rest, text)
+            return Selector(SelectorKind.GROUP, rest, f"group:{rest}")
         case "slack" if "@" in rest:
             return Selector(SelectorKind.SLACK_EMAIL, _email(rest), f"slack:{rest.lower()}")
         case "slack" if re.fullmatch(r"[UWCGS][A-Za-z0-9_]{1,40}", rest):
-            return Selector(_SLACK_IDS[rest[0]], rest, text)
+            return Selector(_SLACK_IDS[rest[0]], rest, f"slack:{rest}")
     raise ValueError(
         f"{text[:80]!r} is no selector; write slack:U… (user), slack:C… (channel), slack:S… (user group), "
         "slack:NAME@HOST, email:NAME@HOST, NAME@HOST or group:NAME"
@@ -181,14 +182,18 @@ def unite(seated: Sequence[Respondent], late: Sequence[Respondent]) -> tuple[Res
     """The people already seated and those found later, each once."""
     result = list(seated)
     for newcomer in late:
-        same = next(
-            (i for i, r in enumerate(result) if r.step == newcomer.step and r.keys & newcomer.keys), None
-        )
-        if same is None:
+        same = [r for r in result if r.step == newcomer.step and r.keys & newcomer.keys]
+        if not same:
             result.append(newcomer)
-        else:
-            result[same] = merge(result[same], newcomer)
+            continue
+        one = reduce(merge, [*_answered_first(same), newcomer])
+        result = [one if r is same[0] else r for r in result if r not in same[1:]]
     return tuple(result)
+
+
+def _answered_first(seats: Iterable[Respondent]) -> list[Respondent]:
+    """In this order they merge into the seat whose response is recorded."""
+    return sorted(seats, key=lambda r: not r.state.answered)
 
 
 def may_count(request: Request, respondent: Respondent) -> bool:
@@ -215,7 +220,7 @@ def admit(request: Request, actor: Actor, new_id: str) -> tuple[Request, Respond
         raise NotInAudience("You handed this request on, so it is no longer yours to answer.")
     valid = [r for r in mine if _still_seated(r, actor)]
     if valid:
-        one = reduce(merge, sorted(valid, key=lambda r: not r.state.answered))
+        one = reduce(merge, _answered_first(valid))
         return _with_seat(request, one, replacing=valid), one
     channel = next((c for c in request.channels if c in actor.memberships), None)
     if channel is None:

@@ -43,11 +43,6 @@ class SqlOutbox:
         ms = await self._store.run_read(lambda c: c.scalar(_NEXT, {"surfaces": list(surfaces)}))
         return codec.instant(ms) if ms is not None else None
 
-    async def has_other_address(self, delivery: Delivery) -> bool:
-        """Whether another first message to the same respondent was sent or may still be."""
-        names = {"req": delivery.request_id, "who": delivery.respondent, "me": delivery.id}
-        return bool(await self._store.run_read(lambda c: c.scalar(_OTHERS, names)))
-
     async def requests(self, request_ids: Sequence[str]) -> dict[str, Request]:
         """The requests as they are now."""
         wanted = list(request_ids)
@@ -151,17 +146,6 @@ _NEXT = (
     select(deliveries.c.due_at)
     .where(deliveries.c.due_at.is_not(None), _SURFACES)
     .order_by(deliveries.c.due_at)
-    .limit(1)
-)
-_OTHERS = (
-    select(deliveries.c.id)
-    .where(
-        deliveries.c.request_id == bindparam("req"),
-        deliveries.c.respondent == bindparam("who"),
-        deliveries.c.id != bindparam("me"),
-        deliveries.c.notice.in_([str(Notice.CARD), str(Notice.ASK)]),
-        deliveries.c.state != "failed",
-    )
     .limit(1)
 )
 _REQUESTS = select(requests.c.spec, requests.c.state).where(

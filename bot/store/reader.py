@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,14 +21,19 @@ GENESIS = "0" * 64
 
 
 class SqlReader:
-    """Reads on one connection."""
+    """Reads on one connection; the requests `ids` are loaded together, at once."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, ids: Collection[str] = ()) -> None:
         self._connection = connection
+        rows = connection.execute(_GET, {"wanted": list(ids)}).all() if ids else ()
+        loaded = {request.id: request for request in map(codec.load, rows)}
+        self._loaded = {i: loaded.get(i) for i in ids}
 
     def request(self, request_id: str) -> Request | None:
         """The request, or None."""
-        row = self._connection.execute(_GET, {"wanted": request_id}).first()
+        if request_id in self._loaded:
+            return self._loaded[request_id]
+        row = self._connection.execute(_GET, {"wanted": [request_id]}).first()
         return codec.load(row) if row else None
 
     def idempotent(self, key: str) -> tuple[str, str] | None:
@@ -184,7 +189,7 @@ def _delivery_state(row: Row[Any]) -> DeliveryState:
     )
 
 
-_GET = select(requests.c.spec, requests.c.state).where(requests.c.id == bindparam("wanted"))
+_GET = select(requests.c.spec, requests.c.state).where(requests.c.id.in_(bindparam("wanted", expanding=True)))
 _OF_TERM = (
     select(requests.c.spec, requests.c.state)
     .join(terms, terms.c.request_id == requests.c.id)

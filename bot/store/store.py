@@ -1,30 +1,27 @@
-"""`ports.Store` on SQLAlchemy: one thread writes, a small pool of threads reads, waiters are woken after each commit."""
+"""`ports.Store` on SQLAlchemy: one thread writes, a few read, waiters are woken after each commit."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import TypeVar
-
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from typing import TYPE_CHECKING, TypeVar
 
 from bot.domain.errors import Unavailable
-from bot.domain.request import Request
-from bot.ports import Reader, Transaction
 from bot.store import migrations
 from bot.store.engine import open_engine
-from bot.store.reader import SqlReader
+from bot.store.readers import Readers
 from bot.store.tail import Tail
 from bot.store.wakeups import Wakeups, Watch
 from bot.store.writer import Writer
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
-READERS = 4
-"""Threads that read side by side."""
+    from bot.domain.request import Request
+    from bot.ports import Reader, Transaction
+
+T = TypeVar("T")
 
 
 class SqlStore:
@@ -32,15 +29,16 @@ class SqlStore:
 
     def __init__(self, url: str) -> None:
         self.wakeups = Wakeups()
-        self._engine = open_engine(url, readers=READERS)
+        self._engine = open_engine(url)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="assent-reader")
+        self._readers = Readers(self._engine)
         self._writer = Writer(self._engine, self._committed)
         self._tail = Tail(self._engine, self.wakeups, self.run_read)
 
     async def start(self) -> None:
-        """Begin to write, and to listen for what others commit."""
+        """Begin to read and write, and to listen for what others commit."""
         self._loop = asyncio.get_running_loop()
+        self._readers.start()
         self._writer.start()
         await self._tail.start()
 
@@ -48,21 +46,23 @@ class SqlStore:
         """Finish what was handed in, then close every connection."""
         await self._tail.stop()
         await asyncio.to_thread(self._writer.stop)
-        self._readers.shutdown()
+        await asyncio.to_thread(self._readers.stop)
         self._engine.dispose()
 
-    async def read(self, work: Callable[[Reader], T]) -> T:
+    async def read(self, work: Callable[[Reader], T], *, ids: Sequence[str] = ()) -> T:
         """Run `work` on a snapshot; raises what it raises, or `Unavailable`."""
-        return await self.run_read(lambda connection: work(SqlReader(connection)))
+        result: T = await self._readers.read(work, ids)
+        return result
 
-    async def write(self, work: Callable[[Transaction], T], *, locks: Sequence[str] = ()) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, ids: Sequence[str] = ()) -> T:
         """Run `work` in a transaction that is committed when this returns; raises what it raises, or `Unavailable`."""
-        result: T = await self._writer.decide(work, locks)
+        result: T = await self._writer.decide(work, ids)
         return result
 
     async def run_read(self, work: Callable[[Connection], T]) -> T:
         """Run plain statements on a snapshot."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+        result: T = await self._readers.run(work)
+        return result
 
     async def run_write(self, work: Callable[[Connection], T]) -> T:
         """Run plain statements in a transaction of their own."""
@@ -84,13 +84,6 @@ class SqlStore:
     def wake(self) -> None:
         """Hint every waiter."""
         self.wakeups.elsewhere((), frozenset())
-
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        try:
-            with self._engine.connect() as connection:
-                return work(connection)
-        except SQLAlchemyError as error:
-            raise Unavailable("The database does not answer just now; try again.") from error
 
     def _committed(self, changed: dict[str, Request], topics: frozenset[str]) -> None:
         """In the writer's thread, after a commit."""

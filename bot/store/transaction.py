@@ -15,13 +15,14 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, case, func, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.lifecycle import Change, Notice, Tell
 from bot.domain.request import Json, Request, Surface
 from bot.ports import Idempotency, Notification
 from bot.store import codec
+from bot.store.prepared import Prepared
 from bot.store.tables import chain, deliveries, events, idempotency, requests, terms
 
 Rows = list[dict[str, Any]]
@@ -97,33 +98,34 @@ class Batch:
 
     def flush(self) -> int | None:
         """Write everything; the number of the last event, or None where there was none."""
-        writes, run = self._writes, self._connection.execute
+        writes, connection = self._writes, self._connection
         for statement, rows in (
-            (requests.insert(), writes.opened),
+            (_OPEN, writes.opened),
             (_CHANGE, list(writes.changed.values())),
-            (_INSERT_TERMS[self._connection.dialect.name], writes.terms),
+            (_INSERT_TERMS[connection.dialect.name], writes.terms),
             (_CLOSE_TERMS, writes.closed),
             (_REDRAW, list(writes.redraws.values())),
-            (deliveries.insert(), writes.deliveries),
-            (idempotency.insert(), writes.keys),
+            (_DELIVER, writes.deliveries),
+            (_REMEMBER, writes.keys),
         ):
             if rows:
-                run(statement, rows)
+                statement.run(connection, rows)
         for adopted in writes.adopted:
-            _adopt(self._connection, adopted)
+            _adopt(connection, adopted)
         return self._append(writes.events) if writes.events else None
 
     def _append(self, rows: Rows) -> int:
         """Chain the events: each hash covers the event's text and the hash before it."""
-        seq, last = self._connection.execute(_HEAD).one()
+        head = _HEAD.run(self._connection, [{}]).one()
+        seq, last = int(head.seq), str(head.hash)
         for row in rows:
             seq += 1
             body = orjson.dumps({"seq": seq, **row["body"]}, option=orjson.OPT_SORT_KEYS)
             last = link(last, body)
-            row.update(seq=seq, body=body.decode(), hash=last)
-        self._connection.execute(events.insert(), rows)
-        self._connection.execute(_ADVANCE, {"last_seq": seq, "last_hash": last})
-        return int(seq)
+            row |= {"seq": seq, "body": body.decode(), "hash": last}
+        _APPEND.run(self._connection, rows)
+        _ADVANCE.run(self._connection, [{"last_seq": seq, "last_hash": last}])
+        return seq
 
     @property
     def topics(self) -> frozenset[str]:
@@ -354,13 +356,14 @@ _DUE = (
     .order_by(requests.c.due_at)
     .limit(bindparam("most"))
 )
-_CHANGE = update(requests).where(requests.c.id == bindparam("of_request"))
-_CLOSE_TERMS = update(terms).where(terms.c.request_id == bindparam("of_request")).values(open=False)
+_OPEN = Prepared(requests.insert())
+_CHANGE = Prepared(update(requests).where(requests.c.id == bindparam("of_request")))
+_CLOSE_TERMS = Prepared(update(terms).where(terms.c.request_id == bindparam("of_request")).values(open=False))
 _INSERT_TERMS = {
-    "sqlite": sqlite.insert(terms).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(terms).on_conflict_do_nothing(),
+    "sqlite": Prepared(sqlite.insert(terms).on_conflict_do_nothing()),
+    "postgresql": Prepared(postgresql.insert(terms).on_conflict_do_nothing()),
 }
-_REDRAW = (
+_REDRAW = Prepared(
     update(deliveries)
     .where(
         deliveries.c.request_id == bindparam("of_request"),
@@ -369,14 +372,21 @@ _REDRAW = (
     )
     .values(
         wanted_version=bindparam("version"),
-        due_at=case((deliveries.c.lease.is_(None), bindparam("now")), else_=deliveries.c.due_at),
+        due_at=case(
+            (deliveries.c.lease.is_(None), bindparam("now", type_=BigInteger)), else_=deliveries.c.due_at
+        ),
     )
 )
+_DELIVER = Prepared(deliveries.insert())
+_REMEMBER = Prepared(idempotency.insert())
+_APPEND = Prepared(events.insert())
 _CARDS = select(deliveries.c.receipt).where(
     deliveries.c.request_id == bindparam("of_request"), deliveries.c.notice == str(Notice.CARD)
 )
-_HEAD = select(chain.c.seq, chain.c.hash).where(chain.c.id == 1).with_for_update()
-_ADVANCE = update(chain).where(chain.c.id == 1).values(seq=bindparam("last_seq"), hash=bindparam("last_hash"))
+_HEAD = Prepared(select(chain.c.seq, chain.c.hash).where(chain.c.id == 1).with_for_update())
+_ADVANCE = Prepared(
+    update(chain).where(chain.c.id == 1).values(seq=bindparam("last_seq"), hash=bindparam("last_hash"))
+)
 _NOTIFY = select(func.pg_notify(CHANNEL, bindparam("message")))
 _IDEMPOTENT = select(idempotency.c.digest, idempotency.c.request_id).where(
     idempotency.c.key == bindparam("wanted")

@@ -7,21 +7,22 @@ deadlock), the units run again one by one, and only the guilty one fails.
 
 from __future__ import annotations
 
-import asyncio
-import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from bot.domain.errors import Unavailable
-from bot.domain.request import Request
 from bot.store.engine import for_writing
-from bot.store.transaction import Batch, SqlTransaction
+from bot.store.transaction import Batch
+from bot.store.units import Answer, Intake, Unit, hand_back, unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from bot.domain.request import Request
+    from bot.store.transaction import SqlTransaction
 
 log = structlog.get_logger(__name__)
 
@@ -30,15 +31,6 @@ MAX_BATCH = 256
 
 TRIES = 4
 """How often a unit that met another replica (deadlock, serialisation, unique key) runs again."""
-
-
-@dataclass(slots=True)
-class _Unit:
-    work: Callable[[SqlTransaction], Any] | None
-    direct: Callable[[Connection], Any] | None
-    locks: Sequence[str]
-    future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
 
 
 class Writer:
@@ -51,7 +43,7 @@ class Writer:
         self._engine = for_writing(engine)
         self._notifies = engine.dialect.name == "postgresql"
         self._committed = committed
-        self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._intake = Intake(MAX_BATCH)
         self._thread = threading.Thread(target=self._loop, name="assent-writer", daemon=True)
 
     def start(self) -> None:
@@ -60,102 +52,82 @@ class Writer:
 
     def stop(self) -> None:
         """Finish what was handed in, then end; blocks."""
-        self._queue.put(None)
+        self._intake.close()
         self._thread.join()
 
-    async def decide(self, work: Callable[[SqlTransaction], Any], locks: Sequence[str]) -> Any:
-        """Run a unit together with others."""
-        return await self._hand_in(work, None, locks)
+    async def decide(self, work: Callable[[SqlTransaction], Any], ids: Sequence[str]) -> Any:
+        """Run a unit together with others; the requests `ids` are locked together."""
+        return await self._intake.hand_in(work, ids, plain=False)
 
     async def run(self, work: Callable[[Connection], Any]) -> Any:
         """Run plain statements in a transaction of their own."""
-        return await self._hand_in(None, work, ())
-
-    async def _hand_in(self, work: Any, direct: Any, locks: Sequence[str]) -> Any:
-        loop = asyncio.get_running_loop()
-        unit = _Unit(work, direct, locks, loop.create_future(), loop)
-        self._queue.put(unit)
-        return await unit.future
+        return await self._intake.hand_in(work, (), plain=True)
 
     def _loop(self) -> None:
         running = True
         while running:
-            units: list[_Unit] = []
-            item = self._queue.get()
-            while True:
-                if item is None:
-                    running = False
-                    break
-                units.append(item)
-                if len(units) >= MAX_BATCH or self._queue.empty():
-                    break
-                item = self._queue.get()
-            self._run(units)
+            units, running = self._intake.take()
+            hand_back(self._together([u for u in units if not u.plain]))
+            for unit in units:
+                if unit.plain:
+                    hand_back([self._alone(unit)])
 
-    def _run(self, units: list[_Unit]) -> None:
-        together = [u for u in units if u.work]
-        answers: list[tuple[_Unit, Any, BaseException | None]] = []
-        if together:
-            try:
-                answers += self._commit(together)
-            except SQLAlchemyError as error:
-                answers += self._one_by_one(together, error)
-        for unit in units:
-            if unit.direct:
-                answers.append(self._direct(unit, unit.direct))
-        _answer(answers)
+    def _together(self, units: list[Unit]) -> list[Answer]:
+        if not units:
+            return []
+        try:
+            return self._commit(units)
+        except SQLAlchemyError as error:
+            if len(units) > 1:
+                log.warning(
+                    "batch failed, running its units one by one",
+                    action="store.batch",
+                    error=type(error).__name__,
+                )
+            return [self._retry(unit) for unit in units]
 
-    def _commit(self, units: list[_Unit]) -> list[tuple[_Unit, Any, BaseException | None]]:
-        answers: list[tuple[_Unit, Any, BaseException | None]] = []
+    def _commit(self, units: list[Unit]) -> list[Answer]:
         with self._engine.begin() as connection:
             batch = Batch(connection)
-            batch.lock(i for u in units for i in u.locks)
-            for unit in units:
-                transaction = batch.unit()
-                try:
-                    result = unit.work(transaction) if unit.work else None
-                except SQLAlchemyError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - whatever a unit raises is its caller's to see
-                    answers.append((unit, None, error))
-                else:
-                    batch.absorb(transaction)
-                    answers.append((unit, result, None))
+            batch.lock(i for unit in units for i in unit.ids)
+            answers = [_decide(batch, unit) for unit in units]
             if batch.flush() is not None and self._notifies:
                 batch.notify()
         self._committed(batch.committed, batch.topics)
         return answers
 
-    def _one_by_one(
-        self, units: list[_Unit], error: SQLAlchemyError
-    ) -> list[tuple[_Unit, Any, BaseException | None]]:
-        if len(units) > 1:
-            log.warning(
-                "batch failed, running its units one by one", action="store.batch", error=type(error).__name__
-            )
-        return [self._retry(unit) for unit in units]
-
-    def _retry(self, unit: _Unit) -> tuple[_Unit, Any, BaseException | None]:
+    def _retry(self, unit: Unit) -> Answer:
         for attempt in range(TRIES):
             try:
                 return self._commit([unit])[0]
             except SQLAlchemyError as error:
                 if attempt == TRIES - 1 or not _passing(error):
-                    log.error("a transaction failed", action="store.failed", error=type(error).__name__)
-                    return unit, None, _unavailable(error)
+                    log.exception("a transaction failed", action="store.failed")
+                    return Answer(unit, error=unavailable(error))
         raise AssertionError("unreachable")
 
-    def _direct(
-        self, unit: _Unit, work: Callable[[Connection], Any]
-    ) -> tuple[_Unit, Any, BaseException | None]:
+    def _alone(self, unit: Unit) -> Answer:
         try:
             with self._engine.begin() as connection:
-                return unit, work(connection), None
+                result = unit.work(connection)
         except SQLAlchemyError as error:
-            log.error("a transaction failed", action="store.failed", error=type(error).__name__)
-            return unit, None, _unavailable(error)
+            log.exception("a transaction failed", action="store.failed")
+            return Answer(unit, error=unavailable(error))
         except Exception as error:  # noqa: BLE001 - whatever a unit raises is its caller's to see
-            return unit, None, error
+            return Answer(unit, error=error)
+        return Answer(unit, result)
+
+
+def _decide(batch: Batch, unit: Unit) -> Answer:
+    transaction = batch.unit()
+    try:
+        result = unit.work(transaction)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a unit raises is its caller's to see
+        return Answer(unit, error=error)
+    batch.absorb(transaction)
+    return Answer(unit, result)
 
 
 def _passing(error: SQLAlchemyError) -> bool:
@@ -163,29 +135,3 @@ def _passing(error: SQLAlchemyError) -> bool:
     return isinstance(error, IntegrityError | OperationalError) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     )
-
-
-def _unavailable(error: SQLAlchemyError) -> Unavailable:
-    refusal = Unavailable("The database does not take the change just now. Nothing was recorded; try again.")
-    refusal.__cause__ = error
-    return refusal
-
-
-def _answer(answers: list[tuple[_Unit, Any, BaseException | None]]) -> None:
-    """Hand the results over, one wake-up a loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Unit, Any, BaseException | None]]] = {}
-    for answer in answers:
-        by_loop.setdefault(answer[0].loop, []).append(answer)
-    for loop, mine in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, mine)
-
-
-def _settle(answers: list[tuple[_Unit, Any, BaseException | None]]) -> None:
-    for unit, result, error in answers:
-        if unit.future.done():
-            continue
-        if error is None:
-            unit.future.set_result(result)
-        else:
-            unit.future.set_exception(error)

@@ -1,0 +1,83 @@
+"""The threads that read: each takes whatever waits and answers it from one snapshot.
+
+The snapshot is taken after the work was handed in, so it holds every commit the caller knows of. Requests that several
+callers want are loaded by one statement.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.store.reader import SqlReader
+from bot.store.units import Answer, Intake, Unit, hand_back, unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+THREADS = 3
+"""A long list holds up one of them, not the others."""
+
+MAX_BATCH = 32
+"""Reads answered from one snapshot."""
+
+
+class Readers:
+    """A few threads over one intake."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._intake = Intake(MAX_BATCH)
+        self._threads = [
+            threading.Thread(target=self._loop, name=f"assent-reader-{n}", daemon=True)
+            for n in range(THREADS)
+        ]
+
+    def start(self) -> None:
+        """Begin to work."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish what was handed in, then end; blocks."""
+        for _ in self._threads:
+            self._intake.close()
+        for thread in self._threads:
+            thread.join()
+
+    async def read(self, work: Callable[[SqlReader], Any], ids: Sequence[str]) -> Any:
+        """Run `work` on a snapshot, the requests `ids` loaded together with others'."""
+        return await self._intake.hand_in(work, ids, plain=False)
+
+    async def run(self, work: Callable[[Connection], Any]) -> Any:
+        """Run plain statements on a snapshot."""
+        return await self._intake.hand_in(work, (), plain=True)
+
+    def _loop(self) -> None:
+        running = True
+        while running:
+            units, running = self._intake.take()
+            if units:
+                hand_back(self._answer(units))
+
+    def _answer(self, units: list[Unit]) -> list[Answer]:
+        try:
+            with self._engine.connect() as connection:
+                reader = SqlReader(connection, {i for unit in units for i in unit.ids})
+                return [_run(unit, connection if unit.plain else reader) for unit in units]
+        except SQLAlchemyError as error:
+            if len(units) > 1:
+                return [answer for unit in units for answer in self._answer([unit])]
+            return [Answer(units[0], error=unavailable(error))]
+
+
+def _run(unit: Unit, source: Connection | SqlReader) -> Answer:
+    try:
+        return Answer(unit, unit.work(source))
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a unit raises is its caller's to see
+        return Answer(unit, error=error)
