@@ -29,8 +29,9 @@ GIVE_UP: Mapping[str, timedelta] = MappingProxyType(
         "callback": timedelta(days=1),
     }
 )
-"""How long after it was queued a delivery is tried. Five days is what mail relays do (RFC 5321 §4.5.4.1); a click that
-nobody could check for a quarter of an hour is better given again.
+"""How long a delivery is tried, counted in the delays between its failed attempts; while its target is down none fails.
+Five days is what mail relays do (RFC 5321 §4.5.4.1); a click that nobody could check for a quarter of an hour is better
+given again.
 """
 
 JITTER = 0.2
@@ -47,6 +48,13 @@ def delay(surface: str, attempts: int) -> float:
     return base * (1 + JITTER * random.random())  # noqa: S311 - spreads retries, guards nothing
 
 
+def exhausted(surface: str, attempts: int) -> bool:
+    """Whether the delays after so many failed attempts come to more than `GIVE_UP`."""
+    delays = DELAYS[surface]
+    tried = sum(delays[:attempts]) + delays[-1] * max(attempts - len(delays), 0)
+    return timedelta(seconds=tried) > GIVE_UP[surface]
+
+
 @dataclass(slots=True)
 class Breakers:
     """Targets (`slack`, `email`, or one address) that are down or throttle, each until an instant."""
@@ -55,9 +63,14 @@ class Breakers:
     _failures: dict[str, int] = field(default_factory=dict)
 
     def trip(self, target: str, now: datetime, after: float | None) -> datetime:
-        """Leave `target` alone: `after` seconds where it said so, else a little longer each time."""
-        failures = self._failures.get(target, 0)
+        """Leave `target` alone: `after` seconds where it said so, else a little longer each time.
+
+        Sendings that were under way together meet the same failure, which counts once.
+        """
         if after is None:
+            if until := self.open_until(target, now):
+                return until
+            failures = self._failures.get(target, 0)
             self._failures[target] = failures + 1
             after = BREAKER[min(failures, len(BREAKER) - 1)]
         self._until[target] = max(now + timedelta(seconds=after), self._until.get(target, now))

@@ -14,7 +14,7 @@ from itertools import groupby
 
 import structlog
 
-from bot.delivery.backoff import GIVE_UP, Breakers, delay
+from bot.delivery.backoff import Breakers, delay, exhausted
 from bot.domain.lifecycle import Notice, NotTold
 from bot.domain.request import Request, ResolvedBy
 from bot.ports import (
@@ -99,7 +99,9 @@ class Dispatcher:
         self.progressed()
 
     async def next_due(self) -> datetime | None:
-        """When there will be something to do, breakers considered."""
+        """When there will be something to do, breakers considered; None while every hand is full."""
+        if len(self._sending) >= CLAIM:
+            return None
         now = self._clock.now()
         blocked = [u for s in self._senders if (u := self._breakers.open_until(s, now))]
         free = [s for s in self._senders if not self._breakers.open_until(s, now)]
@@ -113,11 +115,13 @@ class Dispatcher:
         claimed_at: datetime,
         after: asyncio.Task[None] | None,
     ) -> None:
-        """Send one address's rows in order; those whose lease could run out meanwhile are left to be claimed again."""
+        """Send one address's rows in order; those whose lease could run out meanwhile are given back."""
         if after:
             await asyncio.wait([after])
-        for item in lane:
-            if self._clock.now() - claimed_at > SAFE:
+        for index, item in enumerate(lane):
+            now = self._clock.now()
+            if now - claimed_at > SAFE:
+                await self._outbox.record([_put_off(i, now) for i in lane[index:]], now)
                 return
             recorded = await self._send(item, requests.get(item.delivery.request_id or ""))
             await self._outbox.record([recorded], self._clock.now())
@@ -126,7 +130,7 @@ class Dispatcher:
         delivery, now = leased.delivery, self._clock.now()
         for target in (delivery.surface, delivery.address):
             if until := self._breakers.open_until(target, now):
-                return Recorded(leased=leased, result=Retry("waiting its turn", counts=False), retry_at=until)
+                return _put_off(leased, until)
         if obsolete := _obsolete(delivery, request):
             return Recorded(leased=leased, result=Superseded(obsolete))
         return await self._conclude(leased, request, await self._try(delivery, request, now))
@@ -165,34 +169,35 @@ class Dispatcher:
                 return await self._again(leased, result, now)
             case Lost() if request and not request.status.final and not delivery.reposted:
                 return Recorded(leased=leased, result=result, retry_at=now)
+            case Lost(reason):
+                return Recorded(leased=leased, result=Failed(reason))
             case Failed():
                 return await self._give_up(leased, result)
         return Recorded(leased=leased, result=result)
 
     async def _again(self, leased: Leased, result: Retry, now: datetime) -> Recorded:
-        delivery = leased.delivery
-        retry_at = now + timedelta(seconds=result.after or delay(delivery.surface, delivery.attempts + 1))
-        if retry_at > delivery.created_at + GIVE_UP[delivery.surface]:
+        surface, attempts = leased.delivery.surface, leased.delivery.attempts + 1
+        if exhausted(surface, attempts):
             return await self._give_up(leased, Failed(f"given up: {result.reason}"))
+        retry_at = now + timedelta(seconds=result.after or delay(surface, attempts))
         return Recorded(leased=leased, result=result, retry_at=retry_at)
 
     async def _give_up(self, leased: Leased, result: Failed) -> Recorded:
         """A dead letter shows on its request before it is laid aside."""
         delivery = leased.delivery
         if delivery.request_id and delivery.notice in {Notice.CARD, Notice.ASK}:
-            alone = delivery.respondent is not None and not await self._outbox.has_other_address(delivery)
-            event = NotTold(
-                target=f"{delivery.surface}:{delivery.address}",
-                reason=result.reason,
-                respondent=delivery.respondent,
-                alone=alone,
-            )
-            await self._not_told(delivery.request_id, event)
+            target = f"{delivery.surface}:{delivery.address}"
+            await self._not_told(delivery.request_id, NotTold(target=target, reason=result.reason))
         return Recorded(leased=leased, result=result)
 
 
 def _lane(leased: Leased) -> Lane:
     return leased.delivery.surface, leased.delivery.address
+
+
+def _put_off(leased: Leased, until: datetime) -> Recorded:
+    """It was not its turn, which spends no attempt."""
+    return Recorded(leased=leased, result=Retry("waiting its turn", counts=False), retry_at=until)
 
 
 def _obsolete(delivery: Delivery, request: Request | None) -> str | None:

@@ -24,12 +24,17 @@ MAX_REASON = 3000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer as it came in: the decision, its reason, edited values, and the phrase typed where one is wanted."""
+    """One answer: the decision, its reason, edited values, and the phrase typed where one is wanted. A reason of nothing
+    but white space is none.
+    """
 
     decision: str
     reason: str | None = None
     values: dict[str, Any] | None = None
     phrase: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", (self.reason or "").strip() or None)
 
     def repeats(self, response: Response) -> bool:
         """Whether this says again what `response` already says."""

@@ -12,15 +12,17 @@ the stored state after every change, so they need no tell beyond the first.
     pending   Operate       approved · rejected · skipped
     pending   Cancel        cancelled
     pending   Timer         pending before the deadline; then what `on_timeout` says
-    pending   LookedUp      pending, with more people seated
-    any       Unreached     the same state, showing who could not be told
+    pending   LookedUp      pending, with more people seated, or what the quorum makes of the answers now
+    any       NotTold       the same state, showing who could not be told
     final     the same Respond again: unchanged; any other: `AlreadyResolved`
-    final     Timer, LookedUp: unchanged
+    final     LookedUp      the same state; people are only told where nobody had to decide (level `info`)
+    final     Timer: unchanged
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -101,13 +103,10 @@ class LookedUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotTold:
-    """A delivery failed for good: `target` is the address; `respondent` theirs, unless it is a channel."""
+    """A delivery failed for good: nobody can be told at `target` (`slack:U…`, `slack:C…`, `email:…`), and why."""
 
     target: str
     reason: str
-    respondent: str | None
-    alone: bool
-    """Whether no other address of that respondent is left."""
 
 
 Event = Respond | Operate | Cancel | Timer | LookedUp | NotTold
@@ -169,10 +168,10 @@ def open_request(request: Request, ruling: Ruling | None, now: datetime) -> Chan
         return Change(request=request, facts=(created,), tells=asks)
     outcome = _outcome(spec, Status.APPROVED, ResolvedBy.POLICY, Surface.POLICY, "policy", ruling.reason)
     resolved = _resolve(request, outcome, now)
-    tells = asks if ruling.tell else ()
-    return Change(
-        request=resolved.request, facts=(created, *resolved.facts), tells=(*tells, *_callback(request))
-    )
+    if not ruling.tell:
+        return replace(resolved, facts=(created, *resolved.facts), tells=_callback(request))
+    still_to_tell = replace(resolved.request, lookups=request.lookups)
+    return Change(request=still_to_tell, facts=(created, *resolved.facts), tells=(*asks, *_callback(request)))
 
 
 def apply(request: Request, event: Event, now: datetime) -> Change:
@@ -223,16 +222,17 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
             "as": sorted(event.actor.keys),
         },
     )
-    settled = _settle(answered, response, now)
+    settled = _settle(answered, now)
     receipt = _receipt(respondent) if event.actor.surface is Surface.EMAIL else ()
     return Change(request=settled.request, facts=(fact, *settled.facts), tells=(*receipt, *settled.tells))
 
 
-def _settle(request: Request, last: Response, now: datetime) -> Change:
+def _settle(request: Request, now: datetime) -> Change:
     """End the request if the quorum says so."""
     verdict = quorum.judge(request)
     if verdict.decision is None:
         return Change(request=request)
+    last = request.responses[-1]
     deciding = [r for r in request.responses if state_after(r.decision) == verdict.decision.value]
     choice = last.decision if verdict.decision is Status.APPROVED and request.spec.choices else None
     outcome = replace(
@@ -251,9 +251,10 @@ def _settle(request: Request, last: Response, now: datetime) -> Change:
 
 
 def _operate(request: Request, event: Operate, now: datetime) -> Change:
-    check(request.spec, Answer(decision=event.decision, reason=event.reason), operator=True)
+    answer = Answer(decision=event.decision, reason=event.reason)
+    check(request.spec, answer, operator=True)
     status = {REJECT: Status.REJECTED, SKIP: Status.SKIPPED}.get(event.decision, Status.APPROVED)
-    outcome = _outcome(request.spec, status, ResolvedBy.OPERATOR, event.surface, event.by, event.reason)
+    outcome = _outcome(request.spec, status, ResolvedBy.OPERATOR, event.surface, event.by, answer.reason)
     chosen = event.decision if event.decision not in {APPROVE, REJECT, SKIP} else None
     return _resolve(request, replace(outcome, choice=chosen), now)
 
@@ -285,7 +286,10 @@ def _timer(request: Request, _event: Timer, now: datetime) -> Change:
     return _resolve(request, outcome, now)
 
 
-def _looked_up(request: Request, event: LookedUp, _now: datetime) -> Change:
+def _looked_up(request: Request, event: LookedUp, now: datetime) -> Change:
+    """Seat and tell the people found. What was answered already may be enough, now that everybody is counted."""
+    if request.status.final and not request.lookups:
+        return Change(request=request)
     changed = replace(
         request,
         respondents=unite(request.respondents, event.found),
@@ -295,28 +299,28 @@ def _looked_up(request: Request, event: LookedUp, _now: datetime) -> Change:
         requester_keys=request.requester_keys | (event.requester_keys or frozenset()),
         requester_known=request.requester_known or event.requester_keys is not None,
     )
-    told = {(r.id, a) for r in request.respondents for a in r.addresses}
+    told = {a for r in request.seated for a in r.addresses}
     fact = Fact(
         type="request.updated",
         data={"looked_up": list(event.selectors), "respondents": [r.id for r in changed.respondents]},
     )
-    new = [
-        replace(r, addresses=tuple(a for a in r.addresses if (r.id, a) not in told))
-        for r in changed.respondents
-    ]
-    return Change(request=changed, facts=(fact,), tells=(*_asks(new), *_channel_cards(event.channels)))
+    new = [replace(r, addresses=tuple(a for a in r.addresses if a not in told)) for r in changed.seated]
+    settled = _settle(changed, now)
+    asks = () if settled.facts else (*_asks(new), *_channel_cards(event.channels))
+    return Change(request=settled.request, facts=(fact, *settled.facts), tells=(*asks, *settled.tells))
 
 
 def _not_told(request: Request, event: NotTold, _now: datetime) -> Change:
-    note = Unreached(target=event.target, reason=event.reason)
-    if note in request.unreached:
+    targets = {u.target for u in request.unreached}
+    if event.target in targets:
         return Change(request=request)
+    targets.add(event.target)
     changed = replace(
         request,
-        unreached=(*request.unreached, note),
+        unreached=(*request.unreached, Unreached(target=event.target, reason=event.reason)),
         respondents=tuple(
             replace(r, state=RespondentState.UNREACHABLE, trouble=event.reason)
-            if event.alone and event.respondent in {r.id, *r.aliases} and r.state is RespondentState.WAITING
+            if r.state is RespondentState.WAITING and _no_address_left(r, targets)
             else r
             for r in request.respondents
         ),
@@ -327,6 +331,11 @@ def _not_told(request: Request, event: NotTold, _now: datetime) -> Change:
     )
 
 
+def _no_address_left(respondent: Respondent, unreached: AbstractSet[str]) -> bool:
+    addresses = {f"{a.surface}:{a.value}" for a in respondent.addresses}
+    return bool(addresses) and addresses <= unreached
+
+
 def _too_late(request: Request, event: Event, _now: datetime) -> Change:
     if isinstance(event, Respond) and _said_before(request, event):
         return Change(request=request)
@@ -334,9 +343,8 @@ def _too_late(request: Request, event: Event, _now: datetime) -> Change:
 
 
 def _said_before(request: Request, event: Respond) -> bool:
-    seat = next((r for r in request.respondents if r.keys & event.actor.keys), None)
-    earlier = request.response_of(seat.id) if seat else None
-    return earlier is not None and event.answer.repeats(earlier)
+    mine = {i for r in request.respondents if r.keys & event.actor.keys for i in (r.id, *r.aliases)}
+    return any(r.respondent in mine and event.answer.repeats(r) for r in request.responses)
 
 
 def _nothing(request: Request, _event: Event, _now: datetime) -> Change:
@@ -355,7 +363,7 @@ TRANSITIONS: Mapping[tuple[type, bool], Callable[[Request, Any, datetime], Chang
         (Operate, True): _too_late,
         (Cancel, True): _too_late,
         (Timer, True): _nothing,
-        (LookedUp, True): _nothing,
+        (LookedUp, True): _looked_up,
         (NotTold, True): _not_told,
     }
 )
