@@ -61,7 +61,7 @@ def claim(connection: Connection, now: datetime, limit: int, surfaces: Sequence[
     due = (
         select(deliveries.c.id)
         .where(deliveries.c.due_at <= codec.millis(now), deliveries.c.surface.in_(surfaces))
-        .order_by(deliveries.c.due_at)
+        .order_by(deliveries.c.due_at, deliveries.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

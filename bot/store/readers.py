@@ -68,10 +68,11 @@ class Readers:
             with self._engine.connect() as connection:
                 reader = SqlReader(connection, {i for unit in units for i in unit.ids})
                 return [_run(unit, connection if unit.plain else reader) for unit in units]
-        except SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001 - a thread that ends would leave every later caller waiting
             if len(units) > 1:
                 return [answer for unit in units for answer in self._answer([unit])]
-            return [Answer(units[0], error=unavailable(error))]
+            refusal = unavailable(error) if isinstance(error, SQLAlchemyError) else error
+            return [Answer(units[0], error=refusal)]
 
 
 def _run(unit: Unit, source: Connection | SqlReader) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from bot.domain.errors import Unavailable
@@ -87,5 +87,6 @@ class SqlStore:
 
     def _committed(self, changed: dict[str, Request], topics: frozenset[str]) -> None:
         """In the writer's thread, after a commit."""
-        if (changed or topics) and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.wakeups.committed, changed, topics)
+        if (changed or topics) and self._loop is not None:
+            with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self.wakeups.committed, changed, topics)

@@ -1,6 +1,7 @@
 """The tables. Instants are whole milliseconds since 1970; a request's JSON keeps them exactly.
 
-- `requests`: `spec` is what was asked, `state` everything since, both as JSON; the other columns are what is searched.
+- `requests`: `spec` is what was asked, `state` everything since, both as JSON; the other columns are what is searched,
+  `title` in lower case, because a database folds no more than ASCII.
 - `terms`: one row for every key a request can be found by (`respondent:email:…`, `requester:…`, `label:env:prod`).
 - `events`: the audit chain. `body` is the exact text that was hashed with the hash before it; `seq` has no gaps, and
   rises in the order of commits, so that who has read up to a number has missed nothing.

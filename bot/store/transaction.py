@@ -8,6 +8,7 @@ leaves nothing behind, since nothing of it has been written yet.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from bot.store.prepared import Prepared
 from bot.store.tables import chain, deliveries, events, idempotency, requests, terms
 
 Rows = list[dict[str, Any]]
+
+_SERIAL = itertools.count()
 
 
 @dataclass(slots=True)
@@ -226,14 +229,14 @@ class SqlTransaction:
             "status": str(request.status),
             "version": request.version,
             "due_at": codec.millis(request.due_at) if request.due_at else None,
-            "unresolved": not request.status.final and bool(request.lookups or not request.requester_known),
+            "unresolved": bool(request.lookups) or not (request.status.final or request.requester_known),
             "state": codec.dump_state(request),
         }
         if before is None:
             spec = codec.dump_spec(request)
             created = {
                 "id": request.id,
-                "title": request.spec.title,
+                "title": request.spec.title.lower(),
                 "created_at": codec.millis(now),
                 "spec": spec,
             }
@@ -307,10 +310,10 @@ def _row(
     request_id: str | None = None,
     content: str | None = None,
 ) -> dict[str, Any]:
-    """A delivery that is due now."""
+    """A delivery that is due now; ids sort in the order they were queued in."""
     ms = codec.millis(now)
     return {
-        "id": f"dlv_{secrets.token_hex(10)}",
+        "id": f"dlv_{ms:012x}{next(_SERIAL) & 0xFFFFFF:06x}{secrets.token_hex(6)}",
         "request_id": request_id,
         "surface": surface,
         "address": address,
@@ -331,10 +334,10 @@ def _row(
 
 
 def _adopt(connection: Connection, row: dict[str, Any]) -> None:
-    """Insert a card's row unless one with this receipt is known; a queued row of the same address takes the receipt."""
-    known = connection.execute(_CARDS, {"of_request": row["request_id"]}).all()
-    receipts = [orjson.loads(r.receipt) for r in known if r.receipt]
-    if orjson.loads(row["receipt"]) not in receipts:
+    """Insert a card's row unless one with this receipt is known."""
+    receipt = orjson.loads(row["receipt"])
+    known = connection.scalars(_CARDS, {"of_request": row["request_id"]}).all()
+    if not any(orjson.loads(text).items() >= receipt.items() for text in known):
         connection.execute(deliveries.insert(), [row])
 
 
@@ -381,7 +384,9 @@ _DELIVER = Prepared(deliveries.insert())
 _REMEMBER = Prepared(idempotency.insert())
 _APPEND = Prepared(events.insert())
 _CARDS = select(deliveries.c.receipt).where(
-    deliveries.c.request_id == bindparam("of_request"), deliveries.c.notice == str(Notice.CARD)
+    deliveries.c.request_id == bindparam("of_request"),
+    deliveries.c.notice == str(Notice.CARD),
+    deliveries.c.receipt.is_not(None),
 )
 _HEAD = Prepared(select(chain.c.seq, chain.c.hash).where(chain.c.id == 1).with_for_update())
 _ADVANCE = Prepared(

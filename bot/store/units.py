@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +73,7 @@ def hand_back(answers: list[Answer]) -> None:
     for answer in answers:
         by_loop.setdefault(answer.unit.loop, []).append(answer)
     for loop, mine in by_loop.items():
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
             loop.call_soon_threadsafe(_settle, mine)
 
 

@@ -17,9 +17,14 @@ class Watch:
         self._latest: Request | None = None
 
     def hint(self, request: Request | None) -> None:
-        """Something was committed; `request` is the result, where this process committed it."""
-        if request is None or self._latest is None or request.version > self._latest.version:
+        """Something was committed; `request` is the result, where this process committed it.
+
+        Where another process has committed too, only the store knows which is newer, unless one is final.
+        """
+        if request and (request.status.final or not self._changed.is_set()):
             self._latest = request
+        elif not (self._latest and self._latest.status.final):
+            self._latest = None
         self._changed.set()
 
     async def changed(self, seconds: float) -> Request | None:

@@ -77,7 +77,7 @@ class Writer:
             return []
         try:
             return self._commit(units)
-        except SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001 - a thread that ends would leave every later caller waiting
             if len(units) > 1:
                 log.warning(
                     "batch failed, running its units one by one",
@@ -104,6 +104,8 @@ class Writer:
                 if attempt == TRIES - 1 or not _passing(error):
                     log.exception("a transaction failed", action="store.failed")
                     return Answer(unit, error=unavailable(error))
+            except Exception as error:  # noqa: BLE001 - what a unit wants written may be what cannot be written
+                return Answer(unit, error=error)
         raise AssertionError("unreachable")
 
     def _alone(self, unit: Unit) -> Answer:
