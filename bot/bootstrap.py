@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -40,8 +41,12 @@ from bot.web.auth import Auth
 log = structlog.get_logger(__name__)
 
 AUTO_APPROVE_BANNER = "ASSENT_AUTO_APPROVE is on: every request is approved at once, and nobody is asked."
-SHUTDOWN_SECONDS = 5.0
-"""How long open answers may take when the process ends; with the deliveries in hand less than 10 s."""
+SHUTDOWN_SECONDS = 3.0
+"""How long open answers may take when the process ends."""
+STOP_SECONDS = 9.0
+"""How long all of the end may take."""
+SETTLE_SECONDS = 4.0
+"""How long deliveries in hand may take then; what is not sent by that time is sent after the next start."""
 
 
 class Assent:
@@ -69,7 +74,9 @@ class Assent:
     async def stop(self) -> None:
         """Stop accepting, answer waiters, finish what is in hand, disconnect; within 10 s."""
         self.approvals.drain()
-        await self._stack.aclose()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._stack.aclose()
 
     async def _start(self) -> None:
         settings = self.settings
@@ -92,12 +99,12 @@ class Assent:
         senders = self._senders(links, gateway)
         self.dispatcher = Dispatcher(outbox, senders, self.clock, self.approvals.not_told)
         self.supervisor = self._supervise()
+        self._stack.push_async_callback(self.dispatcher.settle, SETTLE_SECONDS)
+        await self.supervisor.start()
+        self._stack.push_async_callback(self.supervisor.stop)
         await self._listen(links)
         if self.slack:
             self.slack.start()
-        await self.supervisor.start()
-        self._stack.push_async_callback(self.dispatcher.settle)
-        self._stack.push_async_callback(self.supervisor.stop)
 
     def _rules(self) -> Rules:
         settings = self.settings

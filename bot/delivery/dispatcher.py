@@ -7,6 +7,7 @@ address are sent one after the other, in order; different addresses side by side
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -84,10 +85,14 @@ class Dispatcher:
             task.add_done_callback(partial(self._finished, lane))
         return len(leased)
 
-    async def settle(self) -> None:
-        """Wait for what is being sent."""
-        while self._sending:
-            await asyncio.wait(self._sending.values())
+    async def settle(self, seconds: float | None = None) -> None:
+        """Wait for what is being sent, at most `seconds`; the rest is left to its leases."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._sending:
+                    await asyncio.wait(self._sending.values())
+        for task in self._sending.values():
+            task.cancel()
 
     def _finished(self, lane: Lane, task: asyncio.Task[None]) -> None:
         if self._sending.get(lane) is task:

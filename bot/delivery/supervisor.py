@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 5.0
 """The longest sleep: what another replica queued is found at the latest then."""
 
-DRAIN_SECONDS = 8.0
+DRAIN_SECONDS = 2.0
 """How long a stop waits for the work in hand."""
 
 
