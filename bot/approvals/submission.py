@@ -22,8 +22,7 @@ def build_spec(
     faults = [*known, *_not_yet(body), *_choice_faults(body), *_level_faults(body), *_time_faults(body, now)]
     if body.requester and body.requester.lower().startswith(("email:", "slack:")):
         faults += _selector_faults([body.requester], "/requester")
-    faults += _selector_faults(body.audience or [], "/audience")
-    faults += _destination_faults(body.destination)
+    faults += audience_faults(body.audience, body.destination)
     if faults:
         raise Invalid(faults)
     return Spec(
@@ -83,6 +82,11 @@ def _selector(destination: Destination) -> str:
     if isinstance(destination, SlackDestination):
         return f"slack:{destination.userId or destination.channelId or destination.email}"
     return f"email:{destination.email}"
+
+
+def audience_faults(audience: Sequence[str] | None, destination: Destinations) -> list[Fault]:
+    """What is wrong with the selectors that a body names."""
+    return [*_selector_faults(audience or (), "/audience"), *_destination_faults(destination)]
 
 
 def _destination_faults(destination: Destinations) -> list[Fault]:

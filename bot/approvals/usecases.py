@@ -12,13 +12,14 @@ from datetime import datetime
 
 from bot.approvals.asking import Asking, Audience, check_reach
 from bot.approvals.callbacks import callback_faults
-from bot.approvals.submission import build_spec, deadline, selectors
+from bot.approvals.submission import audience_faults, build_spec, deadline, selectors
 from bot.domain import lifecycle, policy
 from bot.domain.answers import Answer
 from bot.domain.audience import Actor, Person, parse_selector, seat
 from bot.domain.errors import (
     AssentError,
     IdempotencyConflict,
+    Invalid,
     NoAudience,
     NotFound,
     NotInAudience,
@@ -291,7 +292,9 @@ class Approvals:
         return await self._store.read(lambda tx: tx.deliveries(request_ids))
 
     async def notify(self, body: NotifyBody) -> None:
-        """Tell people without asking; raises `NoAudience` where that reaches nobody."""
+        """Tell people without asking; raises `Invalid`, or `NoAudience` where that reaches nobody."""
+        if faults := audience_faults(body.audience, body.destination):
+            raise Invalid(faults)
         audience = await self._asking.resolve(
             selectors(body.audience, body.destination, self._rules.default_audience)
         )

@@ -98,15 +98,15 @@ def problem(error: AssentError, request_id: str) -> web.Response:
     )
 
 
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+
+
 def positive_number(query: Mapping[str, str], name: str, default: float, most: float) -> float:
     """A query parameter above zero, lowered to `most`; raises `Invalid` for anything else."""
     text = query.get(name)
     if text is None:
         return default
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not number > 0:
         raise Invalid([Fault(f"/{name}", f"must be a number above 0, at most {most:g}")])
     return min(number, most)
