@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+QUICK_SECONDS = 0.03
+"""How long an answer may take before it is queued, so that a click is acknowledged within 100 ms."""
 SURFACE = "slack-answer"
 """The outbox's name for accepted answers; `Answering` is its sender."""
 ON_ITS_WAY = "Slack is slow just now. Your answer is on its way; you will be told what came of it."
@@ -125,13 +127,10 @@ class Answering:
 
     async def refresh_home(self, given: Given) -> None:
         """Let the person's Home tab follow what they did."""
-        try:
-            if given.origin == "home":
-                await self._inbox.open_home(given.user_id)
-            else:
-                await self._inbox.refresh_home(given.user_id)
-        except (AssentError, SlackError) as error:
-            log.info("a Home tab was not drawn", action="slack.home", user=given.user_id, error=str(error))
+        if given.origin == "home":
+            await self._inbox.open_home(given.user_id)
+        else:
+            await self._inbox.refresh_home(given.user_id)
 
     async def _record(self, given: Given) -> Request:
         return await self._approvals.respond(given.request_id, given.actor, given.answer, given.revision)

@@ -13,7 +13,7 @@ from bot.domain.errors import AssentError, Invalid
 from bot.domain.request import APPROVE, REJECT, SKIP, Kind, Status
 from bot.ports import Query
 from bot.slack import cards
-from bot.slack.answering import ON_ITS_WAY, Given, confirmation, words
+from bot.slack.answering import ON_ITS_WAY, QUICK_SECONDS, Given, confirmation, words
 from bot.slack.cards import Message
 from bot.slack.payloads import Reply, plain
 from bot.slack.text import section
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from bot.slack.inbox import Inbox
     from bot.slack.payloads import Command
 
-ANSWER_SECONDS = 0.03
-"""How long Slack waits for the answer itself; what takes longer comes by the response URL."""
 LISTED = 20
 """Requests in one list, the newest."""
 HELP = """`/approvals` what waits for you
@@ -75,7 +73,7 @@ class Commands:
         if look is None:
             return _reply(_unknown(word, [*filter(None, self._looks), APPROVE, REJECT, SKIP]))
         task = asyncio.ensure_future(_in_words(look(command, rest)))
-        await asyncio.wait({task}, timeout=ANSWER_SECONDS)
+        await asyncio.wait({task}, timeout=QUICK_SECONDS)
         return _reply(task.result()) if task.done() else Reply(then=partial(self._later, command, task))
 
     async def _later(self, command: Command, message: Awaitable[Message]) -> None:
@@ -97,7 +95,7 @@ class Commands:
         )
         try:
             await self._check(given)
-            recorded = await self._answering.accept(given, ANSWER_SECONDS)
+            recorded = await self._answering.accept(given, QUICK_SECONDS)
         except AssentError as refusal:
             return _reply(words(_sentence(refusal)))
         if recorded is None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_AGE_SECONDS = 300
 """How old a signature may be."""
+MALFORMED = "The body is not what Slack sends."
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _SSL_CHECK = re.compile(rb"ssl_check=1(&|$)")
 
@@ -45,7 +46,7 @@ class HttpEvents:
             )
         answer = await self._app.async_dispatch(_parsed(raw, request))
         if answer.status >= 500:
-            raise _MALFORMED
+            raise Malformed(MALFORMED)
         return await to_aiohttp_response(answer)
 
     def _is_signed(self, raw: bytes, timestamp: str, signature: str) -> bool:
@@ -56,16 +57,13 @@ class HttpEvents:
         return hmac.compare_digest(f"v0={digest.hexdigest()}".encode(), signature.encode(errors="replace"))
 
 
-_MALFORMED = Malformed("The body is not what Slack sends.")
-
-
 def _parsed(raw: bytes, request: web.Request) -> AsyncBoltRequest:
     try:
         parsed = AsyncBoltRequest(
             body=raw.decode(), query=request.query_string, headers=dict(request.headers)
         )
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
-        raise _MALFORMED from None
+        raise Malformed(MALFORMED) from None
     if not parsed.body:
-        raise _MALFORMED
+        raise Malformed(MALFORMED)
     return parsed

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from bot.domain.audience import refuse_outsiders
+from bot.domain.errors import AssentError
 from bot.slack import home
 from bot.slack.cards import Message
+from bot.slack.errors import SlackError
 
 if TYPE_CHECKING:
     from bot.approvals import Approvals
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
     from bot.domain.request import Request
     from bot.ports import Clock
     from bot.slack.gateway import Gateway
+
+log = structlog.get_logger(__name__)
 
 
 class Inbox:
@@ -40,13 +46,13 @@ class Inbox:
         return Message(f"{heading}: {len(requests)}", home.inbox_blocks(requests, heading, self._clock.now()))
 
     async def open_home(self, user_id: str) -> None:
-        """Draw the Home tab of somebody who looks at it."""
+        """Draw the Home tab of somebody who looks at it. Where that fails it stays as it was."""
         self._opened.add(user_id)
-        waiting = await self._waiting(user_id)
-        more = max(0, len(waiting) - home.MAX_HOME)
-        await self._gateway.publish_home(
-            user_id, home.home(waiting[: home.MAX_HOME], more, self._clock.now())
-        )
+        try:
+            waiting = await self._waiting(user_id)
+            await self._gateway.publish_home(user_id, home.home(waiting, 0, self._clock.now()))
+        except (AssentError, SlackError) as error:
+            log.info("a Home tab was not drawn", action="slack.home", user=user_id, error=str(error))
 
     async def refresh_home(self, user_id: str) -> None:
         """Draw it again after they did something, where they have looked at it."""

@@ -18,7 +18,7 @@ from slack_bolt.response import BoltResponse
 
 from bot.domain.errors import AssentError, Invalid, Unavailable
 from bot.slack import modals
-from bot.slack.answering import ON_ITS_WAY, Given, confirmation
+from bot.slack.answering import ON_ITS_WAY, QUICK_SECONDS, Given, confirmation
 from bot.slack.cards import DETAILS
 from bot.slack.errors import Gone, SlackError
 from bot.slack.payloads import Click, Command, HomeOpened, Interaction, Reply, Submission
@@ -39,10 +39,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 COMMAND = "/approvals"
-CLICK_SECONDS = 0.03
-"""How long an answer may take to be recorded before it is queued: a click is acknowledged within 100 ms."""
 FORM_SECONDS = 1.5
-"""The same for a form, which stays open meanwhile and can show what is wrong."""
+"""How long the answer of a form may take: it stays open meanwhile, and can show what is wrong."""
 ACK_SECONDS = 2.5
 """When a listener acknowledges anyway, and says that it failed; Slack waits 3 s."""
 REHEARSAL_SECONDS = 1.0
@@ -139,7 +137,7 @@ class Listeners:
             self._track(asyncio.create_task(self._adopt(click, request_id)))
         if modals.needs_modal(request, decision):
             return Reply(then=partial(self._ask, click, request, given))
-        recorded = await self._answering.accept(given, CLICK_SECONDS)
+        recorded = await self._answering.accept(given, QUICK_SECONDS)
         return Reply(then=partial(self._recorded, click, given, recorded) if recorded else None)
 
     async def _adopt(self, click: Click, request_id: str) -> None:

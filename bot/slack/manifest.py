@@ -13,8 +13,9 @@ EVENTS_PATH = "/slack/events"
 
 
 def manifest(base_url: str | None = None) -> dict[str, Any]:
-    """The manifest to create the Slack app from; with `base_url` (`https://approvals.example.com`) it asks Slack to
-    call that server instead of using Socket Mode.
+    """The manifest to create the Slack app from.
+
+    With `base_url` (`https://approvals.example.com`) Slack calls that server, instead of using Socket Mode.
     """
     app: dict[str, Any] = yaml.safe_load(resource("manifest.yml").read_text(encoding="utf-8"))
     if base_url is None:

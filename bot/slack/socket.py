@@ -26,8 +26,8 @@ PING_SECONDS = 5.0
 class SocketMode:
     """One connection, kept open. slack_sdk opens it again when it is lost or Slack asks for it."""
 
-    def __init__(self, app: AsyncApp, app_token: str, *, ping_seconds: float = PING_SECONDS) -> None:
-        self._handler = AsyncSocketModeHandler(app, app_token, ping_interval=ping_seconds)
+    def __init__(self, app: AsyncApp, app_token: str) -> None:
+        self._handler = AsyncSocketModeHandler(app, app_token, ping_interval=PING_SECONDS)
         if proxy_bypass(urlsplit(app.client.base_url).hostname or ""):
             self._handler.client.proxy = None
         self._connecting: asyncio.Task[None] | None = None

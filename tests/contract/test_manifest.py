@@ -61,3 +61,13 @@ def test_people_can_write_commands_with_names_and_get_direct_messages(app: dict[
     assert (command["command"], command["should_escape"]) == ("/approvals", True)
     assert app["features"]["app_home"]["messages_tab_enabled"] is True
     assert app["features"]["app_home"]["home_tab_enabled"] is True
+
+
+def test_it_subscribes_to_what_is_listened_to(app: dict[str, Any]) -> None:
+    assert app["settings"]["event_subscriptions"]["bot_events"] == [
+        "app_home_opened",
+        "app_uninstalled",
+        "tokens_revoked",
+        "channel_id_changed",
+    ]
+    assert app["settings"]["interactivity"]["is_enabled"] is True

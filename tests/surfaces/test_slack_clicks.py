@@ -92,6 +92,47 @@ async def test_skip_takes_a_person_out_of_the_count(product: Product, slack: Sla
     assert (await product.get(request))["status"] == "skipped"
 
 
+async def test_a_choice_is_a_button(product: Product, slack: SlackSandbox) -> None:
+    ana = slack.add_user("Ana", email="ana@example.com")
+    choices = [{"id": "eu", "label": "Europe", "style": "primary"}, {"id": "us", "label": "America"}]
+    request = await product.submit(audience=[f"slack:{ana.id}"], kind="choice", choices=choices)
+    card = await slack.next_message(ana)
+    await slack.click(ana, card, "America")
+    assert "America" in await decided(slack, card)
+    assert (await product.get(request))["outcome"]["choice"] == "us"
+
+
+async def test_many_choices_are_a_select(product: Product, slack: SlackSandbox) -> None:
+    ana = slack.add_user("Ana", email="ana@example.com")
+    choices = [{"id": f"c{i}", "label": f"Option {i}"} for i in range(12)]
+    request = await product.submit(
+        audience=[f"slack:{ana.id}"], kind="choice", choices=choices, reason="required"
+    )
+    card = await slack.next_message(ana)
+    modal = await (await slack.click(ana, card, "Choose…", choose="Option 7")).view()
+    await slack.submit(modal, {"Reason": "Lucky"})
+    await decided(slack, card)
+    stored = await product.get(request)
+    assert (stored["outcome"]["choice"], stored["outcome"]["reason"]) == ("c7", "Lucky")
+
+
+async def test_a_phrase_has_to_be_typed_exactly(product: Product, slack: SlackSandbox) -> None:
+    ana = slack.add_user("Ana", email="ana@example.com")
+    request = await product.submit(
+        audience=[f"slack:{ana.id}"], level="verify", verification_phrase="delete prod-db"
+    )
+    card = await slack.next_message(ana)
+    modal = await (await slack.click(ana, card, "Approve")).view()
+    phrase = next(label for label in modal.labels if "delete prod-db" in label)
+    submitted = await slack.submit(modal, {phrase: "delete prod"})
+    assert "does not match" in submitted.errors[phrase]
+    assert await responses(product, request) == []
+    typed = await slack.command(ana, "/approvals", f"approve {request['id']}")
+    assert "on its card" in (await typed.ephemeral()).words
+    await slack.submit(modal, {phrase: "delete prod-db"})
+    assert "Approved by Ana" in await decided(slack, card)
+
+
 async def test_details_shows_what_the_card_cannot(product: Product, slack: SlackSandbox) -> None:
     ana = slack.add_user("Ana", email="ana@example.com")
     await product.submit(audience=[f"slack:{ana.id}"], details={"Evidence": "x" * 1990 + " the end"})

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.sandbox.workspace import View
-
 if TYPE_CHECKING:
     from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import User
+    from bot.sandbox.workspace import User, View
     from tests.support.product import Product
 
 
