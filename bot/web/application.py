@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -15,6 +16,8 @@ from bot.web.body import MAX_BODY, problem, respond
 log = structlog.get_logger(__name__)
 
 REQUEST_ID_HEADER = "X-Request-ID"
+_PROCESS, _COUNT = secrets.token_hex(6), itertools.count(1)
+"""Request ids: the process, and the request's number in it."""
 _GOOD_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 Check = Callable[[], Awaitable[str | None]]
@@ -34,7 +37,7 @@ async def _edge(
 ) -> web.StreamResponse:
     """Give every answer a request id, and let no exception reach a person as a traceback."""
     given = request.headers.get(REQUEST_ID_HEADER, "")
-    request_id = given if _GOOD_ID.fullmatch(given) else secrets.token_hex(8)
+    request_id = given if given and _GOOD_ID.fullmatch(given) else f"{_PROCESS}-{next(_COUNT):x}"
     structlog.contextvars.bind_contextvars(request_id=request_id)
     try:
         response = await handler(request)
