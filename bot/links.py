@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 PURPOSE = "respond"
 TOKEN = re.compile(r"[a-z2-7]{39}")
 _ID_LENGTH = 13
+MAX_BASE_URL = 78
+"""Characters; with `/r/` and a token a link has at most 120, which mail programs leave in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Links:
     keys: Sequence[str] = field(repr=False)
 
     def url(self, respondent_id: str, generation: int) -> str:
-        """The personal link of a respondent (`rsp_…`), at most 120 characters for a base URL of up to 78."""
+        """The personal link of a respondent (`rsp_…`)."""
         return f"{self.base_url.rstrip('/')}/r/{self.token(respondent_id, generation)}"
 
     def token(self, respondent_id: str, generation: int) -> str:
@@ -41,9 +43,9 @@ class Links:
 
     def verify(self, token: str, respondent_id: str, generation: int) -> bool:
         """Whether `token` was made for this respondent and generation by any of the keys, in constant time per key."""
-        given = token.lower()[_ID_LENGTH:]
+        given = token.lower()[_ID_LENGTH:].encode()
         return any(
-            [hmac.compare_digest(given, _signature(key, respondent_id, generation)) for key in self.keys]
+            [hmac.compare_digest(given, _signature(k, respondent_id, generation).encode()) for k in self.keys]
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,6 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
-    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -29,6 +28,7 @@ from bot.delivery.callbacks import check_secret
 from bot.domain.audience import parse_selector
 from bot.email.addresses import parse_sender
 from bot.email.config import SmtpConfig, parse_smtp_url
+from bot.links import MAX_BASE_URL
 from bot.store.engine import database_url
 
 MIN_KEY_LENGTH = 32
@@ -107,6 +107,13 @@ class Settings(BaseModel):
             raise _fault("must begin with http:// or https://")
         return value
 
+    @field_validator("assent_base_url")
+    @classmethod
+    def _short(cls, value: str) -> str:
+        if len(value.rstrip("/")) > MAX_BASE_URL:
+            raise _fault(f"is longer than {MAX_BASE_URL} characters, which makes the links in mails too long")
+        return value
+
     @field_validator("slack_api_url")
     @classmethod
     def _with_slash(cls, value: str) -> str:
@@ -143,34 +150,14 @@ class Settings(BaseModel):
     @field_validator("assent_default_audience")
     @classmethod
     def _selectors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            _selector(text)
+        _check_selectors(value)
         return value
 
     @field_validator("groups")
     @classmethod
     def _members(cls, groups: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-        for members in groups.values():
-            for text in members:
-                _selector(text)
+        _check_selectors(text for members in groups.values() for text in members)
         return groups
-
-    @model_validator(mode="after")
-    def _belong_together(self) -> Settings:
-        missing = []
-        if self.slack_bot_token and not (self.slack_signing_secret or self.slack_app_token):
-            missing.append(
-                "SLACK_SIGNING_SECRET (HTTP mode) or SLACK_APP_TOKEN (Socket Mode) is needed with SLACK_BOT_TOKEN"
-            )
-        if (self.slack_signing_secret or self.slack_app_token) and not self.slack_bot_token:
-            missing.append("SLACK_BOT_TOKEN is needed with SLACK_SIGNING_SECRET and SLACK_APP_TOKEN")
-        if self.assent_smtp_url and not self.assent_mail_from:
-            missing.append(
-                "ASSENT_MAIL_FROM is needed with ASSENT_SMTP_URL: the address that mails come from"
-            )
-        if missing:
-            raise _fault("\n".join(missing))
-        return self
 
     @property
     def base_url(self) -> str:
@@ -196,13 +183,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     values: dict[str, Any] = {k: v for k, v in dotenv_values(".env").items() if v}
     values |= {k: v for k, v in (os.environ if environ is None else environ).items() if v}
     known = {k.lower(): v for k, v in values.items() if k.lower() in Settings.model_fields and k.isupper()}
-    faults: list[str] = []
+    faults = _missing(known)
     file = _file(known.get("assent_config"), faults)
     known |= {"groups": file.get("groups", {}), "templates": file.get("templates")}
     try:
         settings = Settings.model_validate(known)
     except ValidationError as error:
-        faults += [line for e in error.errors(include_url=False) for line in _lines(e)]
+        faults += [_line(e) for e in error.errors(include_url=False)]
     if faults:
         raise SettingsError(faults)
     return settings
@@ -224,18 +211,36 @@ def _file(named: str | None, faults: list[str]) -> dict[str, Any]:
     return content
 
 
-def _lines(error: Any) -> list[str]:
-    name = str(error["loc"][0]) if error["loc"] else ""
-    label = "ASSENT_CONFIG: groups" if name in {"groups", "templates"} else name.upper()
-    message = error["msg"][0].lower() + error["msg"][1:] if name else error["msg"]
-    return [f"{label}: {message}"] if name else message.split("\n")
+def _line(error: Any) -> str:
+    name = str(error["loc"][0])
+    label = f"ASSENT_CONFIG: {name}" if name in {"groups", "templates"} else name.upper()
+    return f"{label}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
-def _selector(text: str) -> None:
-    try:
-        parse_selector(text)
-    except ValueError as error:
-        raise _fault(str(error)) from None
+def _missing(known: Collection[str]) -> list[str]:
+    """What does not work without another setting."""
+    faults = []
+    ways = {"slack_signing_secret", "slack_app_token"} & set(known)
+    if "slack_bot_token" in known and not ways:
+        faults.append(
+            "SLACK_SIGNING_SECRET (HTTP mode) or SLACK_APP_TOKEN (Socket Mode) is needed with SLACK_BOT_TOKEN"
+        )
+    if ways and "slack_bot_token" not in known:
+        faults.append("SLACK_BOT_TOKEN is needed with SLACK_SIGNING_SECRET and SLACK_APP_TOKEN")
+    if "assent_smtp_url" in known and "assent_mail_from" not in known:
+        faults.append("ASSENT_MAIL_FROM is needed with ASSENT_SMTP_URL: the address that mails come from")
+    return faults
+
+
+def _check_selectors(texts: Iterable[str]) -> None:
+    faults = []
+    for text in texts:
+        try:
+            parse_selector(text)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise _fault("; ".join(faults))
 
 
 def _fault(message: str) -> PydanticCustomError:

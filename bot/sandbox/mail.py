@@ -234,11 +234,12 @@ class Mailbox:
 
     async def go_down(self) -> None:
         """Refuse connections and drop those that are open."""
-        if self._server:
-            self._server.close()
-            await self._server.wait_closed()
-            self._server = None
+        server, self._server = self._server, None
+        if server:
+            server.close()
         await self.drop_connections()
+        if server:
+            await server.wait_closed()
 
     async def come_up(self) -> None:
         """Listen (again), on the port of the first time."""
@@ -343,8 +344,9 @@ def _reply(server: _Connection, fault: _Fault) -> str:
 
 
 def _abort(connection: _Connection) -> None:
-    if connection.transport:
-        cast("asyncio.Transport", connection.transport).abort()
+    transport = cast("asyncio.Transport | None", connection.transport)
+    if transport and not transport.is_closing():
+        transport.abort()
 
 
 def _close(connection: _Connection) -> None:
