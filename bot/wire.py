@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -35,13 +37,24 @@ MAX_TIMEOUT_SECONDS = 10 * 366 * 24 * 3600
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Scalar = str | int | float | bool
+Flag = Annotated[bool, Field(strict=True)]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+\S*$", max_length=2000)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_SECONDS, allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(ge=1, le=1000, strict=True)]
 
 
+def _rfc3339(value: object) -> object:
+    if not isinstance(value, str) or not _RFC3339.match(value):
+        raise ValueError("must be an instant with its zone, for example 2030-01-31T09:00:00Z")
+    return value
+
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d")
+Instant = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
+
+
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class EmailDestination(_Body):
@@ -71,6 +84,7 @@ class ChoiceBody(_Body):
     """One option of a `choice` request."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,60}$")]
+    """What `decision` says when somebody picks this."""
     label: Text
     style: Literal["primary", "danger"] | None = None
 
@@ -95,59 +109,100 @@ class EscalationBody(_Body):
 
 
 class SubmitBody(_Body):
-    """`POST /v1/requests`."""
+    """One question put to people. Fields marked as not available yet are refused, never ignored."""
 
     title: Text
+    """One line: what is to be decided."""
     message: str = ""
+    """More about it, in Markdown."""
     details: dict[str, Scalar] = {}
+    """A flat map, shown as a table."""
     audience: list[str] | None = None
+    """Who may respond. Selectors: `slack:U…` a user, `slack:C…` or `slack:G…` a channel (any member may
+    respond), `slack:S…` a user group, `slack:ana@example.com` a Slack user by email, `email:ana@example.com` by
+    mail, `ana@example.com` by Slack and by mail, `group:NAME` from the configuration. Without it and without
+    `destination` the configured default audience is asked.
+    """
     destination: Destinations | None = None
+    """The short form of an audience: one place or several."""
     quorum: Count | Literal["all", "majority"] | dict[str, Any] = 1
+    """How many approvals decide: a number, `all` or `majority` (over half). Trees are not available yet."""
     reject_quorum: Count = 1
+    """How many rejections decide. It also ends as rejected once the quorum can no longer be reached."""
     kind: Kind = Kind.APPROVAL
+    """`approval`, or `choice` (then `choices` says of what). `input` and `feedback` are not available yet."""
     choices: list[ChoiceBody] = []
+    """For kind `choice`: `decision` is the id of one of them."""
     feedback_type: str | None = None
-    allow_skip: bool = False
+    """For kind `feedback`."""
+    allow_skip: Flag = False
+    """People may also answer `skip`, which takes them out of the count."""
     payload: Json = None
+    """The exact thing that will be done. The digest of its RFC 8785 form is shown and recorded; integers beyond
+    2^53 are refused, because JSON numbers cannot carry them exactly.
+    """
     form: dict[str, Any] | None = None
+    """A JSON Schema of the fields people may edit. Not available yet."""
     level: Level = Level.CONFIRM
+    """`info`: people are told, and it is approved at once. `verify`: to approve, they type a phrase."""
     verification_phrase: Text | None = None
+    """For level `verify`."""
     reason: ReasonRule = ReasonRule.OPTIONAL
+    """When an answer must say why."""
     steps: list[StepBody] | None = None
+    """Stages taken in order. Not available yet."""
     timeout_seconds: Seconds | None = None
-    timeout_at: AwareDatetime | None = None
+    """Seconds until `on_timeout` happens; without a timeout it waits for ever."""
+    timeout_at: Instant | None = None
+    """The same as an instant to come. Give one or the other."""
     on_timeout: OnTimeout = OnTimeout.EXPIRE
+    """What the deadline does. `escalate` is not available yet."""
     remind_after_seconds: Seconds | list[Seconds] | None = None
+    """When those who have not answered are asked again. Not available yet."""
     escalation: list[EscalationBody] = []
-    allow_self_approval: bool = False
+    """Who is asked next. Not available yet."""
+    allow_self_approval: Flag = False
+    """Whether the requester's own answer counts."""
     callback_url: Url | None = None
+    """Gets the outcome as a signed Standard Webhooks POST; a private address is refused unless allowed."""
     requester: Text | None = None
+    """Who or what asks: `email:bob@example.com`, `slack:U…`, or any name of a workflow."""
     labels: dict[str, Scalar] = {}
+    """For finding it again: `?label=env:prod`."""
     source_url: Url | None = None
+    """Where it comes from, shown as a link."""
 
 
 class RespondBody(_Body):
-    """`POST /v1/requests/{id}/responses`. Without `respondent` the key itself answers, as operator."""
+    """One answer."""
 
     respondent: Text | None = None
+    """Who answers: `rsp_…`, `email:ana@example.com` or `slack:U…`. Without it the key decides, as operator."""
     decision: Text
+    """`approve`, `reject`, `skip` where that is allowed, or the id of a choice."""
     reason: str | None = None
+    """At most 3000 characters."""
     values: dict[str, Any] | None = None
+    """Edited values of the request's form."""
     phrase: str | None = None
+    """The verification phrase, typed exactly."""
 
 
 class ReasonBody(_Body):
-    """`POST /v1/requests/{id}/cancel` and its siblings."""
+    """Why."""
 
     reason: str | None = None
 
 
 class NotifyBody(_Body):
-    """`POST /v1/notifications`: tell people without asking."""
+    """Something to tell people without asking."""
 
     message: Text
+    """Markdown."""
     destination: Destinations | None = None
+    """As for a request."""
     audience: list[str] | None = None
+    """As for a request."""
 
 
 B = TypeVar("B", bound=_Body)
@@ -178,7 +233,7 @@ def _pointer(body: Json, fault: ErrorDetails) -> str:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    message = error["msg"].removeprefix("Input ")
+    message = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
     match error["type"]:
         case "extra_forbidden":
             return "is not a field of this call; check the spelling or leave it out"
