@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from bot.domain import notices, quorum
 from bot.domain.answers import Answer
 from bot.domain.audience import Actor
-from bot.domain.errors import AssentError, Unavailable
+from bot.domain.errors import AssentError, Invalid, Unavailable
 from bot.domain.request import Surface
 from bot.ports import Failed, Retry, Sent
 from bot.slack.cards import Message
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 QUICK_SECONDS = 0.03
-"""How long an answer may take before it is queued, so that a click is acknowledged within 100 ms."""
+"""How long a click's answer may take before it is queued: it is acknowledged within 100 ms."""
+PATIENT_SECONDS = 1.5
+"""The same for forms and commands, where the acknowledgement itself says what came of it."""
 SURFACE = "slack-answer"
 """The outbox's name for accepted answers; `Answering` is its sender."""
 ON_ITS_WAY = "Slack is slow just now. Your answer is on its way; you will be told what came of it."
@@ -118,7 +120,7 @@ class Answering:
             await self.tell(given.place, error.detail)
             return Failed(error.detail)
         except AssentError as refusal:
-            await self.tell(given.place, refusal.detail)
+            await self.tell(given.place, sentence(refusal))
         else:
             if given.origin not in {"card", "home"}:
                 await self.tell(given.place, confirmation(recorded, given.decision))
@@ -156,6 +158,14 @@ class Answering:
 def words(text: str) -> Message:
     """A message of nothing but `text`, literally."""
     return Message(inline(text, MAX_TEXT), [rich_text(paragraph(*run(clip(text, MAX_TEXT))))])
+
+
+def sentence(refusal: AssentError) -> str:
+    """A refusal for a person; what is wrong with an answer, without pointers into it."""
+    if isinstance(refusal, Invalid):
+        faults = "; ".join(fault.detail for fault in refusal.faults)
+        return f"{faults[:1].upper()}{faults[1:]}."
+    return refusal.detail
 
 
 def confirmation(request: Request, decision: str) -> str:

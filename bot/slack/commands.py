@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bot.domain.answers import wants_phrase, wants_reason
-from bot.domain.errors import AssentError, Invalid
+from bot.domain.errors import AssentError
 from bot.domain.request import APPROVE, REJECT, SKIP, Kind, Status
 from bot.ports import Query
 from bot.slack import cards
-from bot.slack.answering import ON_ITS_WAY, QUICK_SECONDS, Given, confirmation, words
+from bot.slack.answering import ON_ITS_WAY, PATIENT_SECONDS, Given, confirmation, sentence, words
 from bot.slack.cards import Message
 from bot.slack.payloads import Reply, plain
 from bot.slack.text import section
@@ -73,7 +73,7 @@ class Commands:
         if look is None:
             return _reply(_unknown(word, [*filter(None, self._looks), APPROVE, REJECT, SKIP]))
         task = asyncio.ensure_future(_in_words(look(command, rest)))
-        await asyncio.wait({task}, timeout=QUICK_SECONDS)
+        await asyncio.wait({task}, timeout=PATIENT_SECONDS)
         return _reply(task.result()) if task.done() else Reply(then=partial(self._later, command, task))
 
     async def _later(self, command: Command, message: Awaitable[Message]) -> None:
@@ -95,9 +95,9 @@ class Commands:
         )
         try:
             await self._check(given)
-            recorded = await self._answering.accept(given, QUICK_SECONDS)
+            recorded = await self._answering.accept(given, PATIENT_SECONDS)
         except AssentError as refusal:
-            return _reply(words(_sentence(refusal)))
+            return _reply(words(sentence(refusal)))
         if recorded is None:
             return _reply(words(ON_ITS_WAY))
         done = words(confirmation(recorded, decision))
@@ -161,13 +161,7 @@ async def _in_words(message: Awaitable[Message]) -> Message:
     try:
         return await message
     except AssentError as refusal:
-        return words(_sentence(refusal))
-
-
-def _sentence(refusal: AssentError) -> str:
-    if isinstance(refusal, Invalid):
-        return "; ".join(fault.detail for fault in refusal.faults).capitalize()
-    return refusal.detail
+        return words(sentence(refusal))
 
 
 def _reply(message: Message, then: Callable[[], Awaitable[None]] | None = None) -> Reply:

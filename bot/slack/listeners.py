@@ -18,7 +18,7 @@ from slack_bolt.response import BoltResponse
 
 from bot.domain.errors import AssentError, Invalid, Unavailable
 from bot.slack import modals
-from bot.slack.answering import ON_ITS_WAY, QUICK_SECONDS, Given, confirmation
+from bot.slack.answering import ON_ITS_WAY, PATIENT_SECONDS, QUICK_SECONDS, Given, confirmation, sentence
 from bot.slack.cards import DETAILS
 from bot.slack.errors import Gone, SlackError
 from bot.slack.payloads import Click, Command, HomeOpened, Interaction, Reply, Submission
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 COMMAND = "/approvals"
-FORM_SECONDS = 1.5
-"""How long the answer of a form may take: it stays open meanwhile, and can show what is wrong."""
 ACK_SECONDS = 2.5
 """When a listener acknowledges anyway, and says that it failed; Slack waits 3 s."""
 REHEARSAL_SECONDS = 1.0
@@ -194,14 +192,16 @@ class Listeners:
             user_id=submission.user.id,
             user_name=submission.user.label,
             decision=decision,
-            reason=view.typed(modals.REASON),
+            reason=(view.typed(modals.REASON) or "").strip() or None,
             phrase=view.typed(modals.PHRASE),
             origin="form",
         )
         try:
-            recorded = await self._answering.accept(given, FORM_SECONDS)
+            recorded = await self._answering.accept(given, PATIENT_SECONDS)
         except Invalid as error:
             return _show_faults(error, view.state.values.keys())
+        except Unavailable as error:  # at a field, so that what was typed stays
+            return _at_fields({modals.REASON: error.detail})
         except AssentError as refusal:
             return _say("Not recorded", refusal.detail)
         if recorded is None:
@@ -230,9 +230,11 @@ def _faults(error: ValidationError) -> str:
 def _show_faults(error: Invalid, blocks: Collection[str]) -> Reply:
     """The faults at their fields; what belongs to no field is said in the form's place."""
     faults = {f.pointer.removeprefix("/"): f.detail for f in error.faults}
-    if faults.keys() <= set(blocks):
-        return Reply(body={"response_action": "errors", "errors": faults})
-    return _say("Not recorded", error.detail)
+    return _at_fields(faults) if faults.keys() <= set(blocks) else _say("Not recorded", sentence(error))
+
+
+def _at_fields(faults: dict[str, str]) -> Reply:
+    return Reply(body={"response_action": "errors", "errors": faults})
 
 
 def _say(title: str, text: str) -> Reply:
@@ -242,7 +244,7 @@ def _say(title: str, text: str) -> Reply:
 def _explain(error: Exception) -> str:
     """What a person is told about a failure; all of it is in the log under the reference."""
     if isinstance(error, AssentError):
-        return error.detail
+        return sentence(error)
     if isinstance(error, SlackError):
         return f"That did not work: {error}. Try again."
     code = secrets.token_hex(4)

@@ -131,7 +131,7 @@ class View(BaseModel):
     def typed(self, block_id: str) -> str | None:
         """What was typed into the input of this block; None where nothing was."""
         fields = self.state.values.get(block_id, {}).values()
-        return next((text for f in fields if (text := (f.value or "").strip())), None)
+        return next((field.value for field in fields if field.value), None)
 
     def asked(self) -> tuple[str, int, str]:
         """The request id, the revision and the decision the modal was opened for; raises `Malformed`."""

@@ -171,6 +171,23 @@ async def test_a_form_opened_too_early_is_refused_in_its_place(
     assert modal.labels == []
 
 
+async def test_what_was_typed_stays_while_slack_cannot_be_asked(
+    product: Product, slack: SlackSandbox, ops: Channel
+) -> None:
+    ben = slack.add_user("Ben", email="ben@example.com")
+    ops.members.add(ben.id)
+    request = await product.submit(audience=[f"slack:{ops.id}"])
+    card = await slack.next_message(ops)
+    slack.faults.next("users.info", status=503, times=None)
+    modal = await (await slack.click(ben, card, "Reject")).view()
+    submitted = await slack.submit(modal, {"Reason": "Too long to type twice"})
+    assert "Nothing was recorded" in submitted.errors["Reason"]
+    await untouched(product, request)
+    slack.faults.clear()
+    await slack.submit(modal, {"Reason": "Too long to type twice"})
+    await slack.wait_for(lambda: "Too long to type twice" in card.words)
+
+
 async def test_a_refusal_reaches_people_whom_no_ephemeral_message_reaches(
     product: Product, slack: SlackSandbox, ana: User, ops: Channel
 ) -> None:

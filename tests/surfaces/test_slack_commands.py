@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.slack import listeners
 from bot.slack.payloads import plain
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ async def test_alone_it_lists_what_waits_for_me_with_buttons(
 
 
 async def test_a_button_of_the_list_decides_and_the_list_follows(
-    product: Product, slack: SlackSandbox, ana: User
+    product: Product, slack: SlackSandbox, ana: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(listeners, "QUICK_SECONDS", 5.0)  # queued, it would say so in a message of its own
     request = await product.submit(title="For Ana", audience=[f"slack:{ana.id}"])
     listed = await typed(slack, ana, "")
     await slack.click(ana, listed, "Approve")
@@ -53,6 +55,16 @@ async def test_a_button_of_the_list_decides_and_the_list_follows(
     assert "For Ana" in listed.words
     assert listed.buttons == []
     assert (await product.get(request))["status"] == "approved"
+
+
+async def test_a_queued_answer_from_the_list_is_confirmed(
+    product: Product, slack: SlackSandbox, ana: User
+) -> None:
+    await product.submit(title="For Ana", audience=[f"slack:{ana.id}"])
+    listed = await typed(slack, ana, "")
+    slack.faults.next("users.info", delay=0.3)
+    click = await slack.click(ana, listed, "Approve")
+    assert "You approved “For Ana”" in (await click.ephemeral()).words
 
 
 async def test_all_and_mine(product: Product, slack: SlackSandbox, ana: User, ben: User) -> None:
