@@ -53,7 +53,7 @@ class Server:
             file = dotenv_values(".env")
             url, key = url or file.get("ASSENT_URL"), file.get("ASSENT_API_KEY")
         try:
-            return Client(url, key)
+            return Client(url, key, surface="cli")
         except ValueError as error:
             raise Failure(f"{error}. See --url and --key, ASSENT_URL and ASSENT_API_KEY.", status=2) from None
 

@@ -17,15 +17,17 @@ T = TypeVar("T")
 
 
 class _Connected(Operations):
-    def __init__(self, url: str | None = None, key: str | None = None) -> None:
+    def __init__(self, url: str | None = None, key: str | None = None, *, surface: str = "api") -> None:
         """Take the server's `url` and an API `key`, or else those of ASSENT_URL and ASSENT_API_KEY.
 
-        Raises ValueError where one of them cannot be used.
+        `surface` is where its answers are recorded as coming from, such as `cli`. Raises ValueError where one
+        of them cannot be used.
         """
         self.url = (url or os.environ.get("ASSENT_URL") or "http://127.0.0.1:8080").rstrip("/")
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
             raise ValueError(f"{self.url!r} is not a server's address, such as https://assent.example.com")
+        self._surface = surface
         self._key = (key or os.environ.get("ASSENT_API_KEY") or "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise ValueError("the API key has characters that no key has; copy it again")
@@ -41,7 +43,7 @@ class Client(_Connected):
     def _transport(self) -> Transport:
         from bot.client.http import Transport  # noqa: PLC0415 - httpx takes longer to import than all of this
 
-        return Transport(self.url, self._key)
+        return Transport(self.url, self._key, self._surface)
 
     def run(self, flow: Flow[T]) -> T:
         """Carry a flow through to its result."""
@@ -70,7 +72,7 @@ class AsyncClient(_Connected):
     def _transport(self) -> AsyncTransport:
         from bot.client.http import AsyncTransport  # noqa: PLC0415 - as above
 
-        return AsyncTransport(self.url, self._key)
+        return AsyncTransport(self.url, self._key, self._surface)
 
     async def run(self, flow: Flow[T]) -> T:
         """Carry a flow through to its result."""

@@ -15,9 +15,9 @@ from bot.client.flows import Answer, Call, Lost
 class Transport:
     """Makes calls and blocks until they are answered."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, surface: str) -> None:
         self._url = url
-        self._http = httpx.Client(**_options(url, key))
+        self._http = httpx.Client(**_options(url, key, surface))
 
     def make(self, call: Call) -> Answer | Lost:
         time.sleep(call.delay)
@@ -33,9 +33,9 @@ class Transport:
 class AsyncTransport:
     """Makes calls in the running event loop."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, surface: str) -> None:
         self._url = url
-        self._http = httpx.AsyncClient(**_options(url, key))
+        self._http = httpx.AsyncClient(**_options(url, key, surface))
 
     async def make(self, call: Call) -> Answer | Lost:
         await asyncio.sleep(call.delay)
@@ -48,8 +48,12 @@ class AsyncTransport:
         await self._http.aclose()
 
 
-def _options(url: str, key: str) -> dict[str, Any]:
-    headers = {"Accept": "application/json", "User-Agent": f"assent/{__version__}"}
+def _options(url: str, key: str, surface: str) -> dict[str, Any]:
+    headers = {
+        "Accept": "application/json",
+        "User-Agent": f"assent/{__version__}",
+        "X-Assent-Surface": surface,
+    }
     if key:
         headers["Authorization"] = f"Bearer {key}"
     # Each waiter holds a connection for as long as it waits, so their number has no limit.

@@ -52,18 +52,10 @@ class Answer:
         return loads(self.text)
 
 
-@dataclass
-class Product:
-    """The running product. `http` sends the key with every scope; paths are relative to `url`."""
+class Api:
+    """A running server's HTTP API. `http` sends the key with every scope; paths are relative to its URL."""
 
-    assent: Assent
     http: ClientSession
-    clock: ManualClock | None
-    key: str = KEY
-
-    @property
-    def url(self) -> str:
-        return self.assent.url
 
     async def call(self, method: str, path: str | URL, **options: Any) -> Answer:
         """One call, its answer read; `options` are aiohttp's (`json`, `data`, `headers`, `params`)."""
@@ -87,6 +79,20 @@ class Product:
         answer = await self.call("GET", f"/v1/requests/{request['id']}", params=params)
         assert answer.status == 200, answer.text
         return answer.json
+
+
+@dataclass
+class Product(Api):
+    """The running product."""
+
+    assent: Assent
+    http: ClientSession
+    clock: ManualClock | None
+    key: str = KEY
+
+    @property
+    def url(self) -> str:
+        return self.assent.url
 
     async def new_key(self, *scopes: str) -> dict[str, str]:
         """The headers of a key that has only these scopes."""
@@ -113,7 +119,7 @@ async def running(
     **settings: Any,
 ) -> AsyncIterator[Product]:
     """Run Assent over `database_url`; `settings` are named as in the environment, in lower case."""
-    port = _free_port()
+    port = free_port()
     values: dict[str, Any] = {
         "assent_database_url": database_url,
         "assent_port": port,
@@ -141,7 +147,7 @@ async def running(
         await assent.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port for the links to name before anything listens on it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
