@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -216,7 +217,18 @@ async def _never() -> datetime | None:
 def serve(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; the exit code."""
     logs.configure()
+    _calm_collector()
     return uvloop.run(_serve(settings))
+
+
+def _calm_collector() -> None:
+    """Look for garbage cycles seldom, and never among what was loaded at start.
+
+    At the default thresholds the collector took a fifth of the time under load; requests make next to no cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 async def _serve(settings: Settings) -> int:

@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from bot.store.engine import KeptConnection
 from bot.store.reader import SqlReader
 from bot.store.units import Answer, Intake, Unit, hand_back, unavailable
 
@@ -57,20 +58,23 @@ class Readers:
         return await self._intake.hand_in(work, (), plain=True)
 
     def _loop(self) -> None:
-        running = True
+        kept, running = KeptConnection(self._engine), True
         while running:
             units, running = self._intake.take()
             if units:
-                hand_back(self._answer(units))
+                hand_back(self._answer(kept, units))
+        kept.close()
 
-    def _answer(self, units: list[Unit]) -> list[Answer]:
+    def _answer(self, kept: KeptConnection, units: list[Unit], *, again: bool = True) -> list[Answer]:
         try:
-            with self._engine.connect() as connection:
+            with kept.transaction() as connection:
                 reader = SqlReader(connection, {i for unit in units for i in unit.ids})
                 return [_run(unit, connection if unit.plain else reader) for unit in units]
         except Exception as error:  # noqa: BLE001 - a thread that ends would leave every later caller waiting
             if len(units) > 1:
-                return [answer for unit in units for answer in self._answer([unit])]
+                return [answer for unit in units for answer in self._answer(kept, [unit])]
+            if again and isinstance(error, OperationalError):
+                return self._answer(kept, units, again=False)
             refusal = unavailable(error) if isinstance(error, SQLAlchemyError) else error
             return [Answer(units[0], error=refusal)]
 

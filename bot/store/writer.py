@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from bot.store.engine import for_writing
+from bot.store.engine import KeptConnection, for_writing
 from bot.store.transaction import Batch
 from bot.store.units import Answer, Intake, Unit, hand_back, unavailable
 
@@ -40,7 +40,7 @@ class Writer:
     def __init__(
         self, engine: Engine, committed: Callable[[dict[str, Request], frozenset[str]], None]
     ) -> None:
-        self._engine = for_writing(engine)
+        self._connection = KeptConnection(for_writing(engine))
         self._notifies = engine.dialect.name == "postgresql"
         self._committed = committed
         self._intake = Intake(MAX_BATCH)
@@ -71,6 +71,7 @@ class Writer:
             for unit in units:
                 if unit.plain:
                     hand_back([self._alone(unit)])
+        self._connection.close()
 
     def _together(self, units: list[Unit]) -> list[Answer]:
         if not units:
@@ -87,7 +88,7 @@ class Writer:
             return [self._retry(unit) for unit in units]
 
     def _commit(self, units: list[Unit]) -> list[Answer]:
-        with self._engine.begin() as connection:
+        with self._connection.transaction() as connection:
             batch = Batch(connection)
             batch.lock(i for unit in units for i in unit.ids)
             answers = [_decide(batch, unit) for unit in units]
@@ -110,7 +111,7 @@ class Writer:
 
     def _alone(self, unit: Unit) -> Answer:
         try:
-            with self._engine.begin() as connection:
+            with self._connection.transaction() as connection:
                 result = unit.work(connection)
         except SQLAlchemyError as error:
             log.exception("a transaction failed", action="store.failed")
