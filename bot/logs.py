@@ -13,8 +13,8 @@ import structlog
 _SECRETS = re.compile(r"(/r/)[A-Za-z2-7]{39}|(xox[a-z]-|xapp-|ask_|whsec_)[\w-]+")
 
 
-def configure() -> None:
-    """Send everything to stderr: readable in a terminal, JSON lines otherwise."""
+def configure(level: int = logging.INFO) -> None:
+    """Send everything from `level` up to stderr: readable in a terminal, JSON lines otherwise."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -29,7 +29,7 @@ def configure() -> None:
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
@@ -40,7 +40,7 @@ def configure() -> None:
             foreign_pre_chain=shared,
         )
     )
-    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.basicConfig(handlers=[handler], level=level, force=True)
     for noisy in ("aiohttp", "slack_bolt", "slack_sdk", "alembic", "mail.log", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

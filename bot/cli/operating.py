@@ -22,11 +22,22 @@ def serve() -> int:
         return bootstrap.serve(settings)
 
 
-def demo() -> int:
-    """Run everything on this machine, with nothing to sign up for: Slack, a mailbox, sample requests."""
-    from bot import bootstrap
+def demo(*, port: int | None = None, socket_mode: bool = False) -> int:
+    """Run everything on this machine, with nothing to sign up for: Slack, a mailbox, sample requests.
 
-    return bootstrap.demo()
+    Parameters
+    ----------
+    port
+        Port of the page to open; 8090, or a free one where that is taken.
+    socket_mode
+        Connect Slack by Socket Mode instead of HTTP.
+    """
+    from bot import demo
+
+    try:
+        return demo.run(port=port, socket_mode=socket_mode)
+    except OSError as error:
+        raise Failure(f"the demo cannot listen: {error.strerror}. Name another --port.") from None
 
 
 @db.command

@@ -24,7 +24,7 @@ ASSETS = Path(__file__).parent / "assets"
 SHOWN_MESSAGES = 200
 """Messages of a conversation that the page shows, the newest."""
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' https: data:; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' https: data:; frame-ancestors 'self'",
     "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
 }
