@@ -36,7 +36,7 @@ from bot.slack.sender import SlackSender
 from bot.store import SqlOutbox, SqlStore, keys, migrations
 from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
 from bot.system import RandomIds, SystemClock
-from bot.web import api, application, pages
+from bot.web import api, application, docs, pages
 from bot.web.auth import Auth
 
 log = structlog.get_logger(__name__)
@@ -196,6 +196,7 @@ class Assent:
         routes = [
             *api.Api(self.approvals, links, auth).routes(),
             *pages.routes(self.approvals, links, rendering, self.clock, banner=banner),
+            *docs.routes(settings.base_url, rendering),
             *(self.slack.routes() if self.slack else ()),
         ]
         checks = {"database": self.store.check, "delivery": self.supervisor.check}

@@ -119,9 +119,9 @@ class SubmitBody(_Body):
     """A flat map, shown as a table."""
     audience: list[str] | None = None
     """Who may respond. Selectors: `slack:U…` a user, `slack:C…` or `slack:G…` a channel (any member may
-    respond), `slack:S…` a user group, `slack:ana@example.com` a Slack user by email, `email:ana@example.com` by
-    mail, `ana@example.com` by Slack and by mail, `group:NAME` from the configuration. Without it and without
-    `destination` the configured default audience is asked.
+    respond), `slack:S…` a user group, `slack:ana@example.com` a Slack user by email, `email:ana@example.com`
+    by mail, `ana@example.com` by Slack and by mail, `group:NAME` from the configuration. Without it and
+    without `destination` the configured default audience is asked.
     """
     destination: Destinations | None = None
     """The short form of an audience: one place or several."""
@@ -138,8 +138,8 @@ class SubmitBody(_Body):
     allow_skip: Flag = False
     """People may also answer `skip`, which takes them out of the count."""
     payload: Json = None
-    """The exact thing that will be done. The digest of its RFC 8785 form is shown and recorded; integers beyond
-    2^53 are refused, because JSON numbers cannot carry them exactly.
+    """The exact thing that will be done. The digest of its RFC 8785 form is shown and recorded; integers
+    beyond 2^53 are refused, because JSON numbers cannot carry them exactly.
     """
     form: dict[str, Any] | None = None
     """A JSON Schema of the fields people may edit. Not available yet."""
@@ -177,7 +177,8 @@ class RespondBody(_Body):
     """One answer."""
 
     respondent: Text | None = None
-    """Who answers: `rsp_…`, `email:ana@example.com` or `slack:U…`. Without it the key decides, as operator."""
+    """Who answers: `rsp_…`, `email:ana@example.com` or `slack:U…`. Without it the key decides, as operator.
+    """
     decision: Text
     """`approve`, `reject`, `skip` where that is allowed, or the id of a choice."""
     reason: str | None = None

@@ -1,0 +1,246 @@
+"""The shapes of the API's answers, for its OpenAPI document; the answers are plain dicts of `bot.wire`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from bot.domain.request import (
+    Json,
+    Kind,
+    Level,
+    OnTimeout,
+    ReasonRule,
+    ResolvedBy,
+    RespondentState,
+    Status,
+    Surface,
+)
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class ChoiceOut(_Out):
+    """One option of a `choice` request."""
+
+    id: str
+    label: str
+    style: Literal["primary", "danger"] | None
+
+
+class QuorumOut(_Out):
+    """How far the open step is."""
+
+    required: int
+    approved: int
+    rejected: int
+    text: str
+    """The same in words, as people read it."""
+
+
+class StepOut(_Out):
+    """The open step; of a final request, the last one that was."""
+
+    index: int
+    count: int
+    name: str | None
+
+
+class RespondentOut(_Out):
+    """One person of the audience, whatever addresses reach them."""
+
+    id: str
+    name: str | None
+    email: str | None
+    slack_user_id: str | None
+    state: RespondentState
+    trouble: str | None
+    """Why they cannot be told, in words."""
+
+
+class ResponseOut(_Out):
+    """One respondent's answer."""
+
+    respondent: str
+    decision: str
+    reason: str | None
+    values: dict[str, Any] | None
+    surface: Surface
+    at: AwareDatetime
+
+
+class UnreachableOut(_Out):
+    """A selector or address that could not be told."""
+
+    target: str
+    reason: str
+
+
+class OutcomeOut(_Out):
+    """The one result."""
+
+    decision: Literal["approved", "rejected", "skipped", "expired", "cancelled"]
+    choice: str | None
+    reason: str | None
+    values: dict[str, Any]
+    payload: Json
+    """What was approved: the payload with the respondents' edits merged in."""
+    edited: bool
+    resolved_by: ResolvedBy
+    respondents: list[str]
+    """Ids of those whose answers decided."""
+    surface: Surface
+    by: str
+    """Who decided, in words."""
+
+
+class RequestOut(_Out):
+    """A request as it stands. A final one never changes its outcome; reading never changes `version`."""
+
+    id: str
+    status: Status
+    kind: Kind
+    version: int
+    """Rises with every change."""
+    revision: int
+    """Rises when the question itself changes."""
+    title: str
+    message: str
+    details: dict[str, str]
+    payload: Json
+    payload_digest: str
+    """`sha256:` and the digest of the payload's RFC 8785 form."""
+    form: dict[str, Any] | None
+    choices: list[ChoiceOut]
+    level: Level
+    reason: ReasonRule
+    allow_skip: bool
+    requester: str | None
+    labels: dict[str, str]
+    source_url: str | None
+    audience: list[str]
+    quorum: QuorumOut
+    step: StepOut
+    respondents: list[RespondentOut]
+    responses: list[ResponseOut]
+    unreachable: list[UnreachableOut]
+    outcome: OutcomeOut | None
+    created_at: AwareDatetime
+    timeout_at: AwareDatetime | None
+    on_timeout: OnTimeout
+    resolved_at: AwareDatetime | None
+
+
+class RequestPage(_Out):
+    """One page, newest first."""
+
+    items: list[RequestOut]
+    next_cursor: str | None
+    """The `cursor` of the next page, if there is one."""
+
+
+class LinkOut(_Out):
+    """A respondent's personal link. Whoever has it can answer for them."""
+
+    respondent: str
+    url: str
+
+
+class PendingOut(RequestOut):
+    """A request that waits."""
+
+    links: list[LinkOut] = []
+    """Only for a key with the scope `links`."""
+
+
+class PendingPage(_Out):
+    """One page of what waits, newest first."""
+
+    items: list[PendingOut]
+    next_cursor: str | None
+
+
+class EventOut(_Out):
+    """One event of the audit chain."""
+
+    id: int
+    type: str
+    request_id: str
+    status: Status
+    version: int
+    at: AwareDatetime
+    data: dict[str, Any]
+    hash: str
+    """Covers this event and all before it."""
+
+
+class History(_Out):
+    """All of a request's audit events, oldest first."""
+
+    items: list[EventOut]
+
+
+class DeliveryOut(_Out):
+    """One card or mail to one address."""
+
+    surface: str
+    address: str
+    notice: str
+    respondent: str | None
+    state: str
+    attempts: int
+    error: str | None
+    at: AwareDatetime | None
+
+
+class Deliveries(_Out):
+    """Everything that was sent for a request, or is to be."""
+
+    items: list[DeliveryOut]
+
+
+class Accepted(_Out):
+    """It is stored and will be delivered."""
+
+    status: Literal["accepted"]
+
+
+class Health(_Out):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(_Out):
+    """Whether each part works: `ok`, or what is wrong in words."""
+
+    status: Literal["ready", "unavailable"]
+    checks: dict[str, str]
+
+
+class FaultOut(_Out):
+    """One thing wrong with the input."""
+
+    pointer: str
+    """JSON pointer into the body; for a query parameter or header its name."""
+    detail: str
+
+
+class Problem(_Out):
+    """What went wrong (RFC 9457), with a stable `code`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    """One sentence for a person: what was wrong, and how to mend it."""
+    code: str
+    request_id: str
+    """The same as the header `X-Request-ID`."""
+    errors: list[FaultOut] = []
+    """With code `invalid`: every fault."""
+    request: RequestOut | None = None
+    """With code `already_resolved`: the request as it was decided."""
