@@ -47,20 +47,21 @@ def view(described: Schema) -> dict[str, Any]:
     """What the page shows of an OpenAPI document."""
     schemas = described["components"]["schemas"]
     return {
-        "info": described["info"],
-        "base_url": described["servers"][0]["url"],
+        "title": described["info"]["title"],
+        "version": described["info"]["version"],
+        "introduction": _flowing(described["info"]["description"]),
         "calls": [
             _call(method, path, operation)
             for path, methods in described["paths"].items()
             for method, operation in methods.items()
         ],
         "objects": [
-            {"name": name, "text": schema.get("description", ""), "fields": _fields(schema)}
+            {"name": name, "text": _flowing(schema.get("description", "")), "fields": _fields(schema)}
             for name, schema in schemas.items()
             if schema.get("properties")
         ],
         "enumerations": [
-            {"name": name, "text": schema.get("description", ""), "members": schema["enum"]}
+            {"name": name, "text": _flowing(schema.get("description", "")), "members": schema["enum"]}
             for name, schema in schemas.items()
             if "enum" in schema
         ],
@@ -88,6 +89,11 @@ def _call(method: str, path: str, operation: Schema) -> dict[str, Any]:
     }
 
 
+def _flowing(text: str) -> str:
+    """`text` with its lines joined into paragraphs; our Markdown would keep each line break."""
+    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in text.split("\n\n"))
+
+
 def _answered(answer: Schema) -> Markup:
     ((_, content),) = answer["content"].items()
     return _words(content["schema"])
@@ -99,7 +105,7 @@ def _fields(schema: Schema) -> list[dict[str, Any]]:
         {
             "name": name,
             "type": _words(field),
-            "text": field.get("description", ""),
+            "text": _flowing(field.get("description", "")),
             "required": name in required,
         }
         for name, field in schema["properties"].items()
