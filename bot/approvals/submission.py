@@ -94,16 +94,12 @@ def _destination_faults(destination: Destinations) -> list[Fault]:
     faults = []
     for index, item in enumerate(_listed(destination)):
         pointer = f"/destination/{index}" if many else "/destination"
-        if (
-            isinstance(item, SlackDestination)
-            and sum(map(bool, (item.email, item.userId, item.channelId))) != 1
-        ):
-            faults.append(Fault(pointer, "give exactly one of email, userId and channelId"))
+        given = sorted(item.model_dump(exclude_none=True).keys() - {"type"})
+        if len(given) == 1:
+            found = _selector_faults([_selector(item)], pointer)
+            faults += [Fault(f"{pointer}/{given[0]}", fault.detail) for fault in found]
         else:
-            member = next(name for name in ("email", "userId", "channelId") if getattr(item, name, None))
-            faults += [
-                Fault(f"{pointer}/{member}", f.detail) for f in _selector_faults([_selector(item)], pointer)
-            ]
+            faults.append(Fault(pointer, "give exactly one of email, userId and channelId"))
     return faults
 
 

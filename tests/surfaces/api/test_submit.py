@@ -46,6 +46,7 @@ FAULTS: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"details": {"email": {}, "int": []}},
         {"/details/email", "/details/int"},
     ),
+    "empty address": ({"destination": {"type": "email", "email": ""}}, {"/destination/email"}),
     "bad Slack id": ({"destination": [{"type": "slack", "channelId": "X"}]}, {"/destination/0/channelId"}),
     "address of another type": ({"destination": {"type": "email", "email": 7}}, {"/destination/email"}),
     "destination of no type": ({"destination": {"email": "a@example.com"}}, {"/destination"}),

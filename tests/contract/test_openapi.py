@@ -1,0 +1,197 @@
+"""The OpenAPI document: valid, complete, and true of what the server answers."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from bot.domain import errors
+from bot.web.openapi import CALLS, document
+from tests.support.browser import open_page
+from tests.support.product import running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import Browser
+
+    from tests.support.product import Answer, Product
+
+EXAMPLES = 25
+"""Inputs that are tried on each call, the same in every run."""
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture
+async def product(sqlite_url: str) -> AsyncIterator[Product]:
+    async with running(sqlite_url) as product:
+        yield product
+
+
+@pytest.fixture
+async def described(product: Product) -> dict[str, Any]:
+    """The document as anybody gets it, without a key."""
+    answer = await product.call("GET", "/openapi.json", headers={"Authorization": ""})
+    assert answer.headers["Content-Type"] == "application/json"
+    document: dict[str, Any] = answer.json
+    return document
+
+
+def test_the_document_is_valid() -> None:
+    OpenAPIV31SpecValidator(document("https://assent.example.com")).validate()
+
+
+async def test_it_names_the_server(product: Product, described: dict[str, Any]) -> None:
+    assert described["servers"] == [{"url": product.url}]
+
+
+async def test_it_describes_every_call_and_nothing_else(product: Product, described: dict[str, Any]) -> None:
+    application = product.assent._runner.app
+    assert application
+    served = {
+        (route.method.lower(), route.resource.canonical)
+        for route in application.router.routes()
+        if route.resource and route.resource.canonical.startswith(("/v1/", "/healthz", "/readyz", "/metrics"))
+    }
+    written = {(method, path) for path, calls in described["paths"].items() for method in calls}
+    assert written == {(method, path) for method, path in served if method != "head"}
+
+
+async def test_every_code_is_described(described: dict[str, Any]) -> None:
+    def concrete(kind: type[errors.AssentError]) -> set[str]:
+        return {kind.code}.union(
+            *(concrete(k) for k in kind.__subclasses__() if k.__module__ == kind.__module__)
+        )
+
+    codes = {
+        code
+        for calls in described["paths"].values()
+        for call in calls.values()
+        for answer in call["responses"].values()
+        for part in answer["content"].values()
+        for inner in part["schema"].get("allOf", ())[1:]
+        for code in inner["properties"]["code"]["enum"]
+    }
+    assert codes == concrete(errors.AssentError) - {"error"}
+
+
+def strict(described: dict[str, Any], name: str) -> Draft202012Validator:
+    """A validator of one object that takes no member that the document does not have."""
+    closed = copy.deepcopy(described["components"]["schemas"])
+    inherited = {"Problem"}
+    for schema in closed.values():
+        if "properties" in schema and schema.get("title") not in inherited:
+            schema["additionalProperties"] = False
+    return Draft202012Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": {"schemas": closed}},
+        format_checker=Draft202012Validator.FORMAT_CHECKER,
+    )
+
+
+async def test_real_answers_have_the_members_described_and_no_others(
+    product: Product, described: dict[str, Any]
+) -> None:
+    request = await product.submit(
+        audience=["email:ana@example.com", "slack:U0123456789"],
+        kind="choice",
+        choices=[{"id": "blue", "label": "Blue"}],
+        details={"a": 1},
+        timeout_seconds=60,
+    )
+    path = f"/v1/requests/{request['id']}"
+    calls: list[tuple[str, str, Any, str]] = [
+        ("GET", path, None, "RequestOut"),
+        ("GET", "/v1/pending", None, "PendingPage"),
+        ("GET", f"{path}/deliveries", None, "Deliveries"),
+        ("POST", f"{path}/responses", {"decision": "nothing"}, "Problem"),
+        ("POST", f"{path}/responses", {"decision": "blue", "respondent": "ana@example.com"}, "RequestOut"),
+        ("POST", f"{path}/cancel", {}, "Problem"),
+        ("GET", "/v1/requests", None, "RequestPage"),
+        ("GET", f"{path}/audit", None, "History"),
+        ("GET", "/healthz", None, "Health"),
+        ("GET", "/readyz", None, "Readiness"),
+    ]
+    strict(described, "RequestOut").validate(request)
+    for method, where, body, model in calls:
+        answer = await product.call(method, where, json=body)
+        strict(described, model).validate(answer.json)
+
+
+async def test_the_examples_work(database_url: str) -> None:
+    async with running(database_url) as product:
+        for call in CALLS:
+            for name, example in call.examples.items():
+                answer = await tried(product, call.path, example)
+                assert answer.status in call.answers or name == "notify", (name, answer.text)
+
+
+async def tried(product: Product, path: str, example: Any) -> Answer:
+    request = await product.submit()
+    return await product.call("POST", path.replace("{id}", request["id"]), json=example)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.id)
+async def test_no_input_gets_an_answer_that_is_not_described(call: Any, product: Product) -> None:
+    final = await product.submit(level="info")
+    headers = {"Authorization": f"Bearer {product.key}"}
+    operation = schemathesis.openapi.from_dict(document(product.url))[call.path][call.method.upper()]
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def explore(case: schemathesis.Case) -> None:
+        if "{id}" in call.path and case.path_parameters:
+            case.path_parameters["id"] = final["id"]
+        case.call_and_validate(base_url=product.url, headers=headers, checks=CHECKS)
+
+    await asyncio.to_thread(explore)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_the_page_shows_every_call_without_scripts(
+    width: int, product: Product, browser: Browser
+) -> None:
+    page = await open_page(browser, javascript=False, width=width, color_scheme="dark")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    answer = await page.goto(f"{product.url}/docs")
+    assert answer
+    assert answer.status == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert all(url.startswith(product.url) for url in asked)
+    for call in CALLS:
+        section = page.locator(f"section#{call.id}")
+        assert f"{call.method.upper()} {call.path}" in await section.inner_text()
+    box = await page.locator("main").bounding_box()
+    assert box
+    assert box["width"] <= width
+    for link in await page.locator("a[href^='#']").all():
+        target = await link.get_attribute("href")
+        assert target
+        assert await page.locator(f"[id='{target[1:]}']").count() == 1, target
