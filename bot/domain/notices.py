@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from bot.domain.request import REJECT, SKIP, OnTimeout, Request, ResolvedBy, Response, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PAST_TENSE = {REJECT: "rejected", SKIP: "skipped"}
 
@@ -68,14 +71,20 @@ def decided(decision: str, request: Request) -> str:
     return f"chose {label}" if label else PAST_TENSE.get(decision, "approved")
 
 
+def did(decision: str, request: Request, what: str) -> str:
+    """`approved WHAT`, or `chose LABEL for WHAT`."""
+    words = decided(decision, request)
+    return f"{words} for {what}" if words.startswith("chose ") else f"{words} {what}"
+
+
 def already_responded(request: Request, response: Response) -> str:
     """What somebody reads who answers a second time, differently."""
-    return f"You already {decided(response.decision, request)} this at {instant(response.at)}."
+    return f"You already {did(response.decision, request, 'this')} at {instant(response.at)}."
 
 
 def recorded(request: Request, response: Response) -> str:
     """The receipt for one answer."""
-    return f"You {decided(response.decision, request)} this at {instant(response.at)}."
+    return f"You {did(response.decision, request, 'this')} at {instant(response.at)}."
 
 
 def waiting_for(request: Request) -> tuple[str, ...]:

@@ -171,4 +171,4 @@ def sentence(refusal: AssentError) -> str:
 def confirmation(request: Request, decision: str) -> str:
     """What a person reads where no card shows that their answer counts."""
     standing = notices.outcome(request) if request.status.final else quorum.judge(request).text
-    return f"You {notices.decided(decision, request)} “{request.spec.title}”. {standing}."
+    return f"You {notices.did(decision, request, f'“{request.spec.title}”')}. {standing}."

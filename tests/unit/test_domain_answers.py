@@ -1,0 +1,144 @@
+"""What may be answered, and everything that is wrong with an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.domain.answers import MAX_REASON, Answer, check, decisions, state_after, wants_phrase, wants_reason
+from bot.domain.errors import Invalid
+from bot.domain.request import Choice, Kind, Level, ReasonRule, RespondentState, Spec, Surface
+from bot.domain.request import Response as Recorded
+from tests.support.asking import NOW, asked
+
+EU, US = Choice(id="eu", label="Europe"), Choice(id="us", label="America")
+
+
+def spec(**fields: Any) -> Spec:
+    return asked(**fields).spec
+
+
+def faults(spec: Spec, *, operator: bool = False, **answer: Any) -> dict[str, str]:
+    """Pointer → what is wrong there; empty where the answer is fine."""
+    try:
+        check(spec, Answer(**{"decision": "approve"} | answer), operator=operator)
+    except Invalid as error:
+        return {fault.pointer: fault.detail for fault in error.faults}
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, ("approve", "reject")),
+        ({"allow_skip": True}, ("approve", "reject", "skip")),
+        ({"kind": Kind.CHOICE, "choices": (EU, US)}, ("eu", "us", "reject")),
+        ({"kind": Kind.CHOICE, "choices": (EU, US), "allow_skip": True}, ("eu", "us", "reject", "skip")),
+    ],
+)
+def test_the_decisions_in_the_order_surfaces_show_them(
+    fields: dict[str, Any], expected: tuple[str, ...]
+) -> None:
+    assert decisions(spec(**fields)) == expected
+
+
+@pytest.mark.parametrize(
+    ("decision", "state"),
+    [("approve", "approved"), ("eu", "approved"), ("reject", "rejected"), ("skip", "skipped")],
+)
+def test_where_an_answer_leaves_its_respondent(decision: str, state: str) -> None:
+    assert state_after(decision) is RespondentState(state)
+
+
+class TestDecisions:
+    @pytest.mark.parametrize("decision", ["maybe", "APPROVE", "", "eu", "approve "])
+    def test_an_unknown_one_is_refused_with_those_that_there_are(self, decision: str) -> None:
+        assert faults(spec(), decision=decision)["/decision"].endswith("choose one of: approve, reject")
+
+    def test_a_choice_cannot_merely_be_approved(self) -> None:
+        choice = spec(kind=Kind.CHOICE, choices=(EU, US))
+        assert faults(choice, decision="approve")["/decision"].endswith("choose one of: eu, us, reject")
+        assert faults(choice, decision="eu") == {}
+
+    def test_skip_only_where_it_is_allowed_or_by_an_operator(self) -> None:
+        refused = "this request does not allow skipping; choose one of: approve, reject"
+        assert faults(spec(), decision="skip") == {"/decision": refused}
+        assert faults(spec(allow_skip=True), decision="skip") == {}
+        assert faults(spec(), decision="skip", operator=True) == {}
+
+
+class TestReasons:
+    @pytest.mark.parametrize(
+        ("rule", "wanted_for"),
+        [
+            (ReasonRule.OPTIONAL, set()),
+            (ReasonRule.ON_REJECT, {"reject"}),
+            (ReasonRule.REQUIRED, {"approve", "reject", "skip"}),
+        ],
+    )
+    @pytest.mark.parametrize("reason", [None, "", "  \n\t "])
+    def test_each_rule_wants_words(self, rule: ReasonRule, wanted_for: set[str], reason: str | None) -> None:
+        for decision in ("approve", "reject", "skip"):
+            asks = spec(reason=rule, allow_skip=True)
+            missing = faults(asks, decision=decision, reason=reason)
+            assert ("/reason" in missing) is wants_reason(asks, decision) is (decision in wanted_for)
+            assert faults(asks, decision=decision, reason="because") == {}
+
+    def test_it_may_be_as_long_as_every_surface_can_take(self) -> None:
+        assert faults(spec(), reason="x" * MAX_REASON) == {}
+        assert set(faults(spec(), reason="x" * (MAX_REASON + 1))) == {"/reason"}
+
+    def test_white_space_around_it_is_not_part_of_it(self) -> None:
+        assert Answer(decision="reject", reason=" too dear\n").reason == "too dear"
+        assert Answer(decision="reject", reason=" ").reason is None
+
+
+class TestVerification:
+    PHRASE = "Delete production"
+    VERIFY = spec(level=Level.VERIFY, verification_phrase=PHRASE, allow_skip=True)
+
+    def test_the_phrase_is_typed_exactly(self) -> None:
+        assert faults(self.VERIFY, phrase=self.PHRASE) == {}
+        for phrase in (None, "", "delete production", "Delete production ", "Delete"):
+            wrong = {"/phrase": "does not match; type exactly: Delete production"}
+            assert faults(self.VERIFY, phrase=phrase) == wrong
+
+    def test_only_for_what_lets_the_action_happen(self) -> None:
+        assert [d for d in decisions(self.VERIFY) if wants_phrase(self.VERIFY, d)] == ["approve"]
+        assert faults(self.VERIFY, decision="reject") == faults(self.VERIFY, decision="skip") == {}
+
+    def test_an_operator_needs_none(self) -> None:
+        assert faults(self.VERIFY, operator=True) == {}
+
+
+def test_values_need_something_to_fill_in() -> None:
+    assert set(faults(spec(), values={"amount": 1})) == {"/values"}
+    assert faults(spec(), values={}) == {}
+    assert faults(spec(form={"type": "object"}), values={"amount": 1}) == {}
+
+
+def test_every_fault_is_reported_at_once() -> None:
+    asks = spec(level=Level.VERIFY, verification_phrase="yes", reason=ReasonRule.REQUIRED)
+    assert set(faults(asks, decision="perhaps", values={"a": 1})) == {
+        "/decision",
+        "/reason",
+        "/values",
+        "/phrase",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "repeats"),
+    [
+        (Answer(decision="approve", reason="ok"), True),
+        (Answer(decision="approve", reason=" ok "), True),
+        (Answer(decision="approve", reason="ok", phrase="typed again"), True),
+        (Answer(decision="reject", reason="ok"), False),
+        (Answer(decision="approve"), False),
+        (Answer(decision="approve", reason="ok", values={"amount": 1}), False),
+    ],
+)
+def test_what_says_the_same_again(answer: Answer, *, repeats: bool) -> None:
+    given = Recorded(respondent="rsp_ana", decision="approve", reason="ok", surface=Surface.EMAIL, at=NOW)
+    assert answer.repeats(given) is repeats
