@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -37,7 +38,9 @@ def demo(*, port: int | None = None, socket_mode: bool = False) -> int:
     try:
         return demo.run(port=port, socket_mode=socket_mode)
     except OSError as error:
-        raise Failure(f"the demo cannot listen: {error.strerror}. Name another --port.") from None
+        if port is None:
+            raise
+        raise Failure(f"the demo cannot listen on --port {port}: {os.strerror(error.errno)}") from None
 
 
 @db.command
