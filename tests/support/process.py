@@ -43,7 +43,9 @@ class Server(Api):
 
     async def start(self) -> None:
         """Start it, and wait until it listens."""
-        self._process = process = await command.start("serve", **self._environ)
+        self._process = process = await command.start(
+            "serve", stdout=asyncio.subprocess.DEVNULL, **self._environ
+        )
         ready = asyncio.Event()
         self._reading = asyncio.create_task(self._read(process, ready))
         async with asyncio.timeout(START_SECONDS):
