@@ -8,8 +8,8 @@ import gc
 import signal
 import sys
 from contextlib import AsyncExitStack
-from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
@@ -26,7 +26,6 @@ from bot.email.mailer import Mailer
 from bot.email.message import Composer
 from bot.email.sender import EmailSender
 from bot.links import Links
-from bot.ports import Clock, Sender
 from bot.rendering import templates
 from bot.settings import Settings, stored_secret
 from bot.slack.app import SlackApp, SlackConfig
@@ -38,6 +37,11 @@ from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
 from bot.system import RandomIds, SystemClock
 from bot.web import api, application, docs, pages
 from bot.web.auth import Auth
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bot.ports import Clock, Sender
 
 log = structlog.get_logger(__name__)
 
@@ -134,9 +138,10 @@ class Assent:
         secret, new = stored_secret(self.settings.data_folder, file)
         if new:
             log.warning(
-                f"{setting} is not set: made one and keep it in {self.settings.data_folder / file}. "
-                "Several replicas need the same: set it.",
+                "a secret is not set: made one and keep it; several replicas need the same, so set it",
                 action="settings.generated",
+                setting=setting,
+                file=str(self.settings.data_folder / file),
             )
         return secret
 
@@ -242,7 +247,7 @@ async def _serve(settings: Settings) -> int:
             "set ASSENT_HOST and ASSENT_PORT, or end what uses the port\n"
         )
         return 1
-    log.info(f"Assent listens on {assent.url}", action="serve.ready", base_url=settings.base_url)
+    log.info("Assent listens", action="serve.ready", url=assent.url, base_url=settings.base_url)
     await until_signalled()
     log.info("stopping", action="serve.stopping")
     await assent.stop()

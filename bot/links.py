@@ -11,8 +11,11 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PURPOSE = "respond"
 TOKEN = re.compile(r"[a-z2-7]{39}")
@@ -45,7 +48,7 @@ class Links:
         """Whether `token` was made for this respondent and generation by any of the keys, in constant time per key."""
         given = token.lower()[_ID_LENGTH:].encode()
         return any(
-            [hmac.compare_digest(given, _signature(k, respondent_id, generation).encode()) for k in self.keys]
+            hmac.compare_digest(given, _signature(k, respondent_id, generation).encode()) for k in self.keys
         )
 
 

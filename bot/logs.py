@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 _SECRETS = re.compile(r"(/r/)[A-Za-z2-7]{39}|(xox[a-z]-|xapp-|ask_|whsec_)[\w-]+")
 

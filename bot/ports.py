@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from bot.domain.audience import Person
-from bot.domain.lifecycle import Change, Notice
-from bot.domain.request import Json, Request, Status
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from bot.domain.audience import Person
+    from bot.domain.lifecycle import Change, Notice
+    from bot.domain.request import Json, Request, Status
 
 T = TypeVar("T")
 
@@ -20,8 +22,10 @@ MAX_PAGE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Filters of a list, newest first. A request matches any of `respondents` (`email:…`, `slack:U…`, `slack:C…`,
-    `rsp_…`), and the `label` (`env:prod`). `cursor` is the id after which the page begins.
+    """Filters of a list, newest first.
+
+    A request matches any of `respondents` (`email:…`, `slack:U…`, `slack:C…`, `rsp_…`), and the `label` (`env:prod`).
+    `cursor` is the id after which the page begins.
     """
 
     status: Status | None = None
@@ -160,9 +164,9 @@ class Store(Protocol):
 
     async def write(self, work: Callable[[Transaction], T], *, ids: Sequence[str] = ()) -> T:
         """Run `work` in a transaction; it may run more than once, so it has no effect but through the transaction.
-        Raises what `work` raises (then nothing is stored), or `Unavailable`.
 
-        `ids` names requests it will read, so that many units can lock them together.
+        Raises what `work` raises (then nothing is stored), or `Unavailable`. `ids` names requests it will
+        read, so that many units can lock them together.
         """
 
     def watch(self, request_id: str) -> AbstractContextManager[Watch]:
@@ -246,7 +250,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """It arrived. `version` is the request's version that the recipient now sees (0 for a message without a request)."""
+    """It arrived. `version` is the request's version that the recipient now sees (0: a message without a request)."""
 
     receipt: dict[str, Json]
     version: int
@@ -254,8 +258,11 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Not now. `after` seconds where the target said so; `counts` is false where the whole target is down or throttles,
-    which spends no attempt; `pause` names what to leave alone until then (`slack`, `email`, or one address)."""
+    """Not now. `after` seconds where the target said so.
+
+    `counts` is false where the whole target is down or throttles, which spends no attempt; `pause` names what to leave
+    alone until then (`slack`, `email`, or one address).
+    """
 
     reason: str
     after: float | None = None

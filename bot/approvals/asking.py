@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bot.domain.audience import (
     Found,
@@ -20,6 +20,9 @@ from bot.domain.quorum import reachable
 from bot.domain.request import Address, Request, Surface, Unreached
 from bot.ports import Directory, DirectoryUnavailableError, UnknownTargetError
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
 LOOKUP_SECONDS = 2.0
 """How long a submission waits for Slack to say who somebody is; later than that they are looked up afterwards."""
 
@@ -31,7 +34,7 @@ OFF = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
-    """What selectors came to: people, channels (`slack:C…`), selectors to be looked up later, and what is unreachable."""
+    """What selectors came to: people, channels (`slack:C…`), what is to be looked up later, what is unreachable."""
 
     found: tuple[Found, ...] = ()
     channels: tuple[str, ...] = ()

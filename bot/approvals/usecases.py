@@ -6,15 +6,13 @@ Times come from the clock port, ids from the ids port; the rules are `domain/`'s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from bot.approvals.asking import Asking, Audience, check_reach
 from bot.approvals.callbacks import callback_faults
 from bot.approvals.submission import audience_faults, build_spec, deadline, selectors
 from bot.domain import lifecycle, policy
-from bot.domain.answers import Answer
 from bot.domain.audience import Actor, Person, parse_selector, seat
 from bot.domain.errors import (
     AssentError,
@@ -43,7 +41,13 @@ from bot.ports import (
     Transaction,
     UnknownTargetError,
 )
-from bot.wire import NotifyBody, SubmitBody
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from bot.domain.answers import Answer
+    from bot.wire import NotifyBody, SubmitBody
 
 MAX_WAIT_SECONDS = 60.0
 INBOX_CHANNELS = 50
@@ -361,8 +365,9 @@ class Approvals:
 
 
 def _apply(tx: Transaction, request_id: str, event: Event, now: datetime) -> Request | AssentError:
-    """Apply a timer that is due and has not fired yet, then the event; a refusal is returned, so that the timer's
-    change is kept.
+    """Apply a timer that is due and has not fired yet, then the event.
+
+    A refusal is returned, not raised, so that the timer's change is kept.
     """
     request = _must(tx, request_id)
     timed = lifecycle.apply(request, Timer(), now)

@@ -29,7 +29,6 @@ from bot.ports import (
     Result,
     Retry,
     Sender,
-    Sent,
     Superseded,
 )
 
@@ -164,9 +163,6 @@ class Dispatcher:
             reason=getattr(result, "reason", None),
         )
         match result:
-            case Sent():
-                self._breakers.reset(delivery.surface)
-                return Recorded(leased=leased, result=result)
             case Retry(counts=False):
                 until = self._breakers.trip(result.pause or delivery.surface, now, result.after)
                 return Recorded(leased=leased, result=result, retry_at=until)
@@ -178,6 +174,7 @@ class Dispatcher:
                 return Recorded(leased=leased, result=Failed(reason))
             case Failed():
                 return await self._give_up(leased, result)
+        self._breakers.reset(delivery.surface)
         return Recorded(leased=leased, result=result)
 
     async def _again(self, leased: Leased, result: Retry, now: datetime) -> Recorded:

@@ -24,8 +24,9 @@ MAX_REASON = 3000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer: the decision, its reason, edited values, and the phrase typed where one is wanted. A reason of nothing
-    but white space is none.
+    """One answer: the decision, its reason, edited values, and the phrase typed where one is wanted.
+
+    A reason of nothing but white space is none.
     """
 
     decision: str

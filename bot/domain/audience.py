@@ -8,18 +8,21 @@ share a confirmed email or a Slack id are merged into one seat, and count once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache, reduce
+from typing import TYPE_CHECKING
 
 from bot.domain.errors import NotInAudience, SelfApproval, StepClosed, Unavailable
 from bot.domain.request import Address, Request, Respondent, RespondentState, Surface
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
 EMAIL = re.compile(
     r"[^\s@<>(),:;\"\\\[\]\x00-\x1f\x7f]{1,64}@(?=.{1,255}$)[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)+"
 )
-"""A mailbox as people write it: RFC 5321's dot-string local part and a dotted domain, no quoting, no address literals."""
+"""A mailbox as people write it: RFC 5321's dot-string and a dotted domain, no quoting, no address literals."""
 
 
 class SelectorKind(StrEnum):
@@ -119,7 +122,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who is responding, as far as the surface could prove it. `memberships`: the channels and groups checked just now."""
+    """Who is responding, as far as the surface could prove it; `memberships`: channels and groups checked just now."""
 
     keys: frozenset[str]
     surface: Surface
@@ -129,7 +132,7 @@ class Actor:
 
 
 def seat(found: Iterable[Found], ids: Iterable[str], *, step: int = 0) -> tuple[Respondent, ...]:
-    """Merge people who share a confirmed email or a Slack id into one respondent each; takes new ids as it needs them."""
+    """Merge people who share a confirmed email or a Slack id into one respondent each; ids are taken as needed."""
     seats: list[Respondent] = []
     fresh = iter(ids)
     for item in found:
@@ -159,7 +162,7 @@ def _respondent(found: Found, step: int) -> Respondent:
 
 
 def merge(kept: Respondent, other: Respondent) -> Respondent:
-    """One respondent out of two that are the same person: the first's id, the answer of either, everybody's addresses."""
+    """One respondent out of two that are one person: the first's id, the answer of either, everybody's addresses."""
     reached = next((r for r in (kept, other) if r.state.answered), None) or next(
         (r for r in (kept, other) if r.state is not RespondentState.UNREACHABLE), kept
     )
@@ -265,9 +268,7 @@ def _newcomer(actor: Actor, channel: str, new_id: str, step: int) -> Respondent:
 
 
 def _slack_id(keys: Iterable[str]) -> str | None:
-    return next(
-        (k.removeprefix("slack:") for k in keys if k.startswith("slack:U") or k.startswith("slack:W")), None
-    )
+    return next((k.removeprefix("slack:") for k in keys if k.startswith(("slack:U", "slack:W"))), None)
 
 
 def _not_admitted(request: Request, seats: Sequence[Respondent]) -> Exception:

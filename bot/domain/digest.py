@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import rfc8785
 
 from bot.domain.errors import Fault, Invalid
-from bot.domain.request import Json
+
+if TYPE_CHECKING:
+    from bot.domain.request import Json
 
 MAX_DEPTH = 64
 """Nesting beyond this is refused: nobody can read it on a card, and no canonicaliser need recurse that deep."""

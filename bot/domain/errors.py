@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with an input: `pointer` is its JSON pointer (RFC 6901), `detail` says what and how to mend it."""
+    """One thing wrong with an input: its JSON pointer (RFC 6901), and what is wrong and how to mend it."""
 
     pointer: str
     detail: str

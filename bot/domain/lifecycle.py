@@ -21,19 +21,15 @@ the stored state after every change, so they need no tell beyond the first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.domain import notices, quorum
 from bot.domain.answers import Answer, check, state_after
 from bot.domain.audience import Actor, admit, unite
 from bot.domain.errors import AlreadyResolved, AlreadyResponded, StaleRevision
-from bot.domain.policy import Ruling
 from bot.domain.request import (
     APPROVE,
     REJECT,
@@ -52,6 +48,13 @@ from bot.domain.request import (
     Surface,
     Unreached,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
+    from datetime import datetime
+
+    from bot.domain.policy import Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +93,10 @@ class Timer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedUp:
-    """People behind `selectors` are known at last: `found` are new seats, `channels` and `unreached` what else came of
-    it, `requester_keys` the requester's addresses where those were the question.
+    """People behind `selectors` are known at last.
+
+    `found` are new seats, `channels` and `unreached` what else came of it, `requester_keys` the requester's addresses
+    where those were the question.
     """
 
     selectors: tuple[str, ...] = ()
@@ -166,7 +171,9 @@ def open_request(request: Request, ruling: Ruling | None, now: datetime) -> Chan
     asks = (*_asks(request.seated), *_channel_cards(request.channels))
     if ruling is None:
         return Change(request=request, facts=(created,), tells=asks)
-    outcome = _outcome(spec, Status.APPROVED, ResolvedBy.POLICY, Surface.POLICY, "policy", ruling.reason)
+    outcome = _outcome(
+        spec, Status.APPROVED, ResolvedBy.POLICY, Surface.POLICY, by="policy", reason=ruling.reason
+    )
     resolved = _resolve(request, outcome, now)
     if not ruling.tell:
         return replace(resolved, facts=(created, *resolved.facts), tells=_callback(request))
@@ -241,8 +248,8 @@ def _settle(request: Request, now: datetime) -> Change:
             verdict.decision,
             ResolvedBy.RESPONDENTS,
             last.surface,
-            notices.names(request, [r.respondent for r in deciding]),
-            last.reason or next((r.reason for r in reversed(deciding) if r.reason), None),
+            by=notices.names(request, [r.respondent for r in deciding]),
+            reason=last.reason or next((r.reason for r in reversed(deciding) if r.reason), None),
         ),
         respondents=tuple(r.respondent for r in deciding),
         choice=choice,
@@ -254,7 +261,9 @@ def _operate(request: Request, event: Operate, now: datetime) -> Change:
     answer = Answer(decision=event.decision, reason=event.reason)
     check(request.spec, answer, operator=True)
     status = {REJECT: Status.REJECTED, SKIP: Status.SKIPPED}.get(event.decision, Status.APPROVED)
-    outcome = _outcome(request.spec, status, ResolvedBy.OPERATOR, event.surface, event.by, answer.reason)
+    outcome = _outcome(
+        request.spec, status, ResolvedBy.OPERATOR, event.surface, by=event.by, reason=answer.reason
+    )
     chosen = event.decision if event.decision not in {APPROVE, REJECT, SKIP} else None
     return _resolve(request, replace(outcome, choice=chosen), now)
 
@@ -262,7 +271,14 @@ def _operate(request: Request, event: Operate, now: datetime) -> Change:
 def _cancel(request: Request, event: Cancel, now: datetime) -> Change:
     return _resolve(
         request,
-        _outcome(request.spec, Status.CANCELLED, ResolvedBy.REQUESTER, event.surface, event.by, event.reason),
+        _outcome(
+            request.spec,
+            Status.CANCELLED,
+            ResolvedBy.REQUESTER,
+            event.surface,
+            by=event.by,
+            reason=event.reason,
+        ),
         now,
     )
 
@@ -282,7 +298,9 @@ def _timer(request: Request, _event: Timer, now: datetime) -> Change:
         return Change(request=request)
     status = ON_TIMEOUT[request.spec.on_timeout]
     reason = f"No decision by {notices.instant(request.timeout_at)}."
-    outcome = _outcome(request.spec, status, ResolvedBy.TIMEOUT, Surface.TIMEOUT, "the deadline", reason)
+    outcome = _outcome(
+        request.spec, status, ResolvedBy.TIMEOUT, Surface.TIMEOUT, by="the deadline", reason=reason
+    )
     return _resolve(request, outcome, now)
 
 
@@ -371,7 +389,7 @@ TRANSITIONS: Mapping[tuple[type, bool], Callable[[Request, Any, datetime], Chang
 
 
 def _outcome(
-    spec: Spec, decision: Status, resolved_by: ResolvedBy, surface: Surface, by: str, reason: str | None
+    spec: Spec, decision: Status, resolved_by: ResolvedBy, surface: Surface, *, by: str, reason: str | None
 ) -> Outcome:
     return Outcome(
         decision=decision,

@@ -1,16 +1,19 @@
 """From responses to a verdict, with its reason in words.
 
-A verdict says how many approvals are needed, how many there are, whether that ends the step, and one sentence that every
-surface shows. Only distinct, eligible people count: the seats are already merged and the requester's own is left out.
+A verdict says how many approvals are needed, how many there are, whether that ends the step, and one sentence that
+every surface shows. Only distinct, eligible people count: seats are merged, and the requester's own is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bot.domain.audience import may_count
 from bot.domain.request import QuorumRule, Request, Respondent, RespondentState, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BUSY_SECONDS = 10
 """How long one process waits for another that writes to the same SQLite file."""
@@ -89,8 +91,10 @@ def for_writing(engine: Engine) -> Engine:
 
 
 class KeptConnection:
-    """One thread's connection, kept between transactions (opening one costs more than a small transaction), and
-    replaced after any failure."""
+    """One thread's connection, kept between transactions and replaced after any failure.
+
+    Opening one costs more than a small transaction.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

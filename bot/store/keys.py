@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from bot.ports import ApiKey
 from bot.store import codec
 from bot.store.tables import api_keys
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def create(connection: Connection, name: str, scopes: frozenset[str], now: datetime) -> tuple[ApiKey, str]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import Connection, Row, bindparam, case, select, update
 
 from bot.domain.lifecycle import Notice
-from bot.domain.request import Json, Request
 from bot.ports import Delivery, Failed, Leased, Lost, Recorded, Retry, Sent, Superseded
 from bot.store import codec
-from bot.store.store import SqlStore
 from bot.store.tables import deliveries, requests
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bot.domain.request import Json, Request
+    from bot.store.store import SqlStore
 
 LEASE = timedelta(seconds=20)
 """How long a row belongs to whoever claimed it. A sending is given up before that."""

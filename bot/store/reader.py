@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import Connection, Row, Select, bindparam, exists, select
@@ -15,6 +14,9 @@ from bot.ports import AuditEvent, DeliveryState, Page, Query
 from bot.store import codec
 from bot.store.tables import chain, deliveries, events, requests, terms
 from bot.store.transaction import link, recorded_key
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
 
 GENESIS = "0" * 64
 """What the first event of the chain is hashed with."""

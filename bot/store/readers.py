@@ -7,7 +7,6 @@ callers want are loaded by one statement.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -17,6 +16,8 @@ from bot.store.reader import SqlReader
 from bot.store.units import Answer, Intake, Unit, hand_back, unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from sqlalchemy import Connection, Engine
 
 THREADS = 3

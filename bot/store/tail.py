@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import structlog
@@ -14,7 +13,11 @@ from sqlalchemy import Connection, Engine, select
 from bot.domain.errors import Unavailable
 from bot.store.tables import chain, events
 from bot.store.transaction import CHANNEL, TOPICS
-from bot.store.wakeups import Wakeups
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bot.store.wakeups import Wakeups
 
 log = structlog.get_logger(__name__)
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import BigInteger, Connection, bindparam, case, func, select, update
@@ -21,10 +19,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.lifecycle import Change, Notice, Tell
 from bot.domain.request import Json, Request, Surface
-from bot.ports import Idempotency, Notification
 from bot.store import codec
 from bot.store.prepared import Prepared
 from bot.store.tables import chain, deliveries, events, idempotency, requests, terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from bot.ports import Idempotency, Notification
 
 Rows = list[dict[str, Any]]
 

@@ -8,7 +8,6 @@ deadlock), the units run again one by one, and only the guilty one fails.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -19,6 +18,8 @@ from bot.store.transaction import Batch
 from bot.store.units import Answer, Intake, Unit, hand_back, unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from sqlalchemy import Connection, Engine
 
     from bot.domain.request import Request
@@ -34,8 +35,11 @@ TRIES = 4
 
 
 class Writer:
-    """Runs units in its own thread. `committed` is called there after each commit, with the requests it
-    changed and the works it may have made something to do for."""
+    """Runs units in its own thread.
+
+    `committed` is called there after each commit, with the requests it changed and the works it may have made
+    something to do for.
+    """
 
     def __init__(
         self, engine: Engine, committed: Callable[[dict[str, Request], frozenset[str]], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -13,7 +14,6 @@ from bot.domain.answers import Answer
 from bot.domain.audience import Actor, SelectorKind, parse_selector
 from bot.domain.errors import Fault, Invalid, Malformed
 from bot.domain.request import Json, Request, Status, Surface
-from bot.links import Links
 from bot.ports import MAX_PAGE, ApiKey, Idempotency, Query
 from bot.web.auth import Auth, Scope, require
 from bot.web.body import positive_number, positive_whole, read_json, respond
@@ -27,6 +27,9 @@ from bot.wire import (
     parse,
     request_json,
 )
+
+if TYPE_CHECKING:
+    from bot.links import Links
 
 DEFAULT_PAGE = 50
 MAX_IDEMPOTENCY_KEY = 255

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from bot.domain.errors import ForbiddenScope, Unauthenticated
 from bot.ports import ApiKey
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 CACHE_SECONDS = 5.0
 """How long a key that was looked up is remembered; a revoked one works no longer than that."""

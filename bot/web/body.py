@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from aiohttp import web
 
 from bot.domain.errors import AlreadyResolved, AssentError, Fault, Invalid, Malformed, TooLarge
-from bot.domain.request import Json
 from bot.wire import request_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.domain.request import Json
 
 MAX_BODY = 1024 * 1024
 """Bytes of a request body."""
