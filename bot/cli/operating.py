@@ -6,9 +6,12 @@ import os
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from bot.cli import display
 from bot.cli.common import Failure, load_settings
+
+Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535))]
 
 db = App(name="db", help="The schema of the database.")
 
@@ -23,7 +26,7 @@ def serve() -> int:
         return bootstrap.serve(settings)
 
 
-def demo(*, port: int | None = None, socket_mode: bool = False) -> int:
+def demo(*, port: Port | None = None, socket_mode: bool = False) -> int:
     """Run everything on this machine, with nothing to sign up for: Slack, a mailbox, sample requests.
 
     Parameters
@@ -38,7 +41,7 @@ def demo(*, port: int | None = None, socket_mode: bool = False) -> int:
     try:
         return demo.run(port=port, socket_mode=socket_mode)
     except OSError as error:
-        if port is None:
+        if port is None or error.errno is None:
             raise
         raise Failure(f"the demo cannot listen on --port {port}: {os.strerror(error.errno)}") from None
 
