@@ -228,6 +228,7 @@ async def test_deliveries_show_what_became_of_each_mail(database_url: str) -> No
         async with asyncio.timeout(10):
             while (found := await product.get(request))["version"] == 1:
                 await product.assent.dispatcher.settle()
+        await product.assent.dispatcher.settle()
         assert [r["state"] for r in found["respondents"]] == ["waiting", "unreachable"]
         assert [u["target"] for u in found["unreachable"]] == [BEN]
         deliveries = (await product.call("GET", f"/v1/requests/{request['id']}/deliveries")).json["items"]
