@@ -252,7 +252,12 @@ def _sentence(error: ErrorDetails) -> str:
 
 def instant(at: datetime | None) -> str | None:
     """RFC 3339, UTC, milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+    if at is None:
+        return None
+    text = at.isoformat(timespec="milliseconds")
+    if not text.endswith("+00:00"):
+        text = at.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text[:-6] + "Z"
 
 
 def request_json(request: Request) -> dict[str, Json]:

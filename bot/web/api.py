@@ -16,7 +16,7 @@ from bot.domain.errors import Fault, Invalid, Malformed
 from bot.domain.request import Json, Request, Status, Surface
 from bot.ports import MAX_PAGE, ApiKey, Idempotency, Query
 from bot.web.auth import Auth, Scope, require
-from bot.web.body import positive_number, positive_whole, read_json, respond
+from bot.web.body import positive_number, positive_whole, read_json, respond, respond_request
 from bot.wire import (
     NotifyBody,
     ReasonBody,
@@ -67,7 +67,7 @@ class Api:
         parsed = parse(SubmitBody, body)
         request, new = await self.approvals.submit(parsed, _idempotency(http, caller, body))
         location = {"Location": f"/v1/requests/{request.id}"}
-        return respond(request_json(request), status=201 if new else 200, headers=location)
+        return respond_request(request, status=201 if new else 200, headers=location)
 
     async def find(self, http: web.Request) -> web.Response:
         """`GET /v1/requests`."""
@@ -80,9 +80,9 @@ class Api:
         await self._caller(http, Scope.READ)
         request_id = http.match_info["id"]
         if "wait" not in http.query:
-            return respond(request_json(await self.approvals.get(request_id)))
+            return respond_request(await self.approvals.get(request_id))
         seconds = positive_number(http.query, "wait", MAX_WAIT_SECONDS, MAX_WAIT_SECONDS)
-        return respond(request_json(await self.approvals.wait(request_id, seconds)))
+        return respond_request(await self.approvals.wait(request_id, seconds))
 
     async def answer(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/responses`: for a respondent, or as operator."""
@@ -104,7 +104,7 @@ class Api:
                 phrase=body.phrase,
             )
             request = await self.approvals.respond(request_id, actor, answer)
-        return respond(request_json(request))
+        return respond_request(request)
 
     async def cancel(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/cancel`."""
@@ -113,7 +113,7 @@ class Api:
         request = await self.approvals.cancel(
             http.match_info["id"], _reason(body.reason), _operator(caller), _surface(http)
         )
-        return respond(request_json(request))
+        return respond_request(request)
 
     async def audit(self, http: web.Request) -> web.Response:
         """`GET /v1/requests/{id}/audit`."""

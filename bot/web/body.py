@@ -16,7 +16,7 @@ from bot.wire import request_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.domain.request import Json
+    from bot.domain.request import Json, Request
 
 MAX_BODY = 1024 * 1024
 """Bytes of a request body."""
@@ -72,13 +72,32 @@ def _holds_nul(value: Json) -> bool:
 
 def respond(value: Json, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """`value` as a JSON answer."""
-    return web.Response(
-        body=orjson.dumps(value),
-        status=status,
-        content_type="application/json",
-        charset="utf-8",
-        headers=headers,
-    )
+    return _json(orjson.dumps(value), status, headers)
+
+
+def respond_request(
+    request: Request, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """A request as a JSON answer. Its id and version say all of its state, so small ones are written out once."""
+    key = request.id, request.version
+    body = _WRITTEN.get(key)
+    if body is None:
+        body = orjson.dumps(request_json(request))
+        if len(body) <= MAX_WRITTEN:
+            if len(_WRITTEN) >= MOST_WRITTEN:
+                _WRITTEN.clear()
+            _WRITTEN[key] = body
+    return _json(body, status, headers)
+
+
+MAX_WRITTEN, MOST_WRITTEN = 16 * 1024, 1024
+"""Bytes of a request whose JSON is kept for the next who asks, and how many are kept: at most 16 MiB."""
+_WRITTEN: dict[tuple[str, int], bytes] = {}
+
+
+def _json(body: bytes, status: int, headers: Mapping[str, str] | None) -> web.Response:
+    kind = {"Content-Type": "application/json; charset=utf-8"}
+    return web.Response(body=body, status=status, headers=kind | dict(headers) if headers else kind)
 
 
 def problem(error: AssentError, request_id: str) -> web.Response:
