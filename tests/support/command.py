@@ -24,18 +24,23 @@ class Done(NamedTuple):
         return json.loads(self.out)
 
 
+def environment(**env: str) -> dict[str, str]:
+    """This process's environment with `env` added, in which Python finds the checkout."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "PYTHONPATH": str(CHECKOUT), "PYTHONIOENCODING": "utf-8", **env}
+
+
 async def start(
     *arguments: str, stdout: int = asyncio.subprocess.PIPE, **env: str
 ) -> asyncio.subprocess.Process:
     """Start a command with `env` added to the environment."""
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "bot", *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
-        env={**inherited, "PYTHONPATH": str(CHECKOUT), "PYTHONIOENCODING": "utf-8", **env},
+        env=environment(**env),
     )
 
 

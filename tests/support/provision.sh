@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings what pip cannot: PostgreSQL's server programs and Chromium. Says nothing when both are there already.
+# Brings what pip cannot: PostgreSQL's server programs, Chromium and curl. Says nothing when all are there already.
 set -eu
 
 has_postgres() {
@@ -17,6 +17,7 @@ has_chromium() {
 missing=
 has_postgres || missing="$missing postgresql"
 has_chromium || missing="$missing chromium"
+command -v curl >/dev/null || missing="$missing curl"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ]; then
@@ -27,7 +28,7 @@ else
     as_root=
 fi
 if [ -z "$as_root" ] || ! command -v apt-get >/dev/null; then
-    echo "The tests need PostgreSQL's server programs and Chromium. Missing here:$missing." >&2
+    echo "The tests need PostgreSQL's server programs, Chromium and curl. Missing here:$missing." >&2
     echo "Install them (on Debian and Ubuntu: apt-get install$missing) and run this again." >&2
     exit 1
 fi

@@ -1,0 +1,134 @@
+"""What the README tells people to do: every snippet runs against a real server, every file and link exists.
+
+Blocks marked `bash` run as they stand, in order, in one shell a section; those marked `sh` need a person, a
+token or an installation, so only the commands in them are looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from dotenv import dotenv_values
+
+from bot import settings
+from bot.sandbox.mail import Mailbox
+from tests.support import command
+from tests.support.product import Product, running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+CHECKOUT = Path(__file__).parents[2]
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+ANA, BEN = "ana@example.com", "ben@example.com"
+MAX_PICTURE = 300 * 1024
+"""Bytes."""
+
+
+def blocks(language: str, section: str = "") -> list[str]:
+    """The code of one language, of one section or of all."""
+    text = README if not section else README.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
+
+
+@pytest.fixture
+async def mailbox() -> AsyncIterator[Mailbox]:
+    async with Mailbox() as relay:
+        yield relay
+
+
+@pytest.fixture
+async def product(sqlite_url: str, mailbox: Mailbox) -> AsyncIterator[Product]:
+    async with running(sqlite_url, mailbox=mailbox) as product:
+        yield product
+
+
+async def run(product: Product, *program: str, stdin: str) -> str:
+    """The output of a program that must succeed, with the product's address and key in its environment."""
+    process = await asyncio.create_subprocess_exec(
+        *program,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=command.environment(ASSENT_URL=product.url, ASSENT_API_KEY=product.key),
+    )
+    done = await command.finish(process, stdin)
+    assert (done.status, done.err) == (0, ""), done.out
+    return done.out
+
+
+async def shell(product: Product, section: str) -> str:
+    [script] = blocks("bash", section)
+    assent = f'assent() {{ {shlex.quote(sys.executable)} -m bot "$@"; }}\n'
+    return await run(product, "bash", "-euo", "pipefail", "-s", stdin=assent + script)
+
+
+async def test_the_api_by_curl(product: Product, mailbox: Mailbox) -> None:
+    out = await shell(product, "Ask over the API")
+    for shown in (
+        '"links"',
+        '"status":"rejected"',
+        "Ask for photos",
+        "already_resolved",
+        '"status":"accepted"',
+    ):
+        assert shown in out.replace('": ', '":')
+    assert "Version 4.2 is out" in (await mailbox.next_message(ANA, where=lambda m: "4.2" in m.text)).text
+
+
+async def test_the_command_line(product: Product) -> None:
+    out = await shell(product, "Ask from a shell")
+    assert out.endswith("deploying\n")
+
+
+async def test_the_python_client(product: Product, mailbox: Mailbox) -> None:
+    [script] = blocks("python")
+    ended = asyncio.create_task(run(product, sys.executable, "-", stdin=script))
+    await mailbox.next_message(ANA)
+    [waiting] = (await product.call("GET", "/v1/pending")).json["items"]
+    await product.answer(waiting, "approve", ANA)
+    assert await ended == "refunding 1250\n"
+
+
+def test_the_settings_files_can_be_loaded(tmp_path: Path) -> None:
+    [groups] = blocks("toml")
+    (tmp_path / "assent.toml").write_text(groups, encoding="utf-8")
+    values = {k: v for block in blocks("ini") for k, v in dotenv_values(stream=StringIO(block)).items() if v}
+    loaded = settings.load(values)
+    assert loaded.slack_app_token
+    assert loaded.smtp
+    assert loaded.groups["finance"] == (ANA, "slack:U0123456789")
+
+
+async def test_the_commands_for_people_exist() -> None:
+    lines = [part for block in blocks("sh") for line in block.splitlines() for part in line.split(" && ")]
+    targets = {line.split()[1] for line in lines if line.startswith("make ")}
+    made = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert targets
+    assert targets <= made
+    spoken = {tuple(shlex.split(line)[1:]) for line in lines if line.startswith("assent ")}
+    spoken |= {tuple(shlex.split(c)) for c in re.findall(r"`assent ([^`…]+)`", README)}
+    for words in spoken:
+        options = [word for word in words if word.startswith("--")]
+        names = [word for word in words[:2] if re.fullmatch("[a-z]+", word)]
+        shown = await command.run(*names, "--help")
+        assert shown.status == 0, shown.err
+        assert [option for option in options if option not in shown.out] == []
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
+def test_every_file_it_links_to_is_there(target: str) -> None:
+    assert (CHECKOUT / target).is_file()
+
+
+def test_the_picture_is_small() -> None:
+    for picture in (CHECKOUT / "docs").glob("*.png"):
+        assert picture.stat().st_size <= MAX_PICTURE
