@@ -12,7 +12,7 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-_SECRETS = re.compile(r"(/r/)[A-Za-z2-7]{39}|(xox[a-z]-|xapp-|ask_|whsec_)[\w-]+")
+_SECRETS = re.compile(r"(/r/)[A-Za-z2-7]{39}|(xox[a-z]-|xapp-|ask_|whsec_)[\w+/=-]+")
 
 
 def configure(level: int = logging.INFO) -> None:
