@@ -158,6 +158,7 @@ async def test_gone_is_the_end(receiver: Receiver, sender: CallbackSender) -> No
         ("-5", None),
         ("Fri, 99 Dec 2100", None),
     ],
+    ids=["number", "zero", "date", "past", "huge", "far", "word", "negative", "no date"],
 )
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_throttled_callback_waits_as_long_as_it_is_told(
