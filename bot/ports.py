@@ -211,8 +211,8 @@ class UnknownTargetError(Exception):
 class Directory(Protocol):
     """Who is who in Slack. Raises `DirectoryUnavailableError` or `UnknownTargetError`."""
 
-    async def user(self, user_id: str) -> Person:
-        """A user by id. `email` is set only where Slack says it is confirmed."""
+    async def user(self, user_id: str, team: str | None = None) -> Person:
+        """A user by id, who acted from the workspace `team`; `email` only where Slack says it is confirmed."""
 
     async def user_by_email(self, email: str) -> Person:
         """A user whose confirmed address this is."""

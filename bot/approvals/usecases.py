@@ -316,12 +316,12 @@ class Approvals:
 
         await self._store.write(work)
 
-    async def person(self, slack_user_id: str) -> Person:
-        """What Slack knows of a user now; raises `Unavailable` where it cannot be asked."""
+    async def person(self, slack_user_id: str, team: str | None = None) -> Person:
+        """What Slack knows of a user now, who acted from the workspace `team`; raises `Unavailable`."""
         if self._directory is None:
             return Person(slack_user_id=slack_user_id)
         try:
-            return await self._directory.user(slack_user_id)
+            return await self._directory.user(slack_user_id, team)
         except DirectoryUnavailableError:
             raise Unavailable(
                 "Slack cannot be asked who you are just now. Nothing was recorded; try again."
@@ -334,7 +334,7 @@ class Approvals:
         user = next((k.removeprefix("slack:") for k in actor.keys if k.startswith("slack:")), None)
         if user is None or actor.person or actor.surface is not Surface.SLACK:
             return actor
-        person = await self.person(user)
+        person = await self.person(user, actor.team)
         return replace(actor, person=person, keys=actor.keys | person.keys, name=person.name or actor.name)
 
     async def _memberships(self, request_id: str, actor: Actor) -> frozenset[str]:

@@ -97,6 +97,8 @@ class Person:
     slack_user_id: str | None = None
     deactivated: bool = False
     external: bool = False
+    teams: frozenset[str] = frozenset()
+    """The Slack workspaces they belong to, where Slack says so."""
     time_zone: str | None = None
 
     @property
@@ -127,6 +129,8 @@ class Actor:
     keys: frozenset[str]
     surface: Surface
     name: str | None = None
+    team: str | None = None
+    """The Slack workspace they acted from, where Slack says so."""
     person: Person | None = None
     memberships: frozenset[str] = frozenset()
 

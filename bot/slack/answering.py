@@ -62,6 +62,7 @@ class Given(BaseModel):
     revision: int | None = None
     user_id: str
     user_name: str | None = None
+    team_id: str | None = None
     channel_id: str | None = None
     decision: str
     reason: str | None = None
@@ -71,7 +72,8 @@ class Given(BaseModel):
     @property
     def actor(self) -> Actor:
         """Who gave it, as far as Slack's signature proves it."""
-        return Actor(keys=frozenset({f"slack:{self.user_id}"}), surface=Surface.SLACK, name=self.user_name)
+        keys = frozenset({f"slack:{self.user_id}"})
+        return Actor(keys=keys, surface=Surface.SLACK, name=self.user_name, team=self.team_id)
 
     @property
     def answer(self) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -41,9 +41,15 @@ class SlackDirectory:
         self._allow_external = allow_external
         self._team_id = team_id
 
-    async def user(self, user_id: str) -> Person:
-        """A user as they are now. `email` is set only where Slack says it is confirmed."""
-        return await self._answers.get(("user", user_id), lambda: self._person(user_id), fresh=True)
+    async def user(self, user_id: str, team: str | None = None) -> Person:
+        """A user as they are now. `email` is set only where Slack says it is confirmed.
+
+        Whoever acts from a workspace that is not one of theirs (or, where Slack names none, not ours) is external.
+        """
+        person = await self._answers.get(("user", user_id), lambda: self._person(user_id), fresh=True)
+        if team is None or self._allow_external or team in (person.teams or {self._team_id}):
+            return person
+        return replace(person, external=True)
 
     async def user_by_email(self, email: str) -> Person:
         """The user whose confirmed address this is."""
@@ -86,14 +92,15 @@ class SlackDirectory:
             slack_user_id=found["id"],
             deactivated=bool(found.get("deleted")),
             external=not self._allow_external and await self._is_external(found),
+            teams=_teams(found),
             time_zone=found.get("tz"),
         )
 
     async def _is_external(self, found: Json) -> bool:
         if self._team_id is None:
             self._team_id = str((await self._gateway.identity())["team_id"])
-        teams = {found.get("team_id"), *found.get("enterprise_user", {}).get("teams", ())}
-        return bool(found.get("is_stranger")) or self._team_id not in teams
+        teams = _teams(found)
+        return bool(found.get("is_stranger")) or bool(teams and self._team_id not in teams)
 
     async def _open_channel(self, channel_id: str) -> None:
         if (await self._gateway.channel(channel_id)).get("is_archived"):
@@ -107,6 +114,11 @@ class SlackDirectory:
         async for page in self._gateway.channel_members(channel_id):
             members |= page
         return frozenset(members)
+
+
+def _teams(found: Json) -> frozenset[str]:
+    teams = (found.get("team_id"), *found.get("enterprise_user", {}).get("teams", ()))
+    return frozenset(team for team in teams if team)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ class User(BaseModel):
     """Who acted."""
 
     id: str = Field(min_length=1)
+    team_id: str | None = None
     name: str | None = None
     username: str | None = None
 

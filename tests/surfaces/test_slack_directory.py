@@ -79,7 +79,11 @@ async def test_a_user_is_known_by_name_confirmed_address_and_time_zone(
     directory: SlackDirectory, ana: User
 ) -> None:
     assert await directory.user(ana.id) == Person(
-        name="Ana", email="ana@example.com", slack_user_id=ana.id, time_zone="Europe/Amsterdam"
+        name="Ana",
+        email="ana@example.com",
+        slack_user_id=ana.id,
+        time_zone="Europe/Amsterdam",
+        teams=frozenset({ana.team_id}),
     )
 
 
@@ -117,6 +121,13 @@ async def test_people_of_other_organisations_are_external_unless_they_are_allowe
     directory = SlackDirectory(gateway, clock, allow_external=allowed, team_id=slack.workspace.team_id)
     assert (await directory.user(guest.id)).external is not allowed
     assert not (await directory.user(ana.id)).external
+
+
+async def test_acting_from_a_workspace_that_is_not_theirs_is_external(
+    slack: SlackSandbox, directory: SlackDirectory, ana: User
+) -> None:
+    assert not (await directory.user(ana.id, ana.team_id)).external
+    assert (await directory.user(ana.id, slack.add_team())).external
 
 
 # Channels and groups
