@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from bot.store import migrations
 from tests.support.browser import open_page, running_browser
-from tests.support.postgres import running_postgres
+from tests.support.postgres import empty, running_postgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -57,6 +58,25 @@ def sqlite_url(tmp_path: Path) -> str:
 def database_url(request: pytest.FixtureRequest) -> str:
     """A new, empty database; a test that takes this runs once on each kind."""
     url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
+    return url
+
+
+@pytest.fixture(scope="session")
+def _shared_postgres_url(postgres: Postgres) -> Iterator[str]:
+    with postgres.database() as url:
+        migrations.upgrade(url)
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """A database with the current schema and nothing in it, once of each kind; on PostgreSQL it is emptied, not new."""
+    if request.param == "sqlite":
+        url: str = request.getfixturevalue("sqlite_url")
+        migrations.upgrade(url)
+    else:
+        url = request.getfixturevalue("_shared_postgres_url")
+        empty(url)
     return url
 
 

@@ -103,18 +103,19 @@ class SqlReader:
         """Walk the whole audit chain: how many events there are, and what is wrong with the first bad one, if any."""
         head = self._connection.execute(_HEAD).one()
         last, expected = GENESIS, 1
-        rows = self._connection.execution_options(yield_per=1000).execute(
+        statement = (
             select(events.c.seq, events.c.request_id, events.c.body, events.c.hash)
             .where(events.c.seq <= head.seq)
             .order_by(events.c.seq)
         )
-        for row in rows:
-            if row.seq != expected:
-                return expected - 1, f"event {expected} is missing"
-            last = link(last, row.body.encode())
-            if row.hash != last or not _names(row.body, row.seq, row.request_id):
-                return expected - 1, f"event {row.seq} of {row.request_id} was altered"
-            expected += 1
+        with self._connection.execute(statement, execution_options={"yield_per": 1000}) as rows:
+            for row in rows:
+                if row.seq != expected:
+                    return expected - 1, f"event {expected} is missing"
+                last = link(last, row.body.encode())
+                if row.hash != last or not _names(row.body, row.seq, row.request_id):
+                    return expected - 1, f"event {row.seq} of {row.request_id} was altered"
+                expected += 1
         if (head.seq, head.hash) != (expected - 1, last):
             return expected - 1, f"events after {expected - 1} are missing"
         return expected - 1, None

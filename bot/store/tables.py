@@ -35,7 +35,9 @@ requests = Table(
         sqlite_where=text("due_at IS NOT NULL"),
         postgresql_where=text("due_at IS NOT NULL"),
     ),
-    Index("requests_unresolved", "id", sqlite_where=text("unresolved"), postgresql_where=text("unresolved")),
+    Index(
+        "requests_unresolved", "id", sqlite_where=text("unresolved = 1"), postgresql_where=text("unresolved")
+    ),
 )
 
 terms = Table(

@@ -51,6 +51,13 @@ class Postgres:
                 admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
+def empty(url: str) -> None:
+    """Delete everything in Assent's tables, which is ten times faster than a new database."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("TRUNCATE requests, terms, events, deliveries, idempotency, api_keys")
+        connection.execute("UPDATE chain SET seq = 0, hash = repeat('0', 64)")
+
+
 def find_program(name: str) -> Path:
     """A program of the PostgreSQL server, from PATH, `pg_config` or Debian's folders, newest first."""
     folders = [Path(folder) for folder in os.get_exec_path()]

@@ -27,7 +27,13 @@ def upgrade() -> None:
     )
     op.create_index("requests_by_status", "requests", ["status", "id"])
     _partial("requests_due", "requests", "due_at", "due_at IS NOT NULL")
-    _partial("requests_unresolved", "requests", "id", "unresolved")
+    op.create_index(
+        "requests_unresolved",
+        "requests",
+        ["id"],
+        sqlite_where=sa.text("unresolved = 1"),
+        postgresql_where=sa.text("unresolved"),
+    )
     op.create_table(
         "terms",
         sa.Column("request_id", sa.Text, primary_key=True),

@@ -1,0 +1,106 @@
+"""The audit chain: without gaps, in the order of commits, and nothing in it can be altered unseen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from bot.domain.lifecycle import NotTold, Operate
+from bot.domain.request import Status, Surface
+from bot.store.reader import GENESIS, SqlReader
+from tests.support.asking import NOW, asked, response, somebody
+from tests.support.storing import happen, save
+
+if TYPE_CHECKING:
+    from bot.store import SqlStore
+
+ANA, BEN = somebody("ana"), somebody("ben")
+
+
+async def verified(store: SqlStore) -> tuple[int, str | None]:
+    return await store.run_read(lambda c: SqlReader(c).verify_chain())
+
+
+async def tamper(store: SqlStore, statement: str) -> None:
+    await store.run_write(lambda c: c.execute(sa.text(statement)))
+
+
+@pytest.fixture
+async def filled(store: SqlStore, other: SqlStore) -> SqlStore:
+    """Six events of two requests, written by two stores."""
+    await save(store, asked(ANA, BEN, quorum=2), asked(ANA, request_id="req_2"))
+    await happen(other, "req_1", response("ana", reason="fine"))
+    await happen(store, "req_2", NotTold(target="email:ana@example.com", reason="full"))
+    await happen(other, "req_1", response("ben"))
+    return store
+
+
+async def test_an_empty_chain_verifies(store: SqlStore) -> None:
+    assert await verified(store) == (0, None)
+
+
+async def test_every_change_has_its_event_with_the_state_it_led_to(filled: SqlStore) -> None:
+    events = await filled.read(lambda tx: tx.events("req_1"))
+    assert [(e.type, e.status, e.version) for e in events] == [
+        ("request.created", Status.PENDING, 1),
+        ("request.response", Status.PENDING, 2),
+        ("request.response", Status.APPROVED, 3),
+        ("request.resolved", Status.APPROVED, 3),
+    ]
+    assert events[1].data["reason"] == "fine"
+    assert events[1].at == NOW
+    assert await verified(filled) == (6, None)
+
+
+async def test_each_hash_covers_the_text_and_the_hash_before(filled: SqlStore) -> None:
+    rows = await filled.run_read(
+        lambda c: c.execute(sa.text("SELECT seq, body, hash FROM events ORDER BY seq")).all()
+    )
+    assert [row.seq for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert len({row.hash for row in rows}) == 6
+    assert GENESIS not in {row.hash for row in rows}
+    assert all(json.loads(row.body)["seq"] == row.seq for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        (
+            "UPDATE events SET body = replace(body, 'fine', 'fishy') WHERE seq = 3",
+            "event 3 of req_1 was altered",
+        ),
+        ("UPDATE events SET body = 'not even JSON' WHERE seq = 3", "event 3 of req_1 was altered"),
+        ("UPDATE events SET request_id = 'req_2' WHERE seq = 3", "event 3 of req_2 was altered"),
+        ("UPDATE events SET hash = 'f' WHERE seq = 6", "event 6 of req_1 was altered"),
+        ("DELETE FROM events WHERE seq = 1", "event 1 is missing"),
+        ("DELETE FROM events WHERE seq = 4", "event 4 is missing"),
+        ("DELETE FROM events WHERE seq > 4", "events after 4 are missing"),
+        ("DELETE FROM events", "events after 0 are missing"),
+        ("UPDATE chain SET hash = 'f'", "events after 6 are missing"),
+    ],
+)
+async def test_whatever_is_tampered_with_is_found(filled: SqlStore, statement: str, fault: str) -> None:
+    await tamper(filled, statement)
+    number, words = await verified(filled)
+    assert words == fault
+    assert number < 6 or "after" in fault
+
+
+async def test_two_events_that_change_places_are_found(filled: SqlStore) -> None:
+    for old, new in ((3, 99), (4, 3), (99, 4)):
+        await tamper(filled, f"UPDATE events SET seq = {new} WHERE seq = {old}")
+    assert await verified(filled) == (2, "event 3 of req_2 was altered")
+
+
+async def test_it_can_be_verified_while_others_write(store: SqlStore, other: SqlStore) -> None:
+    await save(store, *(asked(ANA, request_id=f"req_{n}") for n in range(30)))
+    operate = Operate(decision="reject", reason=None, by="x", surface=Surface.CLI)
+    writing = [happen((store, other)[n % 2], f"req_{n}", operate) for n in range(30)]
+    verifying = asyncio.gather(*(verified(other) for _ in range(10)))
+    await asyncio.gather(*writing)
+    assert {fault for _, fault in await verifying} == {None}
+    assert await verified(store) == (60, None)

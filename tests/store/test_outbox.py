@@ -1,0 +1,232 @@
+"""The outbox: who has leased which delivery, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.domain.lifecycle import NotTold
+from bot.ports import Failed, Lost, Notification, Recorded, Retry, Sent, Superseded
+from bot.store import SqlOutbox
+from bot.store.outbox import LEASE
+from tests.support.asking import NOW, asked, response, somebody
+from tests.support.storing import happen, save
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bot.ports import DeliveryState, Leased, Result
+    from bot.store import SqlStore
+
+BOTH = ["slack", "email"]
+DAN = somebody("dan", slack="U4")
+RECEIPT = {"channel": "D4", "ts": "1.1"}
+
+
+class Box:
+    """The outbox at a moment that the test moves."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+        self.outbox = SqlOutbox(store)
+        self.now: datetime = NOW
+
+    async def claim(self, limit: int = 50, surfaces: list[str] = BOTH) -> list[Leased]:
+        return await self.outbox.claim(self.now, limit, surfaces)
+
+    async def card(self) -> Leased:
+        """The one card that is due."""
+        (leased,) = await self.claim(surfaces=["slack"])
+        return leased
+
+    async def record(self, leased: Leased, result: Result, retry_in: float | None = None) -> None:
+        at = None if retry_in is None else self.now + timedelta(seconds=retry_in)
+        await self.outbox.record([Recorded(leased=leased, result=result, retry_at=at)], self.now)
+
+    async def states(self) -> list[DeliveryState]:
+        return list((await self.store.read(lambda tx: tx.deliveries(["req_1"])))["req_1"])
+
+    async def card_state(self) -> DeliveryState:
+        return next(d for d in await self.states() if d.surface == "slack")
+
+
+@pytest.fixture
+async def box(store: SqlStore) -> Box:
+    """A request put to Dan, by Slack and by mail."""
+    await save(store, asked(DAN, somebody("ana", email=False, slack="U9", addresses=()), quorum=2))
+    return Box(store)
+
+
+async def test_what_is_due_is_leased_once(box: Box, other: SqlStore) -> None:
+    elsewhere = Box(other)
+    leased = await asyncio.gather(*(b.claim(1) for b in (box, elsewhere) * 3))
+    flat = [item for batch in leased for item in batch]
+    assert sorted(i.delivery.surface for i in flat) == ["email", "slack"]
+    assert len({item.lease for item in flat}) == 2
+    assert await elsewhere.claim() == []
+
+
+async def test_only_for_surfaces_that_can_be_sent_to(box: Box) -> None:
+    assert await box.claim(surfaces=[]) == []
+    assert [i.delivery.surface for i in await box.claim(surfaces=["email"])] == ["email"]
+    assert await box.outbox.next_due(["email"]) == NOW + LEASE
+    assert await box.outbox.next_due(["slack"]) == NOW
+    assert await box.outbox.next_due([]) is None
+
+
+async def test_nothing_is_claimed_before_it_is_due(box: Box) -> None:
+    box.now = NOW - timedelta(seconds=1)
+    assert await box.claim() == []
+
+
+async def test_a_delivery_knows_what_to_say_to_whom(box: Box) -> None:
+    slack, mail = sorted(await box.claim(), key=lambda i: i.delivery.surface, reverse=True)
+    assert (slack.delivery.notice, slack.delivery.address) == ("card", "U4")
+    assert (mail.delivery.notice, mail.delivery.address) == ("ask", "dan@example.com")
+    assert {slack.delivery.respondent, mail.delivery.respondent} == {"rsp_dan"}
+    assert (slack.delivery.receipt, slack.delivery.attempts, slack.delivery.reposted) == (None, 0, False)
+    requests = await box.outbox.requests(["req_1", "req_none"])
+    assert list(requests) == ["req_1"]
+
+
+async def test_rows_come_in_the_order_they_were_queued(store: SqlStore) -> None:
+    def work(tx: Any) -> None:
+        for n in range(20):
+            tx.notify(Notification(surface="email", address="ana@example.com", message=f"{n:02}"), NOW)
+
+    await store.write(work)
+    box = Box(store)
+    said = [i.delivery.content for _ in range(4) for i in await box.claim(5)]
+    assert said == [f"{n:02}" for n in range(20)]
+
+
+async def test_sent_stays_sent(box: Box) -> None:
+    await box.record(await box.card(), Sent(RECEIPT, 1))
+    box.now += timedelta(days=1)
+    assert await box.claim(surfaces=["slack"]) == []
+    state = await box.card_state()
+    assert (state.state, state.attempts, state.error, state.at) == ("sent", 0, None, NOW)
+
+
+async def test_a_retry_comes_when_it_said_and_counts_its_attempts(box: Box) -> None:
+    await box.record(await box.card(), Retry("busy"), 10)
+    state = await box.card_state()
+    assert (state.state, state.attempts, state.error) == ("retrying", 1, "busy")
+    box.now += timedelta(seconds=9.999)
+    assert await box.claim(surfaces=["slack"]) == []
+    box.now += timedelta(seconds=0.001)
+    again = await box.card()
+    assert again.delivery.attempts == 1
+    await box.record(again, Retry("down", counts=False), 10)
+    assert (await box.card_state()).attempts == 1
+
+
+async def test_sending_forgets_the_attempts_before(box: Box) -> None:
+    await box.record(await box.card(), Retry("busy"), 0)
+    await box.record(await box.card(), Sent(RECEIPT, 1))
+    assert (await box.card_state()).attempts == 0
+
+
+@pytest.mark.parametrize(("result", "state"), [(Failed("no"), "failed"), (Superseded("late"), "superseded")])
+async def test_what_is_over_is_never_tried_again(box: Box, result: Result, state: str) -> None:
+    await box.record(await box.card(), result)
+    await happen(box.store, "req_1", response("dan"))
+    box.now += timedelta(days=1)
+    assert [i.delivery.notice for i in await box.claim(surfaces=["slack"])] == (
+        ["card"] if state == "superseded" else []
+    )
+    assert (await box.card_state()).state == state
+
+
+async def test_a_lease_that_ran_out_is_taken_over_and_the_late_result_ignored(box: Box) -> None:
+    first = await box.card()
+    box.now += LEASE - timedelta(milliseconds=1)
+    assert await box.claim(surfaces=["slack"]) == []
+    box.now += timedelta(milliseconds=1)
+    second = await box.card()
+    assert second.delivery == first.delivery
+    await box.record(first, Sent({"channel": "D4", "ts": "late"}, 1))
+    assert (await box.card_state()).state == "queued"
+    await box.record(second, Sent(RECEIPT, 1))
+    assert (await box.card_state()).state == "sent"
+
+
+async def test_a_restart_may_give_back_every_lease(box: Box) -> None:
+    await box.claim()
+    await box.outbox.release(box.now)
+    assert len(await box.claim()) == 2
+
+
+class TestRedrawing:
+    async def change(self, box: Box, target: str = "slack:U9") -> None:
+        await happen(box.store, "req_1", NotTold(target=target, reason="x"), box.now)
+
+    async def test_every_change_makes_a_card_due_again(self, box: Box) -> None:
+        await box.record(await box.card(), Sent(RECEIPT, 1))
+        await self.change(box)
+        again = await box.card()
+        assert again.delivery.receipt == RECEIPT
+        await box.record(again, Sent(RECEIPT, 2))
+        assert await box.claim(surfaces=["slack"]) == []
+
+    async def test_a_mail_is_sent_once(self, box: Box) -> None:
+        (mail,) = await box.claim(surfaces=["email"])
+        await box.record(mail, Sent({"message_id": "x"}, 1))
+        await self.change(box)
+        assert await box.claim(surfaces=["email"]) == []
+
+    async def test_a_change_while_it_is_being_sent_is_not_missed(self, box: Box) -> None:
+        leased = await box.card()
+        await self.change(box)
+        assert await box.claim(surfaces=["slack"]) == []
+        await box.record(leased, Sent(RECEIPT, 1))
+        assert (await box.card()).delivery.receipt == RECEIPT
+
+    async def test_nor_redrawn_where_what_was_sent_is_the_newest(self, box: Box) -> None:
+        leased = await box.card()
+        await self.change(box)
+        await box.record(leased, Sent(RECEIPT, 2))
+        assert await box.claim(surfaces=["slack"]) == []
+
+    async def test_a_lost_card_is_posted_anew_and_says_that_it_was(self, box: Box) -> None:
+        await box.record(await box.card(), Sent(RECEIPT, 1))
+        await self.change(box)
+        await box.record(await box.card(), Lost("deleted"), 0)
+        again = await box.card()
+        assert (again.delivery.receipt, again.delivery.reposted) == (None, True)
+        await box.record(again, Sent({"channel": "D4", "ts": "2.2"}, 2))
+        await self.change(box, "slack:U8")
+        third = await box.card()
+        assert (third.delivery.receipt, third.delivery.reposted) == ({"channel": "D4", "ts": "2.2"}, True)
+
+
+class TestAdopting:
+    async def adopt(self, box: Box, receipt: dict[str, str]) -> None:
+        await box.store.write(lambda tx: tx.adopt("req_1", receipt, receipt["channel"], box.now))
+
+    async def test_a_card_nobody_knew_of_is_redrawn_from_now_on(self, box: Box) -> None:
+        await box.record(await box.card(), Sent(RECEIPT, 1))
+        await self.adopt(box, {"channel": "D4", "ts": "9.9"})
+        assert (await box.card()).delivery.receipt == {"channel": "D4", "ts": "9.9"}
+
+    @pytest.mark.parametrize("reposted", [False, True])
+    async def test_a_card_that_is_known_is_not(self, box: Box, *, reposted: bool) -> None:
+        if reposted:
+            await box.record(await box.card(), Lost("deleted"), 0)
+        await box.record(await box.card(), Sent(RECEIPT, 1))
+        for _ in range(2):
+            await self.adopt(box, RECEIPT)
+        assert len([d for d in await box.states() if d.surface == "slack"]) == 1
+
+
+async def test_callbacks_are_nobodys_business(store: SqlStore) -> None:
+    await save(store, asked(DAN, callback_url="https://example.com/hook"))
+    await happen(store, "req_1", response("dan"))
+    box = Box(store)
+    assert [i.delivery.address for i in await box.claim(surfaces=["callback"])] == [
+        "https://example.com/hook"
+    ]
+    assert "callback" not in {d.surface for d in await box.states()}

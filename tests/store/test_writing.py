@@ -1,0 +1,259 @@
+"""What is committed stays, is never lost to a race, and never half there."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from bot.approvals import Approvals, Rules
+from bot.domain import lifecycle
+from bot.domain.answers import Answer
+from bot.domain.errors import AlreadyResolved, Unavailable
+from bot.domain.lifecycle import NotTold
+from bot.domain.request import Status, Surface
+from bot.ports import Idempotency, Notification, Query
+from bot.system import RandomIds, SystemClock
+from bot.wire import SubmitBody
+from tests.store.conftest import opened
+from tests.support.asking import NOW, asked, by_mail, response, somebody
+from tests.support.storing import happen, save, stored
+
+if TYPE_CHECKING:
+    from bot.domain.request import Request
+    from bot.ports import Transaction
+    from bot.store import SqlStore
+
+ANA, BEN = somebody("ana", slack="U1"), somebody("ben")
+
+
+def use_cases(store: SqlStore) -> Approvals:
+    rules = Rules(surfaces=frozenset({Surface.EMAIL}))
+    return Approvals(store, SystemClock(), RandomIds(), None, rules)
+
+
+async def test_what_was_committed_is_there_after_a_restart(migrated_url: str) -> None:
+    async with opened(migrated_url) as store:
+        await save(store, asked(ANA, BEN, quorum=2, channels=("slack:C1",), timeout_at=NOW))
+        before = await happen(store, "req_1", response("ana", reason="großartig ✓"))
+    async with opened(migrated_url) as store:
+        assert await stored(store, "req_1") == before
+        assert await store.read(lambda tx: tx.request_of("rsp_ben")) == before
+        assert await store.read(lambda tx: tx.request("req_2")) is None
+
+
+async def test_every_field_of_a_request_survives(store: SqlStore) -> None:
+    request = asked(
+        ANA,
+        BEN,
+        quorum="all",
+        timeout_at=NOW,
+        lookups=("slack:S1",),
+        requester_keys=frozenset({"email:bob@example.com"}),
+        payload={"deep": [1, 2.5, None, True, {"ü": "\u2028"}], "big": 2**53 - 1},
+        labels={"env": "prod"},
+        form={"type": "object"},
+    )
+    await save(store, request)
+    assert await stored(store, "req_1") == request
+    final = await happen(store, "req_1", response("ana", "reject", reason="no"))
+    assert await stored(store, "req_1") == final
+    assert final.status is Status.REJECTED
+
+
+async def test_updates_from_two_stores_are_never_lost(store: SqlStore, other: SqlStore) -> None:
+    await save(store, asked(ANA))
+    events = [NotTold(target=f"slack:{n}", reason="gone") for n in range(60)]
+    await asyncio.gather(*(happen((store, other)[n % 2], "req_1", e) for n, e in enumerate(events)))
+    request = await stored(store, "req_1")
+    assert request.version == 1 + len(events)
+    assert {u.target for u in request.unreached} == {e.target for e in events}
+
+
+async def test_fifty_answers_racing_come_to_one_outcome(store: SqlStore, other: SqlStore) -> None:
+    people = [f"p{n}" for n in range(50)]
+    await save(store, asked(*map(somebody, people), quorum=1))
+
+    async def answer(n: int) -> Request | AlreadyResolved:
+        decision = "approve" if n % 2 else "reject"
+        try:
+            approvals = use_cases((store, other)[n % 2])
+            return await approvals.respond("req_1", by_mail(people[n]), Answer(decision=decision))
+        except AlreadyResolved as refusal:
+            return refusal
+
+    results = await asyncio.gather(*(answer(n) for n in range(50)))
+    (winner,) = (r for r in results if not isinstance(r, AlreadyResolved))
+    losers = [r for r in results if isinstance(r, AlreadyResolved)]
+    request = await stored(other, "req_1")
+    assert request == winner
+    assert len(request.responses) == 1
+    assert winner.outcome
+    assert all(loser.request.outcome == winner.outcome for loser in losers)
+    assert {loser.detail.split(" at ")[0] for loser in losers} == {
+        f"Already {winner.status} by {winner.outcome.by}"
+    }
+    assert [e.type for e in await store.read(lambda tx: tx.events("req_1"))] == [
+        "request.created",
+        "request.response",
+        "request.resolved",
+    ]
+
+
+async def test_one_idempotency_key_used_everywhere_at_once_opens_one_request(
+    store: SqlStore, other: SqlStore
+) -> None:
+    body = SubmitBody(title="T", audience=["email:ana@example.com"])
+    key = Idempotency(key="key_1:k", digest="d")
+    results = await asyncio.gather(*(use_cases((store, other)[n % 2]).submit(body, key) for n in range(20)))
+    assert len({request.id for request, _ in results}) == 1
+    assert [new for _, new in results].count(True) == 1
+    assert len((await use_cases(store).find(Query())).items) == 1
+
+
+async def test_a_unit_that_raises_leaves_nothing(store: SqlStore) -> None:
+    def work(tx: Transaction) -> None:
+        tx.save(lifecycle.open_request(asked(ANA), None, NOW), NOW)
+        tx.remember(Idempotency(key="k", digest="d"), "req_1", NOW)
+        tx.notify(Notification(surface="email", address="ana@example.com", message="hi"), NOW)
+        raise LookupError("changed my mind")
+
+    with pytest.raises(LookupError, match="changed my mind"):
+        await store.write(work)
+    assert await store.read(lambda tx: (tx.request("req_1"), tx.idempotent("k"), tx.events("req_1"))) == (
+        None,
+        None,
+        (),
+    )
+    assert await store.run_read(lambda c: c.scalar(sa.text("SELECT count(*) FROM deliveries"))) == 0
+
+
+async def in_one_batch(store: SqlStore, *works: Any) -> list[Any]:
+    """Hand these units in so that they commit together; what each returns or raises."""
+    going_on = threading.Event()
+    first = asyncio.create_task(store.run_write(lambda _: going_on.wait(10)))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(store.write(work)) for work in works]
+    await asyncio.sleep(0)
+    going_on.set()
+    await first
+    return await asyncio.gather(*others, return_exceptions=True)
+
+
+def opening(name: str) -> Any:
+    request = asked(somebody(name), request_id=f"req_{name}")
+    return lambda tx: tx.save(lifecycle.open_request(request, None, NOW), NOW)
+
+
+def unwritable(tx: Transaction) -> None:
+    """Half a surrogate pair: a string that no database takes."""
+    tx.remember(Idempotency(key="\ud800", digest="d"), "req_1", NOW)
+
+
+async def test_a_unit_that_cannot_be_written_costs_its_neighbours_nothing(store: SqlStore) -> None:
+    await save(store, asked(ANA, request_id="req_there"))
+    duplicate = opening("there")
+    results = await in_one_batch(store, opening("a"), duplicate, opening("b"), unwritable, opening("c"))
+    assert isinstance(results[1], Unavailable)
+    assert isinstance(results[3], ValueError)
+    assert [results[i] for i in (0, 2, 4)] == [None] * 3
+    for name in "abc":
+        assert await stored(store, f"req_{name}")
+    count = await store.run_read(lambda c: c.scalar(sa.text("SELECT count(*) FROM events")))
+    assert count == 4
+
+
+async def test_reads_that_cannot_be_asked_cost_their_neighbours_nothing(store: SqlStore) -> None:
+    await save(store, asked(ANA))
+    reads = [store.read(lambda tx: tx.request("req_1"), ids=("req_1",)) for _ in range(20)]
+    bad = [store.read(lambda tx: tx.request("\ud800"), ids=("\ud800",)) for _ in range(10)]
+    results = await asyncio.gather(*reads, *bad, return_exceptions=True)
+    assert all(getattr(r, "id", None) == "req_1" for r in results[:20])
+    assert all(isinstance(r, ValueError) for r in results[20:])
+    assert (await stored(store, "req_1")).id == "req_1"
+
+
+async def test_units_of_one_batch_see_each_other(store: SqlStore) -> None:
+    await save(store, asked(ANA, BEN, quorum=2))
+
+    def answer(name: str) -> Any:
+        def work(tx: Transaction) -> Request:
+            request = tx.request("req_1")
+            assert request
+            change = lifecycle.apply(request, response(name), NOW)
+            tx.save(change, NOW)
+            return change.request
+
+        return work
+
+    first, second = await in_one_batch(store, answer("ana"), answer("ben"))
+    assert (first.version, first.status) == (2, Status.PENDING)
+    assert (second.version, second.status) == (3, Status.APPROVED)
+    assert await stored(store, "req_1") == second
+
+
+async def test_a_caller_that_goes_away_does_not_undo_its_unit(store: SqlStore) -> None:
+    await save(store, asked(ANA))
+    task = asyncio.create_task(happen(store, "req_1", response("ana")))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await store.write(lambda _: None)
+    assert (await stored(store, "req_1")).status is Status.APPROVED
+
+
+async def test_what_was_handed_in_before_a_stop_is_finished(migrated_url: str) -> None:
+    async with opened(migrated_url) as store:
+        tasks = [asyncio.create_task(save(store, asked(ANA, request_id=f"req_{n}"))) for n in range(20)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    async with opened(migrated_url) as store:
+        for n in range(20):
+            assert await stored(store, f"req_{n}")
+
+
+@pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
+class TestPostgresqlThatGoesAway:
+    async def test_connections_that_were_cut_are_replaced(self, store: SqlStore, other: SqlStore) -> None:
+        await save(store, asked(ANA))
+        await other.run_read(_cut_all_others)
+        await happen(store, "req_1", NotTold(target="slack:U1", reason="gone"))
+        assert (await stored(store, "req_1")).version == 2
+
+    async def test_a_unit_cut_in_the_middle_runs_again(self, store: SqlStore) -> None:
+        await save(store, asked(ANA))
+        tries = []
+
+        def work(tx: Any) -> Request:
+            request: Request = tx.request("req_1")
+            tries.append(request.version)
+            if len(tries) == 1:
+                tx._batch._connection.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+            change = lifecycle.apply(request, response("ana"), NOW)
+            tx.save(change, NOW)
+            return change.request
+
+        assert (await store.write(work)).status is Status.APPROVED
+        assert tries == [1, 1]
+        assert (await stored(store, "req_1")).version == 2
+
+    async def test_a_statement_cut_in_the_middle_is_reported_and_the_next_works(
+        self, store: SqlStore
+    ) -> None:
+        with pytest.raises(Unavailable):
+            await store.run_write(
+                lambda c: c.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+            )
+        await save(store, asked(ANA))
+
+
+def _cut_all_others(connection: sa.Connection) -> None:
+    connection.execute(
+        sa.text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    )
