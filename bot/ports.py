@@ -136,6 +136,9 @@ class Reader(Requests, Protocol):
     def channels(self, limit: int) -> tuple[str, ...]:
         """The channels (`slack:C…`) that pending requests were put to."""
 
+    def verify_chain(self) -> tuple[int, str | None]:
+        """How many audit events there are in order, and what is wrong with the first that is not, if any."""
+
 
 class Transaction(Requests, Protocol):
     """Reads and writes that commit together. A request read here is locked until the end."""

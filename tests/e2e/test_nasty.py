@@ -39,6 +39,7 @@ TEXTS = {name: text.replace("\x00", "") for name, text in SLACKS_NASTY.items() i
     "quotes": "\"'`</title></textarea></script><svg onload=alert(1)>",
     "a dot": ".\r\n.\r\nQUIT\r\n",
 }
+DRIVES_A_TERMINAL = {"terminal", "controls", "right to left"}
 HEADERS = Counter(
     [
         *("Date", "From", "To", "Message-ID", "In-Reply-To", "References", "Subject"),
@@ -146,7 +147,8 @@ async def test_whatever_is_written_is_harmless_everywhere(
             receipt = await mailbox.next_message(address)
             is_safe(receipt)
             assert "You rejected this at" in receipt.text
-            await command_prints_safely(product, "show", request["id"])
+            if name in DRIVES_A_TERMINAL:
+                await command_prints_safely(product, "show", request["id"])
     await command_prints_safely(product, "list")
     assert mailbox.messages("evil@example.com") == []
 
