@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, bindparam, exists, select
+from sqlalchemy import Connection, Row, Select, bindparam, exists, select, union_all
 
 from bot.domain.lifecycle import Notice
 from bot.domain.request import Request, Status
@@ -129,11 +130,27 @@ def _find(query: Query) -> Select[Any]:
         statement = statement.where(requests.c.status == str(query.status))
     if query.cursor:
         statement = statement.where(requests.c.id < query.cursor)
-    for keys in _term_filters(query):
-        statement = statement.where(_has_term(keys, query.status))
     if query.text:
         statement = statement.where(requests.c.title.like(f"%{_like(query.text.lower())}%", escape="\\"))
+    filters = _term_filters(query)
+    if len(filters) == 1 and not query.text and query.status in {None, Status.PENDING}:
+        return statement.where(requests.c.id.in_(_newest_of(filters[0], query)))
+    for keys in filters:
+        match = (terms.c.request_id == requests.c.id) & terms.c.term.in_(keys)
+        statement = statement.where(exists().where(match))
     return statement
+
+
+def _newest_of(keys: list[str], query: Query) -> Select[Any]:
+    """The ids of one page, read off the end of the index on terms however many requests there are."""
+    pages = []
+    for key, is_open in product(keys, (True,) if query.status else (True, False)):
+        page = select(terms.c.request_id).where(terms.c.term == key, terms.c.open == is_open)
+        if query.cursor:
+            page = page.where(terms.c.request_id < query.cursor)
+        page = page.order_by(terms.c.request_id.desc()).limit(query.limit + 1)
+        pages.append(select(page.subquery().c.request_id))
+    return select(union_all(*pages).subquery().c.request_id)
 
 
 def _term_filters(query: Query) -> list[list[str]]:
@@ -146,14 +163,6 @@ def _term_filters(query: Query) -> list[list[str]]:
     if query.label:
         filters.append([f"label:{query.label}"])
     return filters
-
-
-def _has_term(keys: list[str], status: Status | None) -> Any:
-    match = (terms.c.request_id == requests.c.id) & terms.c.term.in_(keys)
-    if status is not None:
-        ids = select(terms.c.request_id).where(terms.c.term.in_(keys), terms.c.open == (not status.final))
-        return requests.c.id.in_(ids) if not status.final else exists().where(match)
-    return exists().where(match)
 
 
 def _like(text: str) -> str:
