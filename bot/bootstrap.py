@@ -242,16 +242,26 @@ async def _serve(settings: Settings) -> int:
     try:
         await assent.start()
     except OSError as error:
-        sys.stderr.write(
-            f"assent: cannot listen on {settings.assent_host}:{settings.assent_port} ({error.strerror}); "
-            "set ASSENT_HOST and ASSENT_PORT, or end what uses the port\n"
-        )
+        sys.stderr.write(f"assent: {_trouble(error, settings)}\n")
         return 1
     log.info("Assent listens", action="serve.ready", url=assent.url, base_url=settings.base_url)
     await until_signalled()
     log.info("stopping", action="serve.stopping")
     await assent.stop()
     return 0
+
+
+def _trouble(error: OSError, settings: Settings) -> str:
+    """What keeps it from starting, in words: only an error about a file names one, else it is the address."""
+    if error.filename is not None:
+        return (
+            f"cannot use {error.filename} ({error.strerror}); the database and the generated secrets are kept there: "
+            "make it writable, or see ASSENT_DATABASE_URL, ASSENT_SECRET_KEYS and ASSENT_WEBHOOK_SECRET"
+        )
+    return (
+        f"cannot listen on {settings.assent_host}:{settings.assent_port} ({error.strerror}); "
+        "set ASSENT_HOST and ASSENT_PORT, or end what uses the port"
+    )
 
 
 async def until_signalled() -> None:

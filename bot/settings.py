@@ -29,7 +29,7 @@ from bot.domain.audience import parse_selector
 from bot.email.addresses import parse_sender
 from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.links import MAX_BASE_URL
-from bot.store.engine import database_url
+from bot.store.engine import database_url, sqlite_file
 
 MIN_KEY_LENGTH = 32
 """Characters of a signing key; 128 bits as hex digits."""
@@ -172,10 +172,8 @@ class Settings(BaseModel):
     @property
     def data_folder(self) -> Path:
         """Where generated secrets are kept: beside the SQLite file, else the working folder."""
-        url = database_url(self.assent_database_url)
-        return (
-            Path(str(url.database)).expanduser().parent if url.get_backend_name() == "sqlite" else Path.cwd()
-        )
+        file = sqlite_file(self.assent_database_url)
+        return file.parent if file else Path.cwd()
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

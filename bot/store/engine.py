@@ -26,7 +26,7 @@ def database_url(text: str) -> URL:
         ) from None
     match url.drivername:
         case "sqlite" if url.database and url.database != ":memory:":
-            return url
+            return url.set(database=str(Path(url.database).expanduser()))
         case "sqlite":
             raise ValueError("needs a file, because several connections share it; write sqlite:///assent.db")
         case "postgresql" | "postgres" | "postgresql+psycopg":
@@ -36,10 +36,17 @@ def database_url(text: str) -> URL:
     )
 
 
+def sqlite_file(text: str) -> Path | None:
+    """The file behind a SQLite URL; None for PostgreSQL."""
+    url = database_url(text)
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+
+
 def open_engine(text: str, *, readers: int = 4) -> Engine:
     """An engine whose transactions are begun as each database needs it."""
     url = database_url(text)
-    if url.get_backend_name() == "sqlite":
+    if file := sqlite_file(text):
+        file.parent.mkdir(parents=True, exist_ok=True)
         return _sqlite(url, readers)
     return create_engine(
         url,
@@ -56,7 +63,6 @@ def open_engine(text: str, *, readers: int = 4) -> Engine:
 
 
 def _sqlite(url: URL, readers: int) -> Engine:
-    Path(str(url.database)).expanduser().parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url,
         pool_size=readers + 2,

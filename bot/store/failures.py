@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def in_words(url: str) -> Iterator[None]:
-    """Raise `Unavailable`, which names the database without its password, for whatever its driver raises."""
+    """Raise `Unavailable`, which names the database without its password, for whatever keeps it from being used."""
     try:
         yield
     except DBAPIError as error:
         where = database_url(url).render_as_string(hide_password=True)
-        raise Unavailable(f"the database {where} cannot be used: {str(error.orig).strip()}") from error
+        why = " ".join(str(error.orig).split())
+        raise Unavailable(f"the database {where} cannot be used: {why}") from error

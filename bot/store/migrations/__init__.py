@@ -8,16 +8,21 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from bot.store.engine import for_writing, open_engine
+from bot.domain.errors import Unavailable
+from bot.store.engine import for_writing, open_engine, sqlite_file
 
 LOCK = 0x417373656E74
 """The PostgreSQL advisory lock of migrations: "Assent" in ASCII."""
 
 
 def upgrade(url: str) -> None:
-    """Bring the schema of the database at `url` up to date; waits for whoever is doing so already."""
+    """Bring the schema of the database at `url` up to date; waits for whoever is doing so already.
+
+    Raises `Unavailable` where a newer version made the schema.
+    """
     engine = open_engine(url)
     try:
         with for_writing(engine).begin() as connection:
@@ -26,24 +31,47 @@ def upgrade(url: str) -> None:
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except CommandError as error:  # it does not know the revision
+        raise Unavailable(
+            "the database was last used by a newer Assent: run that version, or one newer"
+        ) from error
     finally:
         engine.dispose()
+
+
+def exists(url: str) -> bool:
+    """Whether the database at `url` has any schema of ours."""
+    return _revision(url) is not None
 
 
 def check(url: str) -> bool:
-    """Whether the schema is up to date."""
-    engine = open_engine(url)
-    try:
-        with engine.connect() as connection:
-            return current(connection)
-    finally:
-        engine.dispose()
+    """Whether the schema of the database at `url` is up to date. A SQLite file that is not there is not made."""
+    return _revision(url) == _head()
 
 
 def current(connection: Connection) -> bool:
     """Whether the schema on this connection is up to date."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    return MigrationContext.configure(connection).get_current_revision() == head
+    return _on(connection) == _head()
+
+
+def _revision(url: str) -> str | None:
+    file = sqlite_file(url)
+    if file and not file.exists():
+        return None
+    engine = open_engine(url)
+    try:
+        with engine.connect() as connection:
+            return _on(connection)
+    finally:
+        engine.dispose()
+
+
+def _on(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _head() -> str | None:
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _config() -> Config:
