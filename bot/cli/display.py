@@ -184,6 +184,18 @@ def _people(request: Request) -> Iterable[tuple[Any, ...]]:
         yield _name(person), status(person["state"]), said
 
 
+def print_keys(keys: Sequence[Mapping[str, Any]]) -> None:
+    """Show API keys, one a line."""
+    rows = [(k["id"], k["name"], ", ".join(k["scopes"]), _key_state(k)) for k in keys]
+    console().print(_table(rows) if rows else "Nothing.")
+
+
+def _key_state(key: Mapping[str, Any]) -> Text:
+    if key["revoked_at"]:
+        return Text(f"revoked {instant(key['revoked_at'])}", style="red")
+    return Text(f"made {instant(key['created_at'])}")
+
+
 def _table(rows: Iterable[tuple[Any, ...]]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for row in rows:

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from rich.text import Text
 
 from bot import __version__
-from bot.cli import answering, asking, display, doctor, operating
+from bot.cli import answering, asking, audit, display, doctor, keys, operating
 from bot.cli.common import Failure
 from bot.client import ApiError, AssentError, Unreachable
 from bot.domain.errors import Unavailable
@@ -37,6 +37,8 @@ app.command(answering.reject)
 app.command(answering.skip)
 app.command(asking.cancel)
 app.command(asking.notify)
+app.command(keys.keys)
+app.command(audit.audit)
 app.command(operating.db)
 app.command(operating.manifest)
 app.command(doctor.doctor)

@@ -42,7 +42,7 @@ def without_server(*arguments: str) -> subprocess.CompletedProcess[str]:
     return python(f"{hidden}; from bot.__main__ import main; sys.exit(main())", *arguments)
 
 
-@pytest.mark.parametrize("arguments", [["serve"], ["demo"], ["db", "check"], ["doctor"]])
+@pytest.mark.parametrize("arguments", [["serve"], ["demo"], ["db", "check"], ["doctor"], ["keys", "list"]])
 def test_a_server_command_says_what_to_install(arguments: list[str]) -> None:
     done = without_server(*arguments)
     assert done.returncode == 1
@@ -73,4 +73,4 @@ def test_help_names_every_command() -> None:
         "skip",
         "cancel",
     }
-    assert names >= {"wait", "notify", "db", "manifest", "doctor"}
+    assert names >= {"wait", "notify", "keys", "audit", "db", "manifest", "doctor"}

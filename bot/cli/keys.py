@@ -1,0 +1,110 @@
+"""`assent keys`: API keys, straight on the database, so that the first one needs no other."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import App
+
+from bot.cli import display
+from bot.cli.common import Failure, load_settings
+
+if TYPE_CHECKING:
+    from bot.ports import ApiKey
+
+MAX_NAME = 100
+"""Characters; the name stands in the audit trail and on cards where the key decides as operator."""
+
+keys = App(name="keys", help="API keys, in the database of ASSENT_DATABASE_URL.")
+
+
+@keys.command
+def create(*, name: str, scopes: str, json: bool = False) -> None:
+    """Make a key and print it; it is shown only this once.
+
+    Parameters
+    ----------
+    name
+        Who uses it; stands in the audit trail.
+    scopes
+        What it may do, comma separated: submit, read, respond, operate, links, admin.
+    json
+        Print JSON.
+    """
+    granted = _scopes(scopes)
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise Failure(f"--name: give 1 to {MAX_NAME} printable characters", status=2)
+    from bot.store import direct
+    from bot.store import keys as stored
+
+    with direct.writing(load_settings().assent_database_url) as connection:
+        key, secret = stored.create(connection, name.strip(), granted, datetime.now(UTC))
+    if json:
+        display.print_json({"id": key.id, "key": secret, "name": key.name, "scopes": sorted(key.scopes)})
+    else:
+        print(secret)  # noqa: T201
+        note = f"This is {key.id}. Keep it now: it cannot be shown again."
+        print(note, file=sys.stderr)  # noqa: T201
+
+
+@keys.command(name="list")
+def list_keys(*, json: bool = False) -> None:
+    """List the keys, oldest first, revoked ones too; never the keys themselves."""
+    from bot.store import direct
+    from bot.store import keys as stored
+
+    with direct.writing(load_settings().assent_database_url) as connection:
+        found = [_described(key) for key in stored.every(connection)]
+    if json:
+        display.print_json(found)
+    else:
+        display.print_keys(found)
+
+
+@keys.command
+def revoke(id: str, /, *, json: bool = False) -> None:
+    """Revoke a key for good; a running server refuses it within 5 seconds.
+
+    Parameters
+    ----------
+    id
+        The key's id, key_…; see `assent keys list`.
+    json
+        Print JSON.
+    """
+    from bot.store import direct
+    from bot.store import keys as stored
+
+    with direct.writing(load_settings().assent_database_url) as connection:
+        stored.revoke(connection, id, datetime.now(UTC))
+        key = next((key for key in stored.every(connection) if key.id == id), None)
+    if key is None:
+        raise Failure(f"there is no key {id}; `assent keys list` names them")
+    if json:
+        display.print_json(_described(key))
+    else:
+        display.print_keys([_described(key)])
+
+
+def _scopes(text: str) -> frozenset[str]:
+    from bot.web.auth import Scope
+
+    wanted = {part.strip() for part in text.split(",") if part.strip()}
+    if not wanted or not wanted <= set(Scope):
+        unknown = ", ".join(sorted(wanted - set(Scope))) or "none given"
+        raise Failure(f"--scopes: {unknown}; a key may have: {', '.join(Scope)}", status=2)
+    return frozenset(wanted)
+
+
+def _described(key: ApiKey) -> dict[str, Any]:
+    from bot.wire import instant
+
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": sorted(key.scopes),
+        "created_at": instant(key.created_at),
+        "revoked_at": instant(key.revoked_at),
+    }
