@@ -139,6 +139,8 @@ async def answer_from_the_inbox(demo: Demo, slack: FrameLocator) -> None:
 async def answer_by_mail(demo: Demo, page: Page) -> None:
     await page.get_by_role("tab", name="Mailbox").click()
     mail = page.frame_locator("#mail")
+    link = mail.frame_locator("#html").get_by_role("link", name="Review and answer")
+    last = ""
     for person, subject, phrase in (
         ("ana", "Delete the database", None),
         ("ben", "Delete the database", None),
@@ -146,7 +148,8 @@ async def answer_by_mail(demo: Demo, page: Page) -> None:
     ):
         await mail.get_by_label("People").get_by_role("button", name=person).click()
         await mail.get_by_label("Mails").get_by_role("button", name=f"[Approve?] {subject}").click()
-        link = mail.frame_locator("#html").get_by_role("link", name="Review and answer")
+        await expect(link).not_to_have_attribute("href", last)  # the frame shows this mail, not the last one
+        last = await link.get_attribute("href") or ""
         async with page.expect_popup() as popup:
             await link.click()
         answer = await popup.value

@@ -98,7 +98,7 @@ async def test_a_request_is_asked_listed_shown_and_approved(server: Assent, mail
     second = await assent(server, "approve", request["id"], "--as", "email:ben@example.com", "--json")
     assert second.json["status"] == "approved"
     shown = (await assent(server, "show", request["id"])).out
-    for part in (request["id"], "Refund €1,250", "approved", "Order", "5531", "env=prod", "seen", "by api"):
+    for part in (request["id"], "Refund €1,250", "approved", "Order", "5531", "env=prod", "seen", "by cli"):
         assert part in shown
     assert (await assent(server, "wait", request["id"])).status == 0
 
