@@ -95,6 +95,9 @@ async def test_the_main_job_in_the_browser(demo: Demo, page: Page) -> None:
 
     learned = page.get_by_label("Workflow").get_by_role("listitem")
     await expect(learned.filter(has_text="Deploy version 4.2 to production")).to_have_count(2)
+    async with page.expect_popup() as described:
+        await page.get_by_role("link", name="API").click()
+    await expect((await described.value).get_by_text("/v1/requests").first).to_be_visible()
     async with client:
         assert await client.pending() == []
 
