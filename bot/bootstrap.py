@@ -33,10 +33,12 @@ from bot.slack.directory import SlackDirectory
 from bot.slack.gateway import Gateway
 from bot.slack.sender import SlackSender
 from bot.store import SqlOutbox, SqlStore, keys, migrations
+from bot.store.load import load
 from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
 from bot.system import RandomIds, SystemClock
 from bot.web import api, application, docs, pages
 from bot.web.auth import Auth
+from bot.web.metrics import Metrics
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -103,6 +105,8 @@ class Assent:
         self.slack = self._slack(gateway) if gateway else None
         senders = self._senders(links, gateway)
         self.dispatcher = Dispatcher(outbox, senders, self.clock, self.approvals.not_told)
+        self.metrics = Metrics(lambda: dict(self.store.happened), lambda: self.store.run_read(load))
+        self.dispatcher.tried = self.metrics.delivered
         self.supervisor = self._supervise()
         self._stack.push_async_callback(self.dispatcher.settle, SETTLE_SECONDS)
         await self.supervisor.start()
@@ -199,6 +203,7 @@ class Assent:
         banner = AUTO_APPROVE_BANNER if settings.assent_auto_approve else None
         rendering = templates(settings.templates)
         routes = [
+            *self.metrics.routes(),
             *api.Api(self.approvals, links, auth).routes(),
             *pages.routes(self.approvals, links, rendering, self.clock, banner=banner),
             *docs.routes(settings.base_url, rendering),
@@ -208,7 +213,9 @@ class Assent:
         if self.slack:
             checks["slack"] = self.slack.check
         self._runner = web.AppRunner(
-            application.build(routes, checks), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+            application.build(routes, checks, [self.metrics.measure]),
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_SECONDS,
         )
         await self._runner.setup()
         self._stack.push_async_callback(self._runner.cleanup)

@@ -16,8 +16,9 @@ from itertools import groupby
 import structlog
 
 from bot.delivery.backoff import Breakers, delay, exhausted
-from bot.domain.lifecycle import Notice, NotTold
+from bot.domain.events import NotTold
 from bot.domain.request import Request, ResolvedBy
+from bot.domain.telling import Notice
 from bot.ports import (
     Clock,
     Delivery,
@@ -50,12 +51,16 @@ NotToldUse = Callable[[str, NotTold], Awaitable[None]]
 
 
 class Dispatcher:
-    """Sends what is due, on the surfaces there are senders for. `progressed` is called whenever something was sent."""
+    """Sends what is due, on the surfaces there are senders for.
+
+    `progressed` is called whenever something was sent, `tried` with the surface and the result of each sending.
+    """
 
     def __init__(
         self, outbox: Outbox, senders: Mapping[str, Sender], clock: Clock, not_told: NotToldUse
     ) -> None:
         self.progressed: Callable[[], None] = lambda: None
+        self.tried: Callable[[str, str], None] = lambda _surface, _result: None
         self._outbox = outbox
         self._senders = senders
         self._clock = clock
@@ -137,7 +142,9 @@ class Dispatcher:
                 return _put_off(leased, until)
         if obsolete := _obsolete(delivery, request):
             return Recorded(leased=leased, result=Superseded(obsolete))
-        return await self._conclude(leased, request, await self._try(delivery, request, now))
+        recorded = await self._conclude(leased, request, await self._try(delivery, request, now))
+        self.tried(delivery.surface, type(recorded.result).__name__.lower())
+        return recorded
 
     async def _try(self, delivery: Delivery, request: Request | None, now: datetime) -> Result:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,17 +20,21 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from bot.domain.request import Request
     from bot.ports import Reader, Transaction
+    from bot.store.transaction import Batch
 
 T = TypeVar("T")
 
 
 class SqlStore:
-    """The store of one process; it belongs to the event loop in which it was started."""
+    """The store of one process; it belongs to the event loop in which it was started.
+
+    `happened`: how often each type of audit event was committed here, by the status that it led to.
+    """
 
     def __init__(self, url: str) -> None:
         self.wakeups = Wakeups()
+        self.happened: Counter[tuple[str, str]] = Counter()
         self._engine = open_engine(url)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._readers = Readers(self._engine)
@@ -86,8 +91,10 @@ class SqlStore:
         """Hint every waiter."""
         self.wakeups.elsewhere((), frozenset())
 
-    def _committed(self, changed: dict[str, Request], topics: frozenset[str]) -> None:
+    def _committed(self, batch: Batch) -> None:
         """In the writer's thread, after a commit."""
+        self.happened.update(batch.happened)
+        changed, topics = batch.committed, batch.topics
         if (changed or topics) and self._loop is not None:
             with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
                 self._loop.call_soon_threadsafe(self.wakeups.committed, changed, topics)

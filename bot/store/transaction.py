@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import secrets
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,8 @@ import orjson
 from sqlalchemy import BigInteger, Connection, bindparam, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bot.domain.lifecycle import Change, Notice, Tell
 from bot.domain.request import Json, Request, Surface
+from bot.domain.telling import Notice, Tell
 from bot.store import codec
 from bot.store.prepared import Prepared
 from bot.store.tables import chain, deliveries, events, idempotency, requests, terms
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from bot.domain.lifecycle import Change
     from bot.ports import Idempotency, Notification
 
 Rows = list[dict[str, Any]]
@@ -65,7 +67,10 @@ class _Writes:
 
 
 class Batch:
-    """Units that commit together on one connection."""
+    """Units that commit together on one connection.
+
+    `committed`: the requests they change; `happened`: how often each type of event, by the status that it led to.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -73,6 +78,7 @@ class Batch:
         self._keys: dict[str, tuple[str, str]] = {}
         self.requests: dict[str, Request | None] = {}
         self.committed: dict[str, Request] = {}
+        self.happened: Counter[tuple[str, str]] = Counter()
 
     def lock(self, request_ids: Iterable[str]) -> None:
         """Lock and load requests, always in the same order so that two batches cannot wait for each other."""
@@ -126,6 +132,7 @@ class Batch:
         seq, last = int(head.seq), str(head.hash)
         for row in rows:
             seq += 1
+            self.happened[row["body"]["type"], row["body"]["status"]] += 1
             body = orjson.dumps({"seq": seq, **row["body"]}, option=orjson.OPT_SORT_KEYS)
             last = link(last, body)
             row |= {"seq": seq, "body": body.decode(), "hash": last}

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from bot.domain.request import Request
     from bot.store.transaction import SqlTransaction
 
 log = structlog.get_logger(__name__)
@@ -37,13 +36,10 @@ TRIES = 4
 class Writer:
     """Runs units in its own thread.
 
-    `committed` is called there after each commit, with the requests it changed and the works it may have made
-    something to do for.
+    `committed` is called there after each commit.
     """
 
-    def __init__(
-        self, engine: Engine, committed: Callable[[dict[str, Request], frozenset[str]], None]
-    ) -> None:
+    def __init__(self, engine: Engine, committed: Callable[[Batch], None]) -> None:
         self._connection = KeptConnection(for_writing(engine))
         self._notifies = engine.dialect.name == "postgresql"
         self._committed = committed
@@ -98,7 +94,7 @@ class Writer:
             answers = [_decide(batch, unit) for unit in units]
             if batch.flush() is not None and self._notifies:
                 batch.notify()
-        self._committed(batch.committed, batch.topics)
+        self._committed(batch)
         return answers
 
     def _retry(self, unit: Unit) -> Answer:

@@ -6,12 +6,16 @@ import itertools
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
 from bot.domain.errors import AssentError, NotFound, TooLarge
 from bot.web.body import MAX_BODY, problem, respond
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Middleware
 
 log = structlog.get_logger(__name__)
 
@@ -24,9 +28,11 @@ Check = Callable[[], Awaitable[str | None]]
 """Finds out whether one part works: None, or what is wrong in words."""
 
 
-def build(routes: Iterable[web.RouteDef], checks: Mapping[str, Check]) -> web.Application:
-    """The application with `routes`; `/readyz` runs `checks`."""
-    application = web.Application(middlewares=[_edge], client_max_size=MAX_BODY)
+def build(
+    routes: Iterable[web.RouteDef], checks: Mapping[str, Check], around: Iterable[Middleware] = ()
+) -> web.Application:
+    """The application with `routes`; `/readyz` runs `checks`, and whatever it answers goes through `around`."""
+    application = web.Application(middlewares=[*around, _edge], client_max_size=MAX_BODY)
     application.add_routes([*routes, web.get("/healthz", _alive), web.get("/readyz", _ready(checks))])
     return application
 

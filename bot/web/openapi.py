@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from bot import __version__
@@ -18,8 +19,6 @@ from bot.web.auth import Scope
 from bot.wire import NotifyBody, ReasonBody, RespondBody, SubmitBody
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from bot.domain.errors import AssentError
 
 JsonObject = dict[str, Any]
@@ -62,7 +61,10 @@ NOTIFY_EXAMPLE: JsonObject = {"message": "v7 is *live*.", "audience": ["email:an
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call as documented. `scope` None with `key` means that the body decides which scope is needed."""
+    """One call as documented: `str` is plain text, any model JSON.
+
+    `scope` None with `key` means that the body decides which scope is needed.
+    """
 
     method: str
     path: str
@@ -74,7 +76,7 @@ class Call:
     parameters: tuple[JsonObject, ...] = ()
     body: type[BaseModel] | None = None
     examples: JsonObject = field(default_factory=dict)
-    answers: dict[int, tuple[str, type[BaseModel]]]
+    answers: dict[int, tuple[str, type[BaseModel | str]]]
     refusals: Refusals = ()
 
 
@@ -258,14 +260,22 @@ CALLS: tuple[Call, ...] = (
             503: ("Something does not.", schemas.Readiness),
         },
     ),
+    Call(
+        method="get",
+        path="/metrics",
+        id="metrics",
+        summary="What was done here, and what waits, for Prometheus",
+        key=False,
+        answers={200: ("Prometheus text.", str)},
+    ),
 )
 
 
 def document(base_url: str) -> JsonObject:
     """The OpenAPI document of a server at `base_url`."""
     bodies = {call.body for call in CALLS if call.body}
-    answers = {model for call in CALLS for _, model in call.answers.values()} | {schemas.Problem}
-    models = sorted(bodies | answers, key=lambda model: model.__name__)
+    answers = {model for call in CALLS for _, model in call.answers.values() if issubclass(model, BaseModel)}
+    models = sorted(bodies | answers | {schemas.Problem}, key=lambda model: model.__name__)
     _, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -317,14 +327,19 @@ def _operation(call: Call) -> JsonObject:
     return operation
 
 
-def _answer(status: int, text: str, model: type[BaseModel]) -> JsonObject:
+def _answer(status: int, text: str, model: type[BaseModel | str]) -> JsonObject:
     location = (
         {"Location": {"description": "Its path.", "schema": {"type": "string"}}} if status == 201 else {}
+    )
+    content = (
+        {"application/json": {"schema": _ref(model)}}
+        if issubclass(model, BaseModel)
+        else {"text/plain": {"schema": {"type": "string"}}}
     )
     return {
         "description": text,
         "headers": {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}, **location},
-        "content": {"application/json": {"schema": _ref(model)}},
+        "content": content,
     }
 
 
