@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.audience import Person
-    from bot.domain.lifecycle import Change, Notice
+    from bot.domain.lifecycle import Change
     from bot.domain.request import Json, Request, Status
+    from bot.domain.telling import Notice
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from bot.domain.errors import (
     NotInAudience,
     Unavailable,
 )
-from bot.domain.lifecycle import Cancel, Change, Event, LookedUp, NotTold, Operate, Respond, Timer
+from bot.domain.events import Cancel, Event, LookedUp, NotTold, Operate, Respond, Timer
 from bot.domain.request import Request, RespondentState, Spec, Status, Surface
 from bot.ports import (
     AuditEvent,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.answers import Answer
+    from bot.domain.lifecycle import Change
     from bot.wire import NotifyBody, SubmitBody
 
 MAX_WAIT_SECONDS = 60.0

@@ -1,7 +1,7 @@
 """The state machine of a request.
 
 Theory of operation: a request opens `pending` and leaves that state once, for a final one. Everything that can happen
-to it is one of the events below; `apply` looks the event up in `TRANSITIONS`, and the function found there returns the
+to it is one of `events`; `apply` looks the event up in `TRANSITIONS`, and the function found there returns the
 next request or raises a refusal, in which case nothing has changed. Only this module makes new states. Each change
 carries its *facts* (the audit events) and its *tells* (who must be told what, later, by mail); cards are redrawn from
 the stored state after every change, so they need no tell beyond the first.
@@ -22,19 +22,18 @@ the stored state after every change, so they need no tell beyond the first.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from bot.domain import notices, quorum
+from bot.domain import notices, quorum, telling
 from bot.domain.answers import Answer, check, state_after
-from bot.domain.audience import Actor, admit, unite
+from bot.domain.audience import admit, unite
 from bot.domain.errors import AlreadyResolved, AlreadyResponded, StaleRevision
+from bot.domain.events import Cancel, LookedUp, NotTold, Operate, Respond, Timer
 from bot.domain.request import (
     APPROVE,
     REJECT,
     SKIP,
-    Address,
     Json,
     OnTimeout,
     Outcome,
@@ -50,82 +49,13 @@ from bot.domain.request import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
+    from bot.domain.events import Event
     from bot.domain.policy import Ruling
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Respond:
-    """`actor` gives `answer`. `new_id` is for a channel member's new seat; `revision` is what they saw, if known."""
-
-    actor: Actor
-    answer: Answer
-    new_id: str
-    revision: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operate:
-    """An operator decides at once, whatever the quorum. `by` names the operator in words."""
-
-    decision: str
-    reason: str | None
-    by: str
-    surface: Surface
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cancel:
-    """The question is taken back. `by` names who did so, in words."""
-
-    reason: str | None
-    by: str
-    surface: Surface
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timer:
-    """Time has passed; whether anything is due is the request's to say."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookedUp:
-    """People behind `selectors` are known at last.
-
-    `found` are new seats, `channels` and `unreached` what else came of it, `requester_keys` the requester's addresses
-    where those were the question.
-    """
-
-    selectors: tuple[str, ...] = ()
-    found: tuple[Respondent, ...] = ()
-    channels: tuple[str, ...] = ()
-    unreached: tuple[Unreached, ...] = ()
-    requester_keys: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotTold:
-    """A delivery failed for good: nobody can be told at `target` (`slack:U…`, `slack:C…`, `email:…`), and why."""
-
-    target: str
-    reason: str
-
-
-Event = Respond | Operate | Cancel | Timer | LookedUp | NotTold
-
-
-class Notice(StrEnum):
-    """What a delivery says. A card is redrawn with the state; a mail is sent once."""
-
-    CARD = "card"
-    ASK = "ask"
-    RECEIPT = "receipt"
-    OUTCOME = "outcome"
-    NOTIFICATION = "notification"
-    CALLBACK = "callback"
+    from bot.domain.telling import Tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,16 +64,6 @@ class Fact:
 
     type: str
     data: Mapping[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tell:
-    """Somebody must be told something, later."""
-
-    notice: Notice
-    surface: str
-    address: str
-    respondent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +88,7 @@ def open_request(request: Request, ruling: Ruling | None, now: datetime) -> Chan
             "respondents": [r.id for r in request.respondents],
         },
     )
-    asks = (*_asks(request.seated), *_channel_cards(request.channels))
+    asks = (*telling.asks(request.seated), *telling.channel_cards(request.channels))
     if ruling is None:
         return Change(request=request, facts=(created,), tells=asks)
     outcome = _outcome(
@@ -176,9 +96,11 @@ def open_request(request: Request, ruling: Ruling | None, now: datetime) -> Chan
     )
     resolved = _resolve(request, outcome, now)
     if not ruling.tell:
-        return replace(resolved, facts=(created, *resolved.facts), tells=_callback(request))
+        return replace(resolved, facts=(created, *resolved.facts), tells=telling.callback(request))
     still_to_tell = replace(resolved.request, lookups=request.lookups)
-    return Change(request=still_to_tell, facts=(created, *resolved.facts), tells=(*asks, *_callback(request)))
+    return Change(
+        request=still_to_tell, facts=(created, *resolved.facts), tells=(*asks, *telling.callback(request))
+    )
 
 
 def apply(request: Request, event: Event, now: datetime) -> Change:
@@ -230,7 +152,7 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
         },
     )
     settled = _settle(answered, now)
-    receipt = _receipt(respondent) if event.actor.surface is Surface.EMAIL else ()
+    receipt = telling.receipt(respondent) if event.actor.surface is Surface.EMAIL else ()
     return Change(request=settled.request, facts=(fact, *settled.facts), tells=(*receipt, *settled.tells))
 
 
@@ -324,7 +246,7 @@ def _looked_up(request: Request, event: LookedUp, now: datetime) -> Change:
     )
     new = [replace(r, addresses=tuple(a for a in r.addresses if a not in told)) for r in changed.seated]
     settled = _settle(changed, now)
-    asks = () if settled.facts else (*_asks(new), *_channel_cards(event.channels))
+    asks = () if settled.facts else (*telling.asks(new), *telling.channel_cards(event.channels))
     return Change(request=settled.request, facts=(fact, *settled.facts), tells=(*asks, *settled.tells))
 
 
@@ -414,53 +336,6 @@ def _resolve(request: Request, outcome: Outcome, now: datetime) -> Change:
             "payload_digest": request.spec.payload_digest,
         },
     )
-    return Change(request=resolved, facts=(fact,), tells=(*_outcome_mails(resolved), *_callback(resolved)))
-
-
-def _asks(respondents: Iterable[Respondent]) -> tuple[Tell, ...]:
-    """The first card or mail to every address of those who are awaited."""
-    return tuple(
-        Tell(
-            notice=Notice.CARD if address.surface is Surface.SLACK else Notice.ASK,
-            surface=str(address.surface),
-            address=address.value,
-            respondent=r.id,
-        )
-        for r in respondents
-        if r.state is RespondentState.WAITING
-        for address in r.addresses
+    return Change(
+        request=resolved, facts=(fact,), tells=(*telling.outcome_mails(resolved), *telling.callback(resolved))
     )
-
-
-def _channel_cards(channels: Iterable[str]) -> tuple[Tell, ...]:
-    """One card a channel."""
-    return tuple(
-        Tell(notice=Notice.CARD, surface=str(Surface.SLACK), address=c.removeprefix("slack:"))
-        for c in channels
-    )
-
-
-def _mail(respondent: Respondent) -> Address | None:
-    return next((a for a in respondent.addresses if a.surface is Surface.EMAIL), None)
-
-
-def _receipt(respondent: Respondent) -> tuple[Tell, ...]:
-    mail = _mail(respondent)
-    if mail is None:
-        return ()
-    return (Tell(notice=Notice.RECEIPT, surface=mail.surface, address=mail.value, respondent=respondent.id),)
-
-
-def _outcome_mails(request: Request) -> tuple[Tell, ...]:
-    """Everybody who was asked by mail and has not answered learns that they need not any more."""
-    waiting = [(r, _mail(r)) for r in request.seated if r.state is RespondentState.WAITING]
-    return tuple(
-        Tell(notice=Notice.OUTCOME, surface=mail.surface, address=mail.value, respondent=r.id)
-        for r, mail in waiting
-        if mail
-    )
-
-
-def _callback(request: Request) -> tuple[Tell, ...]:
-    url = request.spec.callback_url
-    return (Tell(notice=Notice.CALLBACK, surface="callback", address=url),) if url else ()

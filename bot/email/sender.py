@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bot.domain.lifecycle import Notice
+from bot.domain.telling import Notice
 from bot.email.addresses import AddressError
 from bot.email.mailer import Accepted, Ambiguous, Deferred, Refused, RelayDown
 from bot.ports import Failed, Retry, Sent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bot.domain.lifecycle import Notice
+from bot.domain.telling import Notice
 from bot.ports import Failed, Lost, Retry, Sent
 from bot.slack import cards
 from bot.slack.errors import Gone, SlackDown, SlackError, Throttled, TokenInvalid

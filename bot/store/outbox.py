@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import Connection, Row, bindparam, case, select, update
 
-from bot.domain.lifecycle import Notice
+from bot.domain.telling import Notice
 from bot.ports import Delivery, Failed, Leased, Lost, Recorded, Retry, Sent, Superseded
 from bot.store import codec
 from bot.store.tables import deliveries, requests

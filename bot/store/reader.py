@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import Connection, Row, Select, bindparam, exists, select, union_all
 
-from bot.domain.lifecycle import Notice
 from bot.domain.request import Request, Status
+from bot.domain.telling import Notice
 from bot.ports import AuditEvent, DeliveryState, Page, Query
 from bot.store import codec
 from bot.store.tables import chain, deliveries, events, requests, terms

@@ -20,7 +20,7 @@ from bot.domain import lifecycle, notices, quorum
 from bot.domain.answers import decisions, wants_phrase
 from bot.domain.audience import Actor, admit
 from bot.domain.errors import AssentError, Invalid, SelfApproval, StaleRevision, StepClosed, Unavailable
-from bot.domain.lifecycle import Timer
+from bot.domain.events import Timer
 from bot.domain.request import (
     APPROVE,
     REJECT,

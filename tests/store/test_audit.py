@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from bot.domain.lifecycle import NotTold, Operate
+from bot.domain.events import NotTold, Operate
 from bot.domain.request import Status, Surface
 from bot.store.reader import GENESIS, SqlReader
 from tests.support.asking import NOW, asked, response, somebody

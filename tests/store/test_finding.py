@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from bot.domain.lifecycle import Cancel, LookedUp, Operate
+from bot.domain.events import Cancel, LookedUp, Operate
 from bot.domain.request import Status, Surface
 from bot.ports import Query
 from bot.store import SqlOutbox

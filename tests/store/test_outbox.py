@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain.lifecycle import NotTold
+from bot.domain.events import NotTold
 from bot.ports import Failed, Lost, Notification, Recorded, Retry, Sent, Superseded
 from bot.store import SqlOutbox
 from bot.store.outbox import LEASE

@@ -10,7 +10,7 @@ import pytest
 
 from bot.approvals import Approvals, Rules
 from bot.domain.errors import NotFound
-from bot.domain.lifecycle import NotTold
+from bot.domain.events import NotTold
 from bot.domain.request import Status
 from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
 from bot.store.wakeups import Watch

@@ -13,7 +13,7 @@ from bot.approvals import Approvals, Rules
 from bot.domain import lifecycle
 from bot.domain.answers import Answer
 from bot.domain.errors import AlreadyResolved, Unavailable
-from bot.domain.lifecycle import NotTold
+from bot.domain.events import NotTold
 from bot.domain.request import Status, Surface
 from bot.ports import Idempotency, Notification, Query
 from bot.system import RandomIds, SystemClock

@@ -9,7 +9,7 @@ from bot.domain import lifecycle
 from bot.domain.answers import Answer
 from bot.domain.audience import Actor
 from bot.domain.digest import payload_digest
-from bot.domain.lifecycle import Respond
+from bot.domain.events import Respond
 from bot.domain.request import Address, Request, Respondent, Spec, Step, Surface
 
 if TYPE_CHECKING:

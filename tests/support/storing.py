@@ -10,7 +10,7 @@ from tests.support.asking import NOW
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bot.domain.lifecycle import Event
+    from bot.domain.events import Event
     from bot.domain.request import Request
     from bot.ports import Transaction
     from bot.store import SqlStore

@@ -18,8 +18,9 @@ from bot.delivery import callbacks
 from bot.delivery.backoff import JITTER
 from bot.delivery.callbacks import CallbackSender, check_secret, secret_from
 from bot.domain import lifecycle
-from bot.domain.lifecycle import Notice, Operate
+from bot.domain.events import Operate
 from bot.domain.request import Request, Spec, Step, Surface
+from bot.domain.telling import Notice
 from bot.ports import Delivery, Failed, Result, Retry, Sent
 from bot.wire import request_json
 from tests.support.product import ManualClock, running

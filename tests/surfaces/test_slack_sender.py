@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain.lifecycle import Notice
 from bot.domain.request import Status
+from bot.domain.telling import Notice
 from bot.ports import Delivery, Failed, Lost, Retry, Sent
 from bot.sandbox.slack import SlackSandbox
 from bot.slack.gateway import Gateway

@@ -10,16 +10,8 @@ import pytest
 
 from bot.domain import lifecycle
 from bot.domain.errors import AlreadyResolved, AlreadyResponded, AssentError, Invalid, StaleRevision
-from bot.domain.lifecycle import (
-    TRANSITIONS,
-    Cancel,
-    LookedUp,
-    Notice,
-    NotTold,
-    Operate,
-    Tell,
-    Timer,
-)
+from bot.domain.events import Cancel, LookedUp, NotTold, Operate, Timer
+from bot.domain.lifecycle import TRANSITIONS
 from bot.domain.policy import Ruling
 from bot.domain.request import (
     Choice,
@@ -31,10 +23,11 @@ from bot.domain.request import (
     Surface,
     Unreached,
 )
+from bot.domain.telling import Notice, Tell
 from tests.support.asking import NOW, after, asked, by_mail, by_slack, response, somebody
 
 if TYPE_CHECKING:
-    from bot.domain.lifecycle import Event
+    from bot.domain.events import Event
     from bot.domain.request import Request
 
 LATER = NOW + timedelta(hours=1)

@@ -8,7 +8,7 @@ from datetime import timedelta, timezone
 import pytest
 
 from bot.domain import lifecycle, notices
-from bot.domain.lifecycle import Cancel, Operate, Timer
+from bot.domain.events import Cancel, Operate, Timer
 from bot.domain.policy import Ruling
 from bot.domain.request import Choice, Kind, OnTimeout, Request, RespondentState, Surface
 from tests.support.asking import NOW, after, asked, response, somebody

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.domain import lifecycle
-from bot.domain.lifecycle import LookedUp
+from bot.domain.events import LookedUp
 from bot.domain.quorum import judge, reachable
 from bot.domain.request import Request, RespondentState, Status
 from tests.support.asking import NOW, after, asked, by_slack, response, somebody

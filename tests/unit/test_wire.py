@@ -10,7 +10,7 @@ import pytest
 
 from bot.domain import lifecycle
 from bot.domain.errors import Invalid
-from bot.domain.lifecycle import NotTold
+from bot.domain.events import NotTold
 from bot.wire import (
     NotifyBody,
     ReasonBody,

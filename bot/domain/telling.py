@@ -1,0 +1,89 @@
+"""Who must be told what: what a change of a request leaves to be delivered.
+
+A card is told of once and then redrawn from the stored state after every change; a mail is sent once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bot.domain.request import RespondentState, Surface
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bot.domain.request import Address, Request, Respondent
+
+
+class Notice(StrEnum):
+    """What a delivery says. A card is redrawn with the state; a mail is sent once."""
+
+    CARD = "card"
+    ASK = "ask"
+    RECEIPT = "receipt"
+    OUTCOME = "outcome"
+    NOTIFICATION = "notification"
+    CALLBACK = "callback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell:
+    """Somebody must be told something, later."""
+
+    notice: Notice
+    surface: str
+    address: str
+    respondent: str | None = None
+
+
+def asks(respondents: Iterable[Respondent]) -> tuple[Tell, ...]:
+    """The first card or mail to every address of those who are awaited."""
+    return tuple(
+        Tell(
+            notice=Notice.CARD if address.surface is Surface.SLACK else Notice.ASK,
+            surface=str(address.surface),
+            address=address.value,
+            respondent=r.id,
+        )
+        for r in respondents
+        if r.state is RespondentState.WAITING
+        for address in r.addresses
+    )
+
+
+def channel_cards(channels: Iterable[str]) -> tuple[Tell, ...]:
+    """One card a channel."""
+    return tuple(
+        Tell(notice=Notice.CARD, surface=str(Surface.SLACK), address=c.removeprefix("slack:"))
+        for c in channels
+    )
+
+
+def _mail(respondent: Respondent) -> Address | None:
+    return next((a for a in respondent.addresses if a.surface is Surface.EMAIL), None)
+
+
+def receipt(respondent: Respondent) -> tuple[Tell, ...]:
+    """The mail that says their answer was recorded, where they have an address."""
+    mail = _mail(respondent)
+    if mail is None:
+        return ()
+    return (Tell(notice=Notice.RECEIPT, surface=mail.surface, address=mail.value, respondent=respondent.id),)
+
+
+def outcome_mails(request: Request) -> tuple[Tell, ...]:
+    """Everybody who was asked by mail and has not answered learns that they need not any more."""
+    waiting = [(r, _mail(r)) for r in request.seated if r.state is RespondentState.WAITING]
+    return tuple(
+        Tell(notice=Notice.OUTCOME, surface=mail.surface, address=mail.value, respondent=r.id)
+        for r, mail in waiting
+        if mail
+    )
+
+
+def callback(request: Request) -> tuple[Tell, ...]:
+    """The POST to whoever wants to be called back."""
+    url = request.spec.callback_url
+    return (Tell(notice=Notice.CALLBACK, surface="callback", address=url),) if url else ()
