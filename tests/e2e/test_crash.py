@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+import psycopg
 from yarl import URL
 
 from tests.support.process import serving
@@ -283,3 +284,29 @@ async def test_the_survivor_of_two_replicas_takes_the_clicks(postgres_url: str, 
         await slack.click(ana, card, "Approve")
         assert "Approved by Ana" in await decided(slack, card)
         assert (await waiter)["status"] == "approved"
+
+
+def cut_connections(postgres_url: str) -> int:
+    """What a restart or a failover of the database does to everybody who is connected; how many were cut."""
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        cut = admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return len(cut.fetchall())
+
+
+async def test_a_database_that_cuts_every_connection_loses_nothing(
+    postgres_url: str, slack: SlackSandbox
+) -> None:
+    ana = ana_of(slack)
+    async with running(postgres_url, slack=slack) as here, running(postgres_url) as there:
+        request = await here.submit(audience=[f"slack:{ana.id}"])
+        first = await slack.next_message(ana, timeout=15)
+        waiters = [asyncio.create_task(replica.get(request, wait=60)) for replica in (here, there)]
+        assert await asyncio.to_thread(cut_connections, postgres_url)
+        async with asyncio.timeout(15):
+            while (await there.answer(request, "approve")).status == 503:
+                pass
+            assert [(await waiter)["status"] for waiter in waiters] == ["approved", "approved"]
+        assert "Approved by operator" in await decided(slack, first)
