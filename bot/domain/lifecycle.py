@@ -50,7 +50,6 @@ from bot.domain.request import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from bot.domain.events import Event
@@ -245,35 +244,32 @@ def _looked_up(request: Request, event: LookedUp, now: datetime) -> Change:
         data={"looked_up": list(event.selectors), "respondents": [r.id for r in changed.respondents]},
     )
     new = [replace(r, addresses=tuple(a for a in r.addresses if a not in told)) for r in changed.seated]
-    settled = _settle(changed, now)
+    settled = _settle(_unreachable(changed), now)
     asks = () if settled.facts else (*telling.asks(new), *telling.channel_cards(event.channels))
     return Change(request=settled.request, facts=(fact, *settled.facts), tells=(*asks, *settled.tells))
 
 
 def _not_told(request: Request, event: NotTold, _now: datetime) -> Change:
-    targets = {u.target for u in request.unreached}
-    if event.target in targets:
+    if any(u.target == event.target for u in request.unreached):
         return Change(request=request)
-    targets.add(event.target)
-    changed = replace(
-        request,
-        unreached=(*request.unreached, Unreached(target=event.target, reason=event.reason)),
-        respondents=tuple(
-            replace(r, state=RespondentState.UNREACHABLE, trouble=event.reason)
-            if r.state is RespondentState.WAITING and _no_address_left(r, targets)
-            else r
-            for r in request.respondents
-        ),
-    )
+    note = Unreached(target=event.target, reason=event.reason)
     return Change(
-        request=changed,
+        request=_unreachable(replace(request, unreached=(*request.unreached, note))),
         facts=(Fact(type="request.updated", data={"unreached": event.target, "reason": event.reason}),),
     )
 
 
-def _no_address_left(respondent: Respondent, unreached: AbstractSet[str]) -> bool:
-    addresses = {f"{a.surface}:{a.value}" for a in respondent.addresses}
-    return bool(addresses) and addresses <= unreached
+def _unreachable(request: Request) -> Request:
+    """The request, showing who is awaited though none of their addresses can be told."""
+    reasons = {u.target: u.reason for u in request.unreached}
+
+    def seen(r: Respondent) -> Respondent:
+        targets = [f"{a.surface}:{a.value}" for a in r.addresses]
+        if r.state is not RespondentState.WAITING or not targets or not reasons.keys() >= set(targets):
+            return r
+        return replace(r, state=RespondentState.UNREACHABLE, trouble=reasons[targets[-1]])
+
+    return replace(request, respondents=tuple(map(seen, request.respondents)))
 
 
 def _too_late(request: Request, event: Event, _now: datetime) -> Change:
