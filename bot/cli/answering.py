@@ -14,6 +14,10 @@ Status = Literal["pending", "approved", "rejected", "skipped", "expired", "cance
 Limit = Annotated[int, Parameter(help="How many at most.")]
 Respondent = Annotated[str | None, Parameter(name="--as", help="Who answers, such as email:ana@example.com.")]
 Reason = Annotated[str | None, Parameter(help="Why.", allow_leading_hyphen=True)]
+Phrase = Annotated[
+    str | None,
+    Parameter(help="The verification phrase, where the request wants it.", allow_leading_hyphen=True),
+]
 Id = Annotated[str, Parameter(help="The request, req_….")]
 
 
@@ -64,13 +68,14 @@ def list_requests(
 
 
 def show(id: Id, /, *, server: Server = SERVER) -> None:
-    """Show everything about one request."""
+    """Show everything about one request, and which cards and mails did not arrive."""
     with server.client() as client:
         request = client.get(id)
+        deliveries = [] if server.json else client.deliveries(id)
     if server.json:
         display.print_json(request)
     else:
-        display.print_request(request)
+        display.print_request(request, deliveries)
 
 
 def approve(
@@ -79,11 +84,12 @@ def approve(
     *,
     reason: Reason = None,
     respondent: Respondent = None,
+    phrase: Phrase = None,
     server: Server = SERVER,
 ) -> None:
     """Approve a request: as the operator, which decides it at once, or for a respondent."""
     with server.client() as client:
-        request = client.approve(id, reason=reason, respondent=respondent)
+        request = client.approve(id, reason=reason, respondent=respondent, phrase=phrase)
     display.print_brief(request, as_json=server.json)
 
 
@@ -93,11 +99,12 @@ def reject(
     *,
     reason: Reason = None,
     respondent: Respondent = None,
+    phrase: Phrase = None,
     server: Server = SERVER,
 ) -> None:
     """Reject a request: as the operator, which decides it at once, or for a respondent."""
     with server.client() as client:
-        request = client.reject(id, reason=reason, respondent=respondent)
+        request = client.reject(id, reason=reason, respondent=respondent, phrase=phrase)
     display.print_brief(request, as_json=server.json)
 
 
@@ -107,11 +114,12 @@ def skip(
     *,
     reason: Reason = None,
     respondent: Respondent = None,
+    phrase: Phrase = None,
     server: Server = SERVER,
 ) -> None:
     """Skip a request: as the operator, which decides it at once, or for a respondent."""
     with server.client() as client:
-        request = client.skip(id, reason=reason, respondent=respondent)
+        request = client.skip(id, reason=reason, respondent=respondent, phrase=phrase)
     display.print_brief(request, as_json=server.json)
 
 

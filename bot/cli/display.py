@@ -29,7 +29,12 @@ COLOURS = {
     "cancelled": "yellow",
     "pending": "cyan",
     "unreachable": "red",
+    "retrying": "yellow",
+    "failed": "red",
+    "lost": "red",
 }
+TROUBLE = frozenset({"retrying", "failed", "lost"})
+"""States of a delivery that did not arrive, or not yet."""
 
 # Control characters, line separators, and those that turn the direction of text.
 _UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -132,8 +137,8 @@ def _name(person: Mapping[str, Any]) -> str:
     return line(person["name"] or person["email"] or person["slack_user_id"] or person["id"])
 
 
-def print_request(request: Request) -> None:
-    """Show everything there is to know of a request."""
+def print_request(request: Request, deliveries: Iterable[Mapping[str, Any]]) -> None:
+    """Show everything there is to know of a request; of its deliveries those that are in trouble."""
     out = console()
     out.print(Text(line(request.title), style="bold"))
     if request.message:
@@ -147,6 +152,9 @@ def print_request(request: Request) -> None:
         out.print(_indented(Text(plain(json.dumps(request.payload, ensure_ascii=False, indent=2)))))
     out.print("\nRespondents", style="bold")
     out.print(_indented(_table(_people(request))))
+    if troubled := [_troubled(delivery) for delivery in deliveries if delivery["state"] in TROUBLE]:
+        out.print("\nDeliveries in trouble", style="bold")
+        out.print(_indented(_table(troubled)))
 
 
 def _facts(request: Request) -> Iterable[tuple[str, Any]]:
@@ -194,6 +202,11 @@ def _key_state(key: Mapping[str, Any]) -> Text:
     if key["revoked_at"]:
         return Text(f"revoked {instant(key['revoked_at'])}", style="red")
     return Text(f"made {instant(key['created_at'])}")
+
+
+def _troubled(delivery: Mapping[str, Any]) -> tuple[Any, ...]:
+    where = f"{delivery['surface']} {delivery['address']}"
+    return where, delivery["notice"], status(delivery["state"]), delivery["error"] or ""
 
 
 def _table(rows: Iterable[tuple[Any, ...]]) -> Table:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bot.client.clients import AsyncClient, Client
 
 Requests = list[Request]
+Deliveries = list[dict[str, Any]]
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -159,6 +160,12 @@ class Operations:
     def cancel(self, /, id: str, *, reason: str | None = None) -> Flow[Request]:
         """Withdraw a request that is still pending."""
         return Request((yield from exchange(post(_path(id, "cancel"), {"reason": reason}), self.retries)))
+
+    @operation
+    def deliveries(self, /, id: str) -> Flow[Deliveries]:
+        """List every card and mail of a request, and what became of it."""
+        found: Deliveries = (yield from exchange(get(_path(id, "deliveries")), self.retries))["items"]
+        return found
 
     @operation
     def notify(self, /, message: str, **target: Any) -> Flow[dict[str, Any]]:

@@ -57,11 +57,20 @@ def final(status: str) -> dict[str, Any]:
     return {**PENDING, "status": status, "outcome": outcome, "resolved_at": "2026-11-21T09:00:00.000Z"}
 
 
+def delivery(state: str, error: str | None = None) -> dict[str, Any]:
+    card = {"surface": "slack", "address": f"C{state}", "notice": "card", "respondent": None}
+    return {**card, "state": state, "attempts": 1, "error": error, "at": None}
+
+
 class StandIn:
-    """A server that gives the `replies` in turn, the last one for ever, and keeps what it was asked."""
+    """A server that gives the `replies` in turn, the last one for ever, and keeps what it was asked.
+
+    Whoever asks for deliveries gets the `deliveries`.
+    """
 
     def __init__(self) -> None:
         self.replies: list[Callable[[], web.StreamResponse]] = []
+        self.deliveries: list[Any] = []
         self.asked: asyncio.Queue[web.Request] = asyncio.Queue()
         self.bodies: list[Any] = []
         self.url = ""
@@ -70,6 +79,8 @@ class StandIn:
         self.replies = [lambda body=body: web.json_response(body, status=status) for body in bodies]
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/deliveries"):
+            return web.json_response({"items": self.deliveries})
         self.bodies.append(await request.json() if request.can_read_body else None)
         self.asked.put_nowait(request)
         return (self.replies.pop(0) if len(self.replies) > 1 else self.replies[0])()
@@ -235,12 +246,31 @@ async def test_what_a_requester_writes_cannot_drive_the_terminal(
         "payload": HOSTILE,
     }
     server.gives({**hostile, "requester": HOSTILE, "labels": {HOSTILE: HOSTILE}})
+    server.deliveries = [delivery("failed", HOSTILE)]
     done = await server.run(*arguments)
     assert done.status == 0
     assert not set("\x1b\x07\x9b\u202e\u2028\r") & set(done.out)
     assert "[red]now[/red]" in done.out
     if "--json" in arguments:
         assert done.json["title"] == HOSTILE
+
+
+async def test_show_names_deliveries_in_trouble_and_no_others(server: StandIn) -> None:
+    server.gives(PENDING)
+    good = [delivery("queued"), delivery("sent"), delivery("superseded", "they have answered already")]
+    server.deliveries = good
+    assert "trouble" not in (await server.run("show", "req_1")).out
+    server.deliveries = [
+        *good,
+        delivery("failed", "channel_not_found"),
+        delivery("retrying", "it took too long"),
+    ]
+    out = (await server.run("show", "req_1")).out
+    rows = [line.split(maxsplit=4) for line in out.partition("Deliveries in trouble")[2].strip().splitlines()]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["slack", "Cfailed", "card", "failed", "channel_not_found"],
+        ["slack", "Cretrying", "card", "retrying", "it took too long"],
+    ]
 
 
 @pytest.mark.parametrize("columns", [40, 80])

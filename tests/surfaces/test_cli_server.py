@@ -126,6 +126,32 @@ async def test_the_operator_decides_at_once(server: Assent, verb: str, status: s
     assert (done.json["status"], done.json["outcome"]["resolved_by"]) == (status, "operator")
 
 
+async def test_a_respondent_types_the_phrase_exactly(server: Assent) -> None:
+    request = await submitted(server, "--level", "verify", "--verification-phrase", "ROTATE payments")
+    answer = ("approve", request["id"], "--as", "email:ana@example.com")
+    for phrase in ((), ("--phrase", "rotate payments")):
+        done = await assent(server, *answer, *phrase)
+        assert done.status == 1
+        assert "/phrase" in done.err
+        assert "type exactly: ROTATE payments" in done.err
+    done = await assent(server, *answer, "--phrase", "ROTATE payments", "--json")
+    assert (done.status, done.json["status"]) == (0, "approved")
+
+
+async def test_show_says_which_mails_were_refused(
+    server: Assent, client: AsyncClient, mailbox: Mailbox
+) -> None:
+    mailbox.fail("rcpt", "550 5.1.1 nobody here", times=None)
+    request = await submitted(server)
+    async with asyncio.timeout(20):
+        while len((await client.get(request["id"]))["unreachable"]) < 2:
+            await server.dispatcher.settle()
+    await server.dispatcher.settle()
+    out = " ".join((await assent(server, "show", request["id"])).out.split())
+    refused = "ask failed the mail relay refused it (550 5.1.1 nobody here)"
+    assert f"email ana@example.com {refused} email ben@example.com {refused}" in out
+
+
 async def test_who_comes_too_late_reads_who_was_first(server: Assent) -> None:
     request = await submitted(server)
     await assent(server, "reject", request["id"], "--as", "email:ana@example.com", "--reason", "broken")
