@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, bindparam, exists, select, union_all
+from sqlalchemy import Connection, Row, Select, bindparam, exists, func, select, union_all
 
 from bot.domain.request import Request, Status
 from bot.domain.telling import Notice
@@ -102,7 +102,9 @@ class SqlReader:
 
     def verify_chain(self) -> tuple[int, str | None]:
         """Walk the whole audit chain: how many events there are, and what is wrong with the first bad one, if any."""
-        head = self._connection.execute(_HEAD).one()
+        head = self._connection.execute(_HEAD).first()
+        if head is None:
+            return 0, "the record of the last event is missing"
         last, expected = GENESIS, 1
         statement = (
             select(events.c.seq, events.c.request_id, events.c.body, events.c.hash)
@@ -119,6 +121,9 @@ class SqlReader:
                 expected += 1
         if (head.seq, head.hash) != (expected - 1, last):
             return expected - 1, f"events after {expected - 1} are missing"
+        newest = self._connection.scalar(_NEWEST)  # looked up before the head, which others may move on
+        if newest and newest > self._connection.execute(_HEAD).one().seq:
+            return expected - 1, f"events after {expected - 1} were added"
         return expected - 1, None
 
 
@@ -215,6 +220,7 @@ _OF_TERM = (
     .limit(1)
 )
 _HEAD = select(chain.c.seq, chain.c.hash).where(chain.c.id == 1)
+_NEWEST = select(func.max(events.c.seq))
 _NEXT_DUE = (
     select(requests.c.due_at).where(requests.c.due_at.is_not(None)).order_by(requests.c.due_at).limit(1)
 )

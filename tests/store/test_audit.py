@@ -81,6 +81,9 @@ async def test_each_hash_covers_the_text_and_the_hash_before(filled: SqlStore) -
         ("DELETE FROM events WHERE seq > 4", "events after 4 are missing"),
         ("DELETE FROM events", "events after 0 are missing"),
         ("UPDATE chain SET hash = 'f'", "events after 6 are missing"),
+        ("DELETE FROM chain", "the record of the last event is missing"),
+        ("INSERT INTO events VALUES (7, 'req_1', '{}', 'f')", "events after 6 were added"),
+        ("INSERT INTO events VALUES (0, 'req_1', '{}', 'f')", "event 1 is missing"),
     ],
 )
 async def test_whatever_is_tampered_with_is_found(filled: SqlStore, statement: str, fault: str) -> None:
