@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from bot.store import migrations
+from bot.store import SqlStore, migrations
 from tests.support.browser import open_page, running_browser
 from tests.support.postgres import empty, running_postgres
 
@@ -78,6 +78,17 @@ def migrated_url(request: pytest.FixtureRequest) -> str:
         url = request.getfixturevalue("_shared_postgres_url")
         empty(url)
     return url
+
+
+@pytest.fixture
+async def migrated_store(migrated_url: str) -> AsyncIterator[SqlStore]:
+    """A running store with nothing in it, once on each kind of database."""
+    store = SqlStore(migrated_url)
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.stop()
 
 
 @pytest.fixture
