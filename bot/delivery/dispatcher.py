@@ -16,6 +16,7 @@ from itertools import groupby
 import structlog
 
 from bot.delivery.backoff import Breakers, delay, exhausted
+from bot.domain.errors import Unavailable
 from bot.domain.events import NotTold
 from bot.domain.request import Request, ResolvedBy
 from bot.domain.telling import Notice
@@ -43,6 +44,9 @@ SEND_SECONDS = 15.0
 
 SAFE = timedelta(seconds=4)
 """How long after a claim a sending may begin, so that it ends within the lease."""
+
+RECORD_AGAIN = (0.1, 0.3, 1.0, 2.0)
+"""Seconds between the tries to write a result down while the database fails."""
 
 Lane = tuple[str, str]
 """A surface and an address."""
@@ -133,7 +137,16 @@ class Dispatcher:
                 await self._outbox.record([_put_off(i, now) for i in lane[index:]], now)
                 return
             recorded = await self._send(item, requests.get(item.delivery.request_id or ""))
-            await self._outbox.record([recorded], self._clock.now())
+            await self._record(recorded)
+
+    async def _record(self, recorded: Recorded) -> None:
+        """Write a result down. What is not known to be sent is sent again, so a failing database is asked again."""
+        for pause in RECORD_AGAIN:
+            try:
+                return await self._outbox.record([recorded], self._clock.now())
+            except Unavailable:
+                await asyncio.sleep(pause)
+        return await self._outbox.record([recorded], self._clock.now())
 
     async def _send(self, leased: Leased, request: Request | None) -> Recorded:
         delivery, now = leased.delivery, self._clock.now()

@@ -310,3 +310,4 @@ async def test_a_database_that_cuts_every_connection_loses_nothing(
                 pass
             assert [(await waiter)["status"] for waiter in waiters] == ["approved", "approved"]
         assert "Approved by operator" in await decided(slack, first)
+        assert slack.messages() == [first]
