@@ -215,8 +215,11 @@ class UnknownTargetError(Exception):
 class Directory(Protocol):
     """Who is who in Slack. Raises `DirectoryUnavailableError` or `UnknownTargetError`."""
 
-    async def user(self, user_id: str, team: str | None = None) -> Person:
-        """A user by id, who acted from the workspace `team`; `email` only where Slack says it is confirmed."""
+    async def user(self, user_id: str) -> Person:
+        """A user by id, as of a few minutes ago at most. `email` is set only where Slack says it is confirmed."""
+
+    async def user_now(self, user_id: str, team: str | None = None) -> Person:
+        """A user as they are at this moment, who acts from the workspace `team`."""
 
     async def user_by_email(self, email: str) -> Person:
         """A user whose confirmed address this is."""

@@ -322,7 +322,7 @@ class Approvals:
         if self._directory is None:
             return Person(slack_user_id=slack_user_id)
         try:
-            return await self._directory.user(slack_user_id, team)
+            return await self._directory.user_now(slack_user_id, team)
         except DirectoryUnavailableError:
             raise Unavailable(
                 "Slack cannot be asked who you are just now. Nothing was recorded; try again."

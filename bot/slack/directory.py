@@ -41,8 +41,12 @@ class SlackDirectory:
         self._allow_external = allow_external
         self._team_id = team_id
 
-    async def user(self, user_id: str, team: str | None = None) -> Person:
-        """A user as they are now. `email` is set only where Slack says it is confirmed.
+    async def user(self, user_id: str) -> Person:
+        """A user as they were in the last five minutes. `email` is set only where Slack says it is confirmed."""
+        return await self._answers.get(("user", user_id), lambda: self._person(user_id))
+
+    async def user_now(self, user_id: str, team: str | None = None) -> Person:
+        """A user as they are now, who acted from the workspace `team`.
 
         Whoever acts from a workspace that is not one of theirs (or, where Slack names none, not ours) is external.
         """
@@ -130,34 +134,28 @@ class _Answer(Generic[T]):
 class _Answers:
     """What Slack answered lately. The same question, asked by many at once, goes out once.
 
-    Where Slack throttles, recent answers are good enough for a while, so that the people of a large group, of
-    whom only some could be looked up at first, are all found in the end.
+    Remembered answers serve whoever is asked; whether an answer counts is decided by fresh ones only, and where
+    there are none, by nobody.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._recent: dict[Key, _Answer[Any]] = {}
         self._asking: dict[Key, asyncio.Task[Any]] = {}
-        self._strained_until: dict[str, datetime] = {}
 
     async def get(self, key: Key, ask: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
-        """Slack's answer, a `fresh` one if it can be had, else one of the last five minutes.
+        """Slack's answer: one of this moment if `fresh`, else one of the last five minutes will do.
 
         Raises `UnknownTargetError`, `DirectoryUnavailableError`.
         """
-        now = self._clock.now()
         kept = self._recent.get(key)
-        recent: _Answer[T] | None = kept if kept and now - kept.at < KEEP else None
-        if recent and (not fresh or now < self._strained_until.get(key[0], now)):
-            return recent.value
+        if kept and not fresh and self._clock.now() - kept.at < KEEP:
+            recent: T = kept.value
+            return recent
         asking: asyncio.Task[T] = self._asking.get(key) or self._ask(key, ask)
         try:
             return await asyncio.shield(asking)
         except (Throttled, SlackDown, TokenInvalid) as error:
-            if isinstance(error, Throttled):
-                self._strained_until[key[0]] = now + KEEP
-            if recent:
-                return recent.value
             raise DirectoryUnavailableError(str(error)) from None
         except SlackError as error:
             raise UnknownTargetError(str(error)) from None
