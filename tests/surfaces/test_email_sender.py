@@ -1,0 +1,153 @@
+"""Mails from the outbox, over a real relay that fails as relays do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.delivery.backoff import BREAKER
+from bot.delivery.dispatcher import Dispatcher
+from bot.domain.events import Cancel
+from bot.domain.request import RespondentState, Surface
+from bot.email.addresses import parse_sender
+from bot.email.config import parse_smtp_url
+from bot.email.mailer import Mailer
+from bot.email.message import Composer
+from bot.email.sender import EmailSender
+from bot.links import Links
+from bot.rendering import templates
+from bot.sandbox.mail import Mailbox
+from tests.support.asking import asked, response, somebody
+from tests.support.dispatching import Office
+from tests.support.storing import happen, save
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bot.store import SqlStore
+
+LINKS = Links("https://assent.example.com", ["k" * 32])
+ANA, BEN = somebody("ana"), somebody("ben")
+TO_ANA, TO_BEN = "ana@example.com", "ben@example.com"
+
+
+@pytest.fixture
+async def mailbox() -> AsyncIterator[Mailbox]:
+    async with Mailbox() as mailbox:
+        yield mailbox
+
+
+@pytest.fixture
+async def office(migrated_store: SqlStore, mailbox: Mailbox) -> AsyncIterator[Office]:
+    """An office whose mails go over the relay; Ana and Ben must both approve."""
+    office = Office(migrated_store)
+    mailer = Mailer(parse_smtp_url(mailbox.url))
+    composer = Composer(templates(), parse_sender("Assent <assent@example.com>"))
+    senders = {"email": EmailSender(mailer, composer, LINKS)}
+    office.dispatcher = Dispatcher(office.outbox, senders, office.clock, office.approvals.not_told)
+    await save(migrated_store, asked(ANA, BEN, quorum=2))
+    yield office
+    await mailer.close()
+
+
+def subjects(mailbox: Mailbox, to: str) -> list[str]:
+    return [mail.subject for mail in mailbox.messages(to)]
+
+
+async def test_each_is_asked_with_a_link_of_their_own(office: Office, mailbox: Mailbox) -> None:
+    await office.work()
+    for respondent, to in ((ANA, TO_ANA), (BEN, TO_BEN)):
+        (mail,) = mailbox.messages(to)
+        assert mail.link == LINKS.url(respondent.id, 0)
+        assert "Refund €1,250" in mail.subject
+
+
+async def test_who_answers_gets_a_receipt_and_who_need_not_hears_of_the_outcome(
+    office: Office, mailbox: Mailbox
+) -> None:
+    await office.work()
+    await happen(office.store, "req_1", response("ana", "reject", reason="too dear"))
+    await office.work()
+    receipt, news = mailbox.messages(TO_ANA)[1], mailbox.messages(TO_BEN)[1]
+    assert "You rejected this at 2026-11-21 08:00 UTC." in receipt.text
+    assert "Rejected by Ana" in news.text
+    assert "too dear" in news.text
+    assert len(mailbox.messages()) == 4
+
+
+async def test_a_question_taken_back_before_it_was_sent_is_never_asked(
+    office: Office, mailbox: Mailbox
+) -> None:
+    await happen(office.store, "req_1", Cancel(reason="moot", by="bob", surface=Surface.API))
+    await office.work()
+    (mail,) = mailbox.messages(TO_ANA)
+    assert "Cancelled by bob" in mail.text
+
+
+async def test_all_mails_about_one_request_are_one_conversation(office: Office, mailbox: Mailbox) -> None:
+    await office.work()
+    await happen(office.store, "req_1", response("ana", "reject"))
+    await office.work()
+    first, second = (mail.message for mail in mailbox.messages(TO_BEN))
+    ids = {first["Message-ID"], second["Message-ID"]}
+    assert len(ids) == 2
+    assert second["References"]
+    assert second["References"] == first["References"] or first["Message-ID"] in second["References"]
+
+
+async def test_a_notification_is_sent_too(office: Office, mailbox: Mailbox) -> None:
+    await office.notify("cy@example.com", "The deployment is *done*.")
+    await office.work()
+    (mail,) = mailbox.messages("cy@example.com")
+    assert "The deployment is" in mail.text
+    with pytest.raises(LookupError):
+        _ = mail.link
+
+
+async def test_a_mail_put_off_is_sent_again_with_the_same_id(office: Office, mailbox: Mailbox) -> None:
+    mailbox.fail("stored", "451 4.3.0 Try later", to=TO_ANA)
+    await office.work()
+    state = await office.state(TO_ANA)
+    assert (state.state, state.attempts) == ("retrying", 1)
+    assert "451 4.3.0 Try later" in str(state.error)
+    await office.work_until(60)
+    first, second = mailbox.messages(TO_ANA)
+    assert first.message["Message-ID"] == second.message["Message-ID"]
+    assert (await office.state(TO_ANA)).state == "sent"
+    assert len(mailbox.messages(TO_BEN)) == 1
+
+
+async def test_a_refused_address_shows_on_the_request(office: Office, mailbox: Mailbox) -> None:
+    mailbox.fail("rcpt", "550 5.1.1 No such user", to=TO_ANA, times=None)
+    await office.work()
+    request = await office.request()
+    assert [r.state for r in request.respondents] == [RespondentState.UNREACHABLE, RespondentState.WAITING]
+    assert [u.target for u in request.unreached] == [f"email:{TO_ANA}"]
+    assert "550 5.1.1 No such user" in str(request.respondents[0].trouble)
+    assert subjects(mailbox, TO_BEN)
+    await office.work_until(3600)
+    assert not mailbox.messages(TO_ANA)
+
+
+async def test_a_relay_that_is_down_spends_no_attempt_and_then_everything_goes(
+    office: Office, mailbox: Mailbox
+) -> None:
+    await mailbox.go_down()
+    await office.work_until(sum(BREAKER))
+    for to in (TO_ANA, TO_BEN):
+        state = await office.state(to)
+        assert (state.state, state.attempts) == ("retrying", 0)
+    assert (await office.request()).unreached == ()
+    await mailbox.come_up()
+    await office.work_until(BREAKER[-1])
+    assert len(mailbox.messages(TO_ANA)) == len(mailbox.messages(TO_BEN)) == 1
+
+
+async def test_a_link_is_nowhere_in_what_is_stored(office: Office, mailbox: Mailbox) -> None:
+    mailbox.fail("data", f"550 5.7.1 Spam: {LINKS.url(ANA.id, 0)}", to=TO_ANA)
+    await office.work()
+    deliveries = await office.store.read(lambda tx: tx.deliveries(["req_1"]))
+    events = await office.store.read(lambda tx: tx.events("req_1"))
+    token = LINKS.token(ANA.id, 0)
+    assert token not in f"{deliveries}{events}{await office.request()}"
