@@ -89,15 +89,15 @@ class SqlReader:
         )
 
     def channels(self, limit: int) -> tuple[str, ...]:
-        """The channels that pending requests were put to: one index probe for each, not a scan."""
+        """The channels that pending requests were put to: two index probes for each ever used, not a scan."""
         found: list[str] = []
         for prefix in ("respondent:slack:C", "respondent:slack:G"):
-            after = prefix
+            term: str | None = prefix
             while len(found) < limit and (
-                term := self._connection.scalar(_NEXT_TERM, {"after": after, "below": _above(prefix)})
+                term := self._connection.scalar(_NEXT_TERM, {"after": term, "below": _above(prefix)})
             ):
-                found.append(term.removeprefix("respondent:"))
-                after = term
+                if self._connection.scalar(_IS_OPEN, {"term": term}):
+                    found.append(term.removeprefix("respondent:"))
         return tuple(found)
 
     def verify_chain(self) -> tuple[int, str | None]:
@@ -226,7 +226,8 @@ _NEXT_DUE = (
 )
 _NEXT_TERM = (
     select(terms.c.term)
-    .where(terms.c.term > bindparam("after"), terms.c.term < bindparam("below"), terms.c.open)
+    .where(terms.c.term > bindparam("after"), terms.c.term < bindparam("below"))
     .order_by(terms.c.term)
     .limit(1)
 )
+_IS_OPEN = select(terms.c.term).where(terms.c.term == bindparam("term"), terms.c.open).limit(1)
