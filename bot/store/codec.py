@@ -36,7 +36,7 @@ def dump_state(request: Request) -> str:
     return _REQUEST.dump_json(request, exclude={"spec"}).decode()
 
 
-def load(row: Row[Any, Any]) -> Request:
+def load(row: Row[Any, Any] | tuple[str, str]) -> Request:
     """A request from its `spec` and `state`."""
     spec, state = row
     return _REQUEST.validate_json(f'{{"spec":{spec},{state[1:]}')

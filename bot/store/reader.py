@@ -13,6 +13,7 @@ from bot.domain.request import Request, Status
 from bot.domain.telling import Notice
 from bot.ports import AuditEvent, DeliveryState, Page, Query
 from bot.store import codec
+from bot.store.prepared import ByIds
 from bot.store.tables import chain, deliveries, events, requests, terms
 from bot.store.transaction import link, recorded_key
 
@@ -28,7 +29,7 @@ class SqlReader:
 
     def __init__(self, connection: Connection, ids: Collection[str] = ()) -> None:
         self._connection = connection
-        rows = connection.execute(_GET, {"wanted": list(ids)}).all() if ids else ()
+        rows = _GET.run(connection, ids) if ids else ()
         loaded = {request.id: request for request in map(codec.load, rows)}
         self._loaded = {i: loaded.get(i) for i in ids}
 
@@ -36,8 +37,7 @@ class SqlReader:
         """The request, or None."""
         if request_id in self._loaded:
             return self._loaded[request_id]
-        row = self._connection.execute(_GET, {"wanted": [request_id]}).first()
-        return codec.load(row) if row else None
+        return next(map(codec.load, _GET.run(self._connection, [request_id])), None)
 
     def idempotent(self, key: str) -> tuple[str, str] | None:
         """The body digest and request id recorded under `key`."""
@@ -212,7 +212,7 @@ def _delivery_state(row: Row[Any]) -> DeliveryState:
     )
 
 
-_GET = select(requests.c.spec, requests.c.state).where(requests.c.id.in_(bindparam("wanted", expanding=True)))
+_GET = ByIds(lock=False)
 _OF_TERM = (
     select(requests.c.spec, requests.c.state)
     .join(terms, terms.c.request_id == requests.c.id)

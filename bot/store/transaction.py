@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bot.domain.request import Json, Request, Surface
 from bot.domain.telling import Notice, Tell
 from bot.store import codec
-from bot.store.prepared import Prepared
+from bot.store.prepared import ByIds, Prepared
 from bot.store.tables import chain, deliveries, events, idempotency, requests, terms
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Batch:
         wanted = sorted(set(request_ids) - self.requests.keys())
         if not wanted:
             return
-        rows = self._connection.execute(_LOCK, {"ids": wanted}).all()
+        rows = _LOCK.run(self._connection, wanted)
         found = {request.id: request for request in map(codec.load, rows)}
         self.requests.update({i: found.get(i) for i in wanted})
 
@@ -128,8 +128,9 @@ class Batch:
 
     def _append(self, rows: Rows) -> int:
         """Chain the events: each hash covers the event's text and the hash before it."""
-        head = _HEAD.run(self._connection, [{}]).one()
-        seq, last = int(head.seq), str(head.hash)
+        seq: int
+        last: str
+        seq, last = _HEAD.run(self._connection, [{}]).fetchone()
         for row in rows:
             seq += 1
             self.happened[row["body"]["type"], row["body"]["status"]] += 1
@@ -357,12 +358,7 @@ def recorded_key(connection: Connection, key: str) -> tuple[str, str] | None:
     return (row.digest, row.request_id) if row else None
 
 
-_LOCK = (
-    select(requests.c.spec, requests.c.state)
-    .where(requests.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(requests.c.id)
-    .with_for_update()
-)
+_LOCK = ByIds(lock=True)
 _DUE = (
     select(requests.c.id)
     .where(requests.c.due_at <= bindparam("now"))
