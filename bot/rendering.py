@@ -142,13 +142,13 @@ def _link_open(
     renderer: RendererProtocol, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
 ) -> str:
     tokens[index].attrSet("rel", "noopener noreferrer nofollow")
-    return renderer.renderToken(tokens, index, options, env)  # type: ignore[attr-defined, no-any-return]
+    return renderer.renderToken(tokens, index, options, env)  # type: ignore[attr-defined, no-any-return]  # the protocol leaves it out
 
 
 def _markdown_it() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True})
     parser.enable(["table", "strikethrough"]).disable("image")
-    parser.validateLink = _is_safe_link  # type: ignore[method-assign]
+    parser.validateLink = _is_safe_link  # type: ignore[method-assign]  # markdown-it is configured so
     parser.core.ruler.push("demote_headings", _demote_headings)
     parser.add_render_rule("link_open", _link_open)
     return parser

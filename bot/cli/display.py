@@ -63,11 +63,11 @@ def _visible(match: re.Match[str]) -> str:
 
 def print_json(data: Any) -> None:
     # JSON allows each unsafe character as an escape, so this changes how it looks and not what it says.
-    print(_UNSAFE.sub(_visible, json.dumps(data, ensure_ascii=False, indent=2)))  # noqa: T201
+    print(_UNSAFE.sub(_visible, json.dumps(data, ensure_ascii=False, indent=2)))
 
 
 def print_error(message: str) -> None:
-    print(f"assent: {plain(message)}", file=sys.stderr)  # noqa: T201
+    print(f"assent: {plain(message)}", file=sys.stderr)
 
 
 def status(name: str) -> Text:

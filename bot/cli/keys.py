@@ -44,9 +44,9 @@ def create(*, name: str, scopes: str, json: bool = False) -> None:
     if json:
         display.print_json({"id": key.id, "key": secret, "name": key.name, "scopes": sorted(key.scopes)})
     else:
-        print(secret)  # noqa: T201
+        print(secret)
         note = f"This is {key.id}. Keep it now: it cannot be shown again."
-        print(note, file=sys.stderr)  # noqa: T201
+        print(note, file=sys.stderr)
 
 
 @keys.command(name="list")

@@ -100,4 +100,4 @@ def manifest(
     if json:
         display.print_json(app)
     else:
-        print(yaml.safe_dump(app, sort_keys=False, allow_unicode=True), end="")  # noqa: T201
+        print(yaml.safe_dump(app, sort_keys=False, allow_unicode=True), end="")

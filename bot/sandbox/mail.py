@@ -281,7 +281,7 @@ class Mailbox:
         given = data.login.decode(), data.password.decode()
         return AuthResult(success=given == self._credentials, handled=False, auth_data=given[0])
 
-    async def handle_MAIL(  # noqa: N802
+    async def handle_MAIL(  # noqa: N802  aiosmtpd looks for this name
         self, server: _Connection, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Start a message."""
@@ -293,7 +293,7 @@ class Mailbox:
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"
 
-    async def handle_RCPT(  # noqa: N802
+    async def handle_RCPT(  # noqa: N802  aiosmtpd looks for this name
         self, server: _Connection, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Take one recipient."""
@@ -303,7 +303,7 @@ class Mailbox:
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, server: _Connection, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: _Connection, session: Session, envelope: Envelope) -> str:  # noqa: N802  aiosmtpd looks for this name
         """Take the message at its final dot."""
         for recipient in envelope.rcpt_tos:
             if fault := self._fault("data", recipient):

@@ -45,8 +45,8 @@ class SlackSandbox(People):
         *,
         app_url: str | None = None,
         signing_secret: str = "signing-secret-of-the-sandbox",  # noqa: S107  made up, as the tokens are
-        bot_token: str = "xoxb-sandbox",  # noqa: S107
-        app_token: str = "xapp-sandbox",  # noqa: S107
+        bot_token: str = "xoxb-sandbox",  # noqa: S107  likewise
+        app_token: str = "xapp-sandbox",  # noqa: S107  likewise
         host: str = "127.0.0.1",
         port: int = 0,
         clock: Callable[[], float] = time.time,

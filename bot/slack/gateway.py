@@ -112,10 +112,6 @@ class Gateway:
         opened: Json = answer["view"]
         return opened
 
-    async def update_view(self, view_id: str, view: Block, *, hash: str | None = None) -> None:  # noqa: A002
-        """Change an open modal, unless it changed since `hash`."""
-        await self._call("views.update", self._client.views_update, view_id=view_id, view=view, hash=hash)
-
     async def publish_home(self, user: str, view: Block) -> None:
         """Set somebody's Home tab."""
         await self._call("views.publish", self._client.views_publish, user_id=user, view=view)

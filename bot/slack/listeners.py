@@ -44,7 +44,7 @@ ACK_SECONDS = 2.5
 REHEARSAL_SECONDS = 1.0
 """How long a form waits for Slack to say whether the answer would count; a trigger lives for 3 s."""
 
-I = TypeVar("I", bound=Interaction)  # noqa: E741
+I = TypeVar("I", bound=Interaction)  # noqa: E741  a type, never beside a 1
 
 
 class Listeners:

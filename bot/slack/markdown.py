@@ -24,7 +24,7 @@ _STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 def _parser() -> MarkdownIt:
     """CommonMark without raw HTML, pictures, and references, whose targets stand somewhere else."""
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 12})
-    parser.normalizeLink = str  # type: ignore[method-assign, assignment]
+    parser.normalizeLink = str  # type: ignore[method-assign, assignment]  # markdown-it is configured so
     return parser.enable("strikethrough").disable(["image", "reference", "html_block", "html_inline"])
 
 

@@ -152,10 +152,5 @@ def message_modal(title: str, text: str) -> Block:
     return _modal(title, [block]) | {"close": plain_text("Close", 24)}
 
 
-def loading_modal() -> Block:
-    """What opens at once, within the three seconds that a trigger lives, while the rest is being fetched."""
-    return _modal("One moment…", [context("Asking for the details.")])
-
-
 def _modal(title: str, blocks: list[Block]) -> Block:
     return {"type": "modal", "title": plain_text(title, 24), "blocks": blocks}

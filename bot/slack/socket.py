@@ -35,7 +35,7 @@ class SocketMode:
     def start(self) -> None:
         """Begin to connect; where Slack cannot be reached, that goes on until `stop`."""
         self._connecting = asyncio.create_task(
-            self._handler.connect_async(),  # type: ignore[no-untyped-call]
+            self._handler.connect_async(),  # type: ignore[no-untyped-call]  # Bolt has no types here
             name="assent-slack-socket",
         )
 
@@ -43,7 +43,7 @@ class SocketMode:
         """Close the connection."""
         if self._connecting:
             self._connecting.cancel()
-        await self._handler.close_async()  # type: ignore[no-untyped-call]
+        await self._handler.close_async()  # type: ignore[no-untyped-call]  # Bolt has no types here
 
     async def check(self) -> str | None:
         """None while it is connected, else what is wrong, in words."""

@@ -84,8 +84,8 @@ class _Refused(AssentError):
     def __init__(self, error: web.HTTPException) -> None:
         super().__init__(f"{error.reason}.")
         self.status = error.status  # type: ignore[misc]  # one class for every status aiohttp may answer
-        self.title = error.reason  # type: ignore[misc]
-        self.code = "method_not_allowed" if error.status == 405 else "refused"  # type: ignore[misc]
+        self.title = error.reason  # type: ignore[misc]  # likewise
+        self.code = "method_not_allowed" if error.status == 405 else "refused"  # type: ignore[misc]  # likewise
 
 
 def _route(request: web.Request) -> str:

@@ -143,5 +143,5 @@ class TestHints:
     async def test_but_nothing_is_newer_than_the_end(self, order: tuple[object, ...]) -> None:
         watch = Watch()
         for hint in order:
-            watch.hint(hint)  # type: ignore[arg-type]
+            watch.hint(hint)  # type: ignore[arg-type]  # only its version is read
         assert await watch.changed(0) is self.FINAL

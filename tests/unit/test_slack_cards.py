@@ -340,7 +340,6 @@ def test_details_says_plainly_what_even_it_cannot_show() -> None:
 def test_short_modals_are_views_that_slack_takes() -> None:
     assert_view(modals.message_modal("A title that is far too long for Slack", "Somebody <was> faster."))
     assert_view(modals.message_modal("", ""))
-    assert_view(modals.loading_modal())
 
 
 # The inbox
