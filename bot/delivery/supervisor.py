@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 5.0
+POLL_SECONDS = 2.0
 """The longest sleep: what another replica queued is found at the latest then."""
 
 DRAIN_SECONDS = 2.0
