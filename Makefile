@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 INSTALL_PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--no-emit-find-links --no-annotate --no-header --upgrade pyproject.toml --extra server
+	--no-emit-find-links --no-annotate --no-header --upgrade pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench lock clean
@@ -36,8 +36,8 @@ bench: $(VENV)/.installed-dev ## Measure gate round trips beside the bare driver
 	@$(BIN)/python -m bench.gate
 
 lock: $(VENV)/.installed-dev ## Resolve the newest dependencies into requirements*.txt
-	@$(LOCK) --group build --output-file requirements.txt
-	@$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	@$(LOCK) --extra server --group build --output-file requirements.txt
+	@$(LOCK) --all-extras --group dev --constraints requirements.txt --output-file requirements-dev.txt
 
 clean: ## Remove everything that make, Python and the tools made
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .ruff_cache

@@ -83,6 +83,7 @@ class WebApi:
             return self._answer(name, {}, {"ok": False, "error": "invalid_json"})
         fault = self.faults.take(name, arguments)
         if fault:
+            self._on_change()
             await asyncio.sleep(fault.delay)
         if fault and _prevents(fault):
             return self._fail(request, name, arguments, fault)

@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from bot.sandbox.mail_certificate import server_context
+from bot.sandbox.watching import WAIT_SECONDS
 
 if TYPE_CHECKING:
     import ssl
@@ -181,7 +182,7 @@ class Mailbox:
         self,
         to: str | None = None,
         *,
-        timeout: float = 5.0,
+        timeout: float = WAIT_SECONDS,
         where: Callable[[Mail], bool] = lambda _: True,
     ) -> Mail:
         """Wait for the oldest matching mail that no earlier call returned.

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from bot.sandbox.workspace import Message, Workspace
 
 T = TypeVar("T")
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 20.0
+"""Only how soon a test that waits in vain fails: a loaded machine takes seconds for what an idle one does at once."""
 
 
 class Watcher:

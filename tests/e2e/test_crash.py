@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 import psycopg
 from yarl import URL
 
+from bot.approvals import usecases
+from bot.store import tail
 from tests.support.process import serving
 from tests.support.product import ManualClock, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import pytest
 
     from bot.sandbox.mail import Mailbox
     from bot.sandbox.slack import SlackSandbox
@@ -243,11 +247,12 @@ async def test_a_replica_finishes_what_a_dead_one_had_leased(
 ) -> None:
     ana, clock = ana_of(slack), ManualClock()
     async with running(postgres_url, slack=slack, mailbox=mailbox, clock=clock) as survivor:
-        slack.faults.next("chat.postMessage", delay=60)
+        held = slack.faults.next("chat.postMessage", delay=60)
         async with serving(postgres_url, slack=slack, mailbox=mailbox) as victim:
             mailbox.pause()
             request = await victim.submit(audience=[f"slack:{ana.id}", f"email:{CARA}"])
             await mailbox.next_message(CARA)
+            await slack.wait_for(lambda: held.times == 0)
             await victim.kill()
         mailbox.heal()
         clock.at = datetime.now(UTC)
@@ -260,12 +265,16 @@ async def test_a_replica_finishes_what_a_dead_one_had_leased(
         assert f"Approved by {CARA}" in await decided(slack, card)
 
 
-async def test_a_waiter_at_one_replica_learns_of_an_answer_at_another(postgres_url: str) -> None:
-    async with serving(postgres_url) as here, running(postgres_url) as there:
+async def test_a_waiter_at_one_replica_learns_of_an_answer_at_another(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for polling in (usecases, tail):  # what wakes the waiters is the notification
+        monkeypatch.setattr(polling, "POLL_SECONDS", 3600)
+    async with running(postgres_url) as here, serving(postgres_url) as there:
         request = await there.submit()
         waiters = [asyncio.create_task(here.get(request, wait=60)) for _ in range(5)]
         await there.answer(request, "approve", "ana@example.com")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             assert [(await waiter)["status"] for waiter in waiters] == ["approved"] * 5
 
 

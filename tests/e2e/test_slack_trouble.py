@@ -74,7 +74,7 @@ async def test_a_card_gets_through_and_ends_final(
 ) -> None:
     slack.faults.next("chat.postMessage", **trouble)
     request = await product.submit(audience=[f"slack:{ana.id}"])
-    card = await slack.next_message(ana, timeout=10)
+    card = await slack.next_message(ana)
     await settled(product, request, "sent")
     slack.faults.next("chat.update", **trouble)
     await slack.click(ana, card, "Approve")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from playwright.async_api import expect
 
+from bot.approvals import usecases
 from tests.support import command
 from tests.support.browser import open_page, running_browser
 from tests.support.product import KEY, Product, running
@@ -137,15 +138,16 @@ WAYS = [
 
 @pytest.mark.parametrize("way", WAYS, ids=[way.answer.__name__ for way in WAYS])
 async def test_an_answer_on_one_surface_is_seen_on_all(
-    database_url: str, slack: SlackSandbox, mailbox: Mailbox, way: Way
+    database_url: str, slack: SlackSandbox, mailbox: Mailbox, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(usecases, "POLL_SECONDS", 3600)  # what wakes the waiter is the answer
     async with running(database_url, slack=slack, mailbox=mailbox, socket_mode=way.socket_mode) as product:
         if way.socket_mode:
             await slack.wait_for(lambda: slack.sockets.connections)
         asked = await ask(product, slack, mailbox)
         waiter = asyncio.create_task(product.get(asked.request, wait=60))
         who = await way.answer(asked)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(20):
             outcome = await waiter
         said = f"Rejected by {who} at {minute(outcome)}"
         await the_api_says(asked, outcome, who, way.surface)

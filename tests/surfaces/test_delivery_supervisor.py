@@ -44,7 +44,7 @@ class Job:
         return self.due
 
     async def ran_times(self, number: int) -> None:
-        async with asyncio.timeout(5), self.turns:
+        async with asyncio.timeout(20), self.turns:
             await self.turns.wait_for(lambda: self.ran >= number)
 
 
@@ -119,7 +119,7 @@ async def test_stopping_finishes_the_work_in_hand(job: Job, supervisor: Supervis
     await asyncio.sleep(0)
     assert not stopping.done()
     job.gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await stopping
     assert job.ran == 1
 
@@ -131,6 +131,6 @@ async def test_but_does_not_wait_for_ever(
     job.gate.clear()
     await supervisor.start()
     await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await supervisor.stop()
     assert job.ran == 0

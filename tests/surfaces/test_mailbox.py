@@ -36,7 +36,7 @@ async def address(mailbox: Mailbox) -> AsyncIterator[str]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield "http://{}:{}/mail/".format(*runner.addresses[0])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await runner.cleanup()
 
 
@@ -98,7 +98,7 @@ async def test_the_page_streams_mails_as_they_come(mailbox: Mailbox, address: st
 
 
 async def _event(stream: StreamReader) -> dict[str, str]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         frame = (await stream.readuntil(b"\n\n")).decode()
     return dict(json.loads(frame.partition("data: ")[2]))
 

@@ -221,7 +221,7 @@ async def test_a_copy_the_store_does_not_know_is_redrawn_too(product: Product, s
     ana = slack.add_user("Ana", email="ana@example.com")
     slack.faults.next("chat.postMessage", drop="after")
     await product.submit(audience=[f"slack:{ana.id}"])
-    await slack.wait_for(lambda: len(slack.messages(ana)) == 2, timeout=10)
+    await slack.wait_for(lambda: len(slack.messages(ana)) == 2)
     first, second = slack.messages(ana)
     await slack.click(ana, first, "Approve")
     for copy in (first, second):

@@ -28,7 +28,7 @@ async def product(database_url: str, slack: SlackSandbox) -> AsyncIterator[Produ
 
 
 async def connected(slack: SlackSandbox, number: int = 1) -> None:
-    await slack.wait_for(lambda: len(slack.sockets.connections) == number, timeout=10)
+    await slack.wait_for(lambda: len(slack.sockets.connections) == number)
 
 
 async def test_clicks_forms_commands_and_the_home_tab(product: Product, slack: SlackSandbox) -> None:
@@ -68,7 +68,7 @@ async def test_a_lost_connection_is_opened_again(product: Product, slack: SlackS
     await (slack.sockets.disconnect() if how == "refresh" else slack.sockets.drop())
     await slack.wait_for(lambda: before not in slack.sockets.connections)
     for _ in range(5):  # a connection may be replaced under a click; then a person presses again
-        await slack.wait_for(lambda: slack.sockets.connections, timeout=10)
+        await slack.wait_for(lambda: slack.sockets.connections)
         if (await slack.click(ana, card, "Approve")).ack.ok:
             break
     await slack.wait_for(lambda: "Approved by Ana" in card.words)
@@ -93,6 +93,6 @@ async def test_replicas_share_the_work(postgres_url: str, slack: SlackSandbox) -
         await connected(slack, 2)
         requests = [await one.submit(title=f"Number {i}", audience=[f"slack:{ana.id}"]) for i in range(4)]
         for _ in requests:
-            card = await slack.next_message(ana, timeout=10)
+            card = await slack.next_message(ana)
             assert (await slack.click(ana, card, "Approve")).ack.ok
         assert {(await other.get(request, wait=5))["status"] for request in requests} == {"approved"}
