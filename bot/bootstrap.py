@@ -26,6 +26,7 @@ from bot.email.mailer import Mailer
 from bot.email.message import Composer
 from bot.email.sender import EmailSender
 from bot.links import Links
+from bot.receipts import Receipts
 from bot.rendering import templates
 from bot.settings import Settings, stored_secret
 from bot.slack.app import SlackApp, SlackConfig
@@ -36,8 +37,9 @@ from bot.store import SqlOutbox, SqlStore, keys, migrations
 from bot.store.load import load
 from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
 from bot.system import RandomIds, SystemClock
-from bot.web import api, application, docs, pages
+from bot.web import api, application, docs, pages, receipts
 from bot.web.auth import Auth
+from bot.web.events import Events
 from bot.web.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class Assent:
     async def stop(self) -> None:
         """Stop accepting, answer waiters, finish what is in hand, disconnect; within 10 s."""
         self.approvals.drain()
+        self.events.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await self._stack.aclose()
@@ -200,11 +203,14 @@ class Assent:
         settings = self.settings
         key = settings.assent_api_key.get_secret_value() if settings.assent_api_key else None
         auth = Auth(key, lambda digest: self.store.run_read(lambda c: keys.find(c, digest)))
+        self.events = Events(self.approvals, self.store, auth)
         banner = AUTO_APPROVE_BANNER if settings.assent_auto_approve else None
         rendering = templates(settings.templates)
         routes = [
             *self.metrics.routes(),
             *api.Api(self.approvals, links, auth).routes(),
+            *self.events.routes(),
+            *receipts.routes(self.approvals, Receipts(settings.base_url, links.keys), auth, self.clock),
             *pages.routes(self.approvals, links, rendering, self.clock, banner=banner),
             *docs.routes(settings.base_url, rendering),
             *(self.slack.routes() if self.slack else ()),

@@ -125,6 +125,12 @@ class Reader(Requests, Protocol):
     def events(self, request_id: str) -> tuple[AuditEvent, ...]:
         """The request's audit events, oldest first."""
 
+    def events_since(self, seq: int, request_id: str | None, limit: int) -> tuple[AuditEvent, ...]:
+        """The first `limit` audit events with a higher number than `seq`, of one request or of all."""
+
+    def last_event(self) -> int:
+        """The number of the newest audit event; 0 where there is none yet."""
+
     def deliveries(self, request_ids: Sequence[str]) -> dict[str, tuple[DeliveryState, ...]]:
         """What was sent, or is to be, for each of these requests."""
 
@@ -173,8 +179,8 @@ class Store(Protocol):
         read, so that many units can lock them together.
         """
 
-    def watch(self, request_id: str) -> AbstractContextManager[Watch]:
-        """Be told of commits to one request from now on."""
+    def watch(self, request_id: str | None) -> AbstractContextManager[Watch]:
+        """Be told of commits to one request, or to any, from now on."""
 
     def wake(self) -> None:
         """Hint every waiter."""

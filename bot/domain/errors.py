@@ -12,6 +12,7 @@
     ├── AlreadyResponded      409 already_responded
     ├── StaleRevision         409 stale_revision
     ├── StepClosed            409 step_closed
+    ├── NotFinal              409 not_final
     ├── IdempotencyConflict   409 idempotency_conflict
     ├── TooLarge              413 too_large
     ├── Invalid               422 invalid
@@ -119,6 +120,12 @@ class StepClosed(AssentError):
     """The step this person was asked in has ended."""
 
     code, status, title = "step_closed", 409, "The step is closed"
+
+
+class NotFinal(AssentError):
+    """There is no outcome yet."""
+
+    code, status, title = "not_final", 409, "Not decided yet"
 
 
 class IdempotencyConflict(AssentError):

@@ -63,6 +63,17 @@ class SqlReader:
         )
         return tuple(map(_event, rows))
 
+    def events_since(self, seq: int, request_id: str | None, limit: int) -> tuple[AuditEvent, ...]:
+        """The first `limit` audit events with a higher number than `seq`, of one request or of all."""
+        statement = select(events.c.seq, events.c.body, events.c.hash).where(events.c.seq > seq)
+        if request_id is not None:
+            statement = statement.where(events.c.request_id == request_id)
+        return tuple(map(_event, self._connection.execute(statement.order_by(events.c.seq).limit(limit))))
+
+    def last_event(self) -> int:
+        """The number of the newest audit event; 0 where there is none yet."""
+        return self._connection.scalar(select(chain.c.seq)) or 0
+
     def deliveries(self, request_ids: Sequence[str]) -> dict[str, tuple[DeliveryState, ...]]:
         """What was sent, or is to be, for each of these requests."""
         result: dict[str, tuple[DeliveryState, ...]] = dict.fromkeys(request_ids, ())

@@ -75,8 +75,8 @@ class SqlStore:
         result: T = await self._writer.run(work)
         return result
 
-    def watch(self, request_id: str) -> AbstractContextManager[Watch]:
-        """Be told of commits to one request from now on."""
+    def watch(self, request_id: str | None) -> AbstractContextManager[Watch]:
+        """Be told of commits to one request, or to any, from now on."""
         return self.wakeups.watch(request_id)
 
     async def check(self) -> str | None:

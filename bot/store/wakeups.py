@@ -46,7 +46,7 @@ class Wakeups:
     """Hands hints to the waiters of each request, and to listeners who care about any commit."""
 
     def __init__(self) -> None:
-        self._watches: dict[str, set[Watch]] = {}
+        self._watches: dict[str | None, set[Watch]] = {}
         self._listeners: list[Callable[[frozenset[str]], None]] = []
 
     def on_commit(self, listener: Callable[[frozenset[str]], None]) -> None:
@@ -54,8 +54,8 @@ class Wakeups:
         self._listeners.append(listener)
 
     @contextmanager
-    def watch(self, request_id: str) -> Iterator[Watch]:
-        """A watch on one request, from now until the end of the block."""
+    def watch(self, request_id: str | None) -> Iterator[Watch]:
+        """A watch on one request, or on all of them, from now until the end of the block."""
         watch = Watch()
         self._watches.setdefault(request_id, set()).add(watch)
         try:
@@ -71,14 +71,20 @@ class Wakeups:
         for request_id, request in changed.items():
             for watch in self._watches.get(request_id, ()):
                 watch.hint(request)
+        if changed:
+            self._hint((None,))
         self._tell_listeners(topics)
 
     def elsewhere(self, request_ids: Iterable[str], topics: frozenset[str]) -> None:
         """Somebody else committed these requests; no ids at all means any of them."""
-        for request_id in list(request_ids) or list(self._watches):
+        named = set(request_ids)
+        self._hint({*named, None} if named else list(self._watches))
+        self._tell_listeners(topics)
+
+    def _hint(self, watched: Iterable[str | None]) -> None:
+        for request_id in watched:
             for watch in self._watches.get(request_id, ()):
                 watch.hint(None)
-        self._tell_listeners(topics)
 
     def _tell_listeners(self, topics: frozenset[str]) -> None:
         if topics:

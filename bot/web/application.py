@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 REQUEST_ID_HEADER = "X-Request-ID"
+REQUEST_ID = web.RequestKey("request_id", str)
 _PROCESS, _COUNT = secrets.token_hex(6), itertools.count(1)
 """Request ids: the process, and the request's number in it."""
 _GOOD_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -44,6 +45,7 @@ async def _edge(
     """Give every answer a request id, and let no exception reach a person as a traceback."""
     given = request.headers.get(REQUEST_ID_HEADER, "")
     request_id = given if given and _GOOD_ID.fullmatch(given) else f"{_PROCESS}-{next(_COUNT):x}"
+    request[REQUEST_ID] = request_id
     structlog.contextvars.bind_contextvars(request_id=request_id)
     try:
         response = await handler(request)

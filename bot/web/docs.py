@@ -95,8 +95,7 @@ def _flowing(text: str) -> str:
 
 
 def _answered(answer: Schema) -> Markup:
-    ((_, content),) = answer["content"].items()
-    return _words(content["schema"])
+    return Markup(" or ").join(_words(content["schema"]) for content in answer["content"].values())
 
 
 def _fields(schema: Schema) -> list[dict[str, Any]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from bot.domain.request import (
     Json,
@@ -177,10 +177,56 @@ class EventOut(_Out):
     """Covers this event and all before it."""
 
 
+class StreamedEvent(_Out):
+    """One event of a stream."""
+
+    id: str
+    """What to go on after, a number."""
+    event: str
+    """The event's type."""
+    data: Annotated[
+        str,
+        Field(
+            json_schema_extra={
+                "contentMediaType": "application/json",
+                "contentSchema": {"$ref": "#/components/schemas/EventOut"},
+            }
+        ),
+    ]
+    """An `EventOut` on one line."""
+
+
 class History(_Out):
     """All of a request's audit events, oldest first."""
 
     items: list[EventOut]
+
+
+class ReceiptOut(_Out):
+    """Proof of an outcome, for whoever does not ask here."""
+
+    receipt: str
+    """A compact JWS. Its claims: `iss` (this server), `sub` (the request), `iat`, `status`, `choice`,
+    `payload_digest` (of `outcome.payload`), `respondents`, `resolved_by`, `by`, `resolved_at`.
+    """
+
+
+class KeyOut(_Out):
+    """A public key (RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str
+    kid: str
+    """Names the key in the header of a receipt."""
+    use: Literal["sig"]
+    alg: Literal["Ed25519"]
+
+
+class KeysOut(_Out):
+    """The public keys that receipts are checked with: the newest first, which signs."""
+
+    keys: list[KeyOut]
 
 
 class DeliveryOut(_Out):

@@ -1,0 +1,73 @@
+"""Signed receipts: who decided what about exactly which payload, as a JWS that anybody can check without asking again.
+
+The Ed25519 keys are derived from the signing keys of `Links`, so that changing those changes both: the newest
+signs, all of them are published. A receipt is a compact JWS (RFC 7515) whose payload is a JWT claims set.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from joserfc import jwt
+from joserfc.jwk import KeySet, OKPKey
+
+from bot.domain.digest import payload_digest
+from bot.domain.errors import NotFinal
+from bot.wire import instant
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bot.domain.request import Request
+
+ALGORITHM = "Ed25519"
+"""The signature (RFC 9864 §2.2)."""
+
+TYPE = "assent-receipt+jwt"
+"""The `typ` of a receipt, so that no other token signed here can be taken for one (RFC 8725 §3.11)."""
+
+PURPOSE = b"assent receipt 1"
+"""What sets the derived keys apart from everything else made of the same secrets (RFC 5869 §3.2)."""
+
+
+class Receipts:
+    """Makes receipts. `secrets` are the signing keys, newest first; `issuer` is the base URL."""
+
+    def __init__(self, issuer: str, secrets: Sequence[str]) -> None:
+        self._issuer = issuer
+        self._keys = KeySet([_derived(secret) for secret in secrets])
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys, as a JWK set (RFC 7517)."""
+        return {"keys": [key.as_dict(private=False) for key in self._keys.keys]}
+
+    def sign(self, request: Request, now: datetime) -> str:
+        """The receipt of a request's outcome; raises `NotFinal`."""
+        outcome = request.outcome
+        if outcome is None:
+            raise NotFinal(
+                "The request is still pending; a receipt is made of its outcome. Wait for it first."
+            )
+        key = self._keys.keys[0]
+        claims = {
+            "iss": self._issuer,
+            "sub": request.id,
+            "iat": int(now.timestamp()),
+            "status": request.status.value,
+            "choice": outcome.choice,
+            "payload_digest": payload_digest(outcome.payload),
+            "respondents": list(outcome.respondents),
+            "resolved_by": outcome.resolved_by.value,
+            "resolved_at": instant(request.resolved_at),
+            "by": outcome.by,
+        }
+        header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.kid}
+        return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
+
+
+def _derived(secret: str) -> OKPKey:
+    """An Ed25519 key out of a secret by HKDF-SHA256 (RFC 5869); its id is its thumbprint (RFC 7638)."""
+    return OKPKey.derive_key(
+        secret, "Ed25519", {"use": "sig", "alg": ALGORITHM}, auto_kid=True, kdf_options={"info": PURPOSE}
+    )

@@ -1,0 +1,31 @@
+"""Receipts of outcomes, and the public keys that they are checked with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from bot.web.auth import Auth, Scope
+from bot.web.body import respond
+
+if TYPE_CHECKING:
+    from bot.approvals import Approvals
+    from bot.ports import Clock
+    from bot.receipts import Receipts
+
+CACHED = {"Cache-Control": "public, max-age=300"}
+
+
+def routes(approvals: Approvals, receipts: Receipts, auth: Auth, clock: Clock) -> list[web.RouteDef]:
+    """`GET /v1/requests/{id}/receipt`, and `GET /.well-known/jwks.json`, which needs no key."""
+
+    async def receipt(http: web.Request) -> web.Response:
+        await auth.caller(http.headers.get("Authorization"), Scope.READ)
+        request = await approvals.get(http.match_info["id"])
+        return respond({"receipt": receipts.sign(request, clock.now())})
+
+    async def jwks(_http: web.Request) -> web.Response:
+        return respond(receipts.jwks(), headers=CACHED)
+
+    return [web.get("/v1/requests/{id}/receipt", receipt), web.get("/.well-known/jwks.json", jwks)]
