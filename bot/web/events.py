@@ -31,8 +31,8 @@ HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 2000
 """How long a client waits before it connects again."""
 
-MAX_EVENTS = 100
-"""Events read at once."""
+MAX_EVENTS = 32
+"""Events read at once, and at most kept for a reader that is slow."""
 
 RESOLVED = "request.resolved"
 """The last event of the stream of one request."""
