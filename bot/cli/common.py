@@ -6,14 +6,16 @@ import json as jsonlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Group, Parameter
 
-from bot.client import Client
+from bot.client import AsyncClient, Client
 
 if TYPE_CHECKING:
     from bot.settings import Settings
+
+C = TypeVar("C", Client, AsyncClient)
 
 EXIT_OF_STATUS = {"approved": 0, "rejected": 1, "skipped": 1, "cancelled": 1, "expired": 3, "pending": 4}
 """Exit statuses of `wait` and `submit --wait` (CONTRACT §6)."""
@@ -42,7 +44,15 @@ class Server:
     """Print JSON."""
 
     def client(self) -> Client:
-        """Connect to the server; the file `.env` counts only where no key is given.
+        """Connect to the server, in blocking code."""
+        return self._connect(Client, "cli")
+
+    def async_client(self, surface: str) -> AsyncClient:
+        """Connect to the server in asyncio, with answers recorded as coming from `surface`."""
+        return self._connect(AsyncClient, surface)
+
+    def _connect(self, kind: type[C], surface: str) -> C:
+        """Make a client; the file `.env` counts only where no key is given.
 
         So a file that lies about in some folder cannot send somebody's key to another address.
         """
@@ -53,7 +63,7 @@ class Server:
             file = dotenv_values(".env")
             url, key = url or file.get("ASSENT_URL"), file.get("ASSENT_API_KEY")
         try:
-            return Client(url, key, surface="cli")
+            return kind(url, key, surface=surface)
         except ValueError as error:
             raise Failure(f"{error}. See --url and --key, ASSENT_URL and ASSENT_API_KEY.", status=2) from None
 

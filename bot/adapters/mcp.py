@@ -1,0 +1,170 @@
+"""A Model Context Protocol server: an agent asks people through its tools, and Claude Code for its permissions.
+
+No tool answers a request, and none shows a personal link: an agent that could approve would approve itself.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from bot import __version__
+from bot.adapters import needs
+from bot.adapters.tool_calls import approved, default_audience, key, question, refusal
+from bot.client import AssentError, Outcome
+
+with needs("mcp"):
+    import uvicorn
+    from mcp.server import MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    from bot.adapters.mcp_tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from socket import socket
+
+    from bot.client import AsyncClient, Request
+
+LONGEST_WAIT = 50.0
+"""Seconds one call waits: common clients give up after 60."""
+
+PROMPT_TIMEOUT = 600.0
+"""Seconds until nobody's answer to a permission prompt is a no."""
+
+INSTRUCTIONS = """Ask people before you do anything consequential: call request_approval, and do it only when \
+`approved` is true, with the payload that comes back, which people may have edited. While the status is pending, \
+call wait_for_approval with the id. When it was not approved, do not try another way: say why."""
+
+Wait = Annotated[float, Field(ge=0, le=LONGEST_WAIT)]
+Limit = Annotated[int, Field(ge=1, le=200)]
+
+
+class Tools:
+    """The tools; their docstrings are what the model reads."""
+
+    def __init__(self, client: AsyncClient, prompt_timeout: float) -> None:
+        self._client = client
+        self._prompt_timeout = prompt_timeout
+
+    async def request_approval(
+        self,
+        *,
+        title: str,
+        message: str | None = None,
+        audience: list[str] | None = None,
+        payload: dict[str, Any] | None = None,
+        details: dict[str, str] | None = None,
+        quorum: int | str | None = None,
+        form: dict[str, Any] | None = None,
+        timeout_seconds: float | None = None,
+        idempotency_key: str | None = None,
+        wait_seconds: Wait = LONGEST_WAIT,
+    ) -> dict[str, Any]:
+        """Ask people for approval, and wait up to 50 seconds for their decision.
+
+        title: what is to be decided, in one line. message: why, in Markdown. payload: exactly what will be done.
+        audience: whom to ask, such as "email:ana@example.com", "slack:C0123456789" (a channel) or
+        "group:finance"; without it the configured default. details: a table of facts. quorum: how many must
+        approve, "all" or "majority". form: a JSON Schema of the payload's fields that people may edit.
+        timeout_seconds: when the question expires. idempotency_key: the same key asks only once.
+        """
+        with _as_tool_errors():
+            request = await self._client.submit(
+                title=title,
+                message=message,
+                audience=audience or default_audience(),
+                payload=payload,
+                details=details,
+                quorum=quorum,
+                form=form,
+                timeout_seconds=timeout_seconds,
+                idempotency_key=idempotency_key,
+            )
+            return await self._state(request.id, wait_seconds)
+
+    async def wait_for_approval(self, id: str, wait_seconds: Wait = LONGEST_WAIT) -> dict[str, Any]:
+        """Wait up to 50 seconds for the decision on a request; call it again while the status is pending."""
+        with _as_tool_errors():
+            return await self._state(id, wait_seconds)
+
+    async def list_pending(self, limit: Limit = 20) -> dict[str, Any]:
+        """List the requests that wait for people, newest first."""
+        shown = ("id", "title", "requester", "audience", "created_at", "timeout_at")
+        with _as_tool_errors():
+            waiting = await self._client.pending(limit)
+        return {"items": [{name: r[name] for name in shown} | {"quorum": r.quorum["text"]} for r in waiting]}
+
+    async def permission_prompt(
+        self,
+        tool_name: str,
+        input: dict[str, Any],  # noqa: A002 - the name Claude Code sends
+        tool_use_id: str | None = None,
+    ) -> str:
+        """Decide whether a tool may be used: for Claude Code's --permission-prompt-tool, not for models."""
+        try:
+            request = await self._client.submit(
+                **question(tool_name, input, edit=False),
+                requester="Claude Code",
+                audience=default_audience(),
+                timeout_seconds=self._prompt_timeout,
+                idempotency_key=key("permission-prompt", tool_use_id) if tool_use_id else None,
+            )
+            outcome = await self._client.wait(request.id)
+            answer: dict[str, Any] = {"behavior": "deny", "message": refusal(outcome)}
+            if outcome:
+                answer = {"behavior": "allow", "updatedInput": approved(outcome, input)}
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong, the tool must not run
+            answer = {"behavior": "deny", "message": f"Assent could not ask anybody: {error}"}
+        return json.dumps(answer)
+
+    async def _state(self, id: str, wait_seconds: float) -> dict[str, Any]:
+        try:
+            return told((await self._client.wait(id, wait_seconds)).request)
+        except TimeoutError:
+            return told(await self._client.get(id))
+
+
+def told(request: Request) -> dict[str, Any]:
+    """What an agent learns of a request."""
+    state: dict[str, Any] = {"id": request.id, "status": request.status, "approved": False}
+    if request.status == "pending":
+        return {**state, "quorum": request.quorum["text"], "next": "Call wait_for_approval with this id."}
+    outcome = Outcome.of(request)
+    members = ("decision", "choice", "reason", "payload", "values", "edited", "by")
+    return {**state, "approved": bool(outcome), **{name: getattr(outcome, name) for name in members}}
+
+
+def tools_server(client: AsyncClient, *, prompt_timeout: float = PROMPT_TIMEOUT) -> MCPServer:
+    """The MCP server that asks through `client`, to run on any transport of the SDK."""
+    tools = Tools(client, prompt_timeout)
+    mcp: MCPServer = MCPServer(
+        "assent",
+        title="Assent",
+        instructions=INSTRUCTIONS,
+        version=__version__,
+        log_level="WARNING",
+        extensions=[Tasks(client, told)],
+    )
+    for tool in (tools.request_approval, tools.wait_for_approval, tools.list_pending):
+        mcp.add_tool(tool)
+    mcp.add_tool(tools.permission_prompt, structured_output=False)
+    return mcp
+
+
+async def serve_http(mcp: MCPServer, listening: socket) -> None:
+    """Serve the streamable HTTP transport on `/mcp` of a listening socket, until a signal."""
+    config = uvicorn.Config(mcp.streamable_http_app(), log_level="warning", timeout_graceful_shutdown=5)
+    await uvicorn.Server(config).serve(sockets=[listening])
+
+
+@contextmanager
+def _as_tool_errors() -> Iterator[None]:
+    """Tell the model what was wrong with its call, without a traceback in the log."""
+    try:
+        yield
+    except AssentError as error:
+        raise ToolError(str(error)) from None

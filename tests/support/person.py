@@ -1,0 +1,63 @@
+"""Somebody who is asked by mail and answers: the person in the loop of a test."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.sandbox.mail import Mailbox
+from tests.support.product import Json, Product, running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@dataclass
+class Person:
+    """Whoever is asked as `selector`; a product whose mails the person reads."""
+
+    product: Product
+    mailbox: Mailbox
+    address: str
+
+    @property
+    def selector(self) -> str:
+        return f"email:{self.address}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to ask this person."""
+        return {
+            "ASSENT_URL": self.product.url,
+            "ASSENT_API_KEY": self.product.key,
+            "ASSENT_AUDIENCE": self.selector,
+            "ASSENT_DEFAULT_AUDIENCE": self.selector,
+        }
+
+    async def asked(self) -> Json:
+        """The request that the next mail is about."""
+        await self.mailbox.next_message(self.address)
+        [request] = await self.requests(status="pending")
+        return request
+
+    async def answers(self, decision: str, **members: Json) -> Json:
+        """Answer the next request, which is then final, and return what was asked."""
+        request = await self.asked()
+        answer = await self.product.answer(request, decision, self.address, **members)
+        assert answer.status == 200, answer.text
+        assert answer.json["status"] != "pending"
+        return request
+
+    async def requests(self, **filters: str) -> list[Json]:
+        """What this person was ever asked, newest first."""
+        query = {"respondent": self.selector, **filters}
+        items: list[Json] = (await self.product.call("GET", "/v1/requests", params=query)).json["items"]
+        return items
+
+
+@contextlib.asynccontextmanager
+async def office(database_url: str, **settings: str) -> AsyncIterator[tuple[Product, Mailbox]]:
+    """The running product and its mail relay."""
+    async with Mailbox() as mailbox, running(database_url, mailbox=mailbox, **settings) as product:
+        yield product, mailbox
