@@ -88,12 +88,15 @@ class Assent:
             async with asyncio.timeout(STOP_SECONDS):
                 await self._stack.aclose()
 
-    async def _start(self) -> None:
-        settings = self.settings
-        await asyncio.to_thread(migrations.upgrade, settings.assent_database_url)
-        self.store = SqlStore(settings.assent_database_url)
+    async def _open(self) -> None:
+        await asyncio.to_thread(migrations.upgrade, self.settings.assent_database_url)
+        self.store = SqlStore(self.settings.assent_database_url)
         await self.store.start()
         self._stack.push_async_callback(self.store.stop)
+
+    async def _start(self) -> None:
+        settings = self.settings
+        await self._open()
         outbox = SqlOutbox(self.store)
         if settings.assent_database_url.startswith("sqlite"):
             await outbox.release(self.clock.now())
@@ -122,14 +125,17 @@ class Assent:
         settings = self.settings
         if settings.assent_auto_approve:
             log.warning(AUTO_APPROVE_BANNER, action="policy.auto_approve")
-        surfaces = {Surface.SLACK: settings.slack_bot_token, Surface.EMAIL: settings.smtp}
         return Rules(
             groups=settings.groups,
             default_audience=settings.assent_default_audience,
             auto_approve=settings.assent_auto_approve,
             callback_allow_private=settings.assent_callback_allow_private,
-            surfaces=frozenset(s for s, on in surfaces.items() if on),
+            surfaces=self._surfaces(),
         )
+
+    def _surfaces(self) -> frozenset[Surface]:
+        surfaces = {Surface.SLACK: self.settings.slack_bot_token, Surface.EMAIL: self.settings.smtp}
+        return frozenset(s for s, on in surfaces.items() if on)
 
     def _signing_keys(self) -> list[str]:
         if self.settings.assent_secret_keys:
@@ -203,14 +209,11 @@ class Assent:
         settings = self.settings
         key = settings.assent_api_key.get_secret_value() if settings.assent_api_key else None
         auth = Auth(key, lambda digest: self.store.run_read(lambda c: keys.find(c, digest)))
-        self.events = Events(self.approvals, self.store, auth)
         banner = AUTO_APPROVE_BANNER if settings.assent_auto_approve else None
         rendering = templates(settings.templates)
         routes = [
             *self.metrics.routes(),
-            *api.Api(self.approvals, links, auth).routes(),
-            *self.events.routes(),
-            *receipts.routes(self.approvals, Receipts(settings.base_url, links.keys), auth, self.clock),
+            *self._api(links, auth),
             *pages.routes(self.approvals, links, rendering, self.clock, banner=banner),
             *docs.routes(settings.base_url, rendering),
             *(self.slack.routes() if self.slack else ()),
@@ -218,15 +221,23 @@ class Assent:
         checks = {"database": self.store.check, "delivery": self.supervisor.check}
         if self.slack:
             checks["slack"] = self.slack.check
-        self._runner = web.AppRunner(
-            application.build(routes, checks, [self.metrics.measure]),
-            access_log=None,
-            shutdown_timeout=SHUTDOWN_SECONDS,
-        )
-        await self._runner.setup()
-        self._stack.push_async_callback(self._runner.cleanup)
+        await self._set_up(application.build(routes, checks, [self.metrics.measure]))
         site = web.TCPSite(self._runner, settings.assent_host, settings.assent_port, backlog=1024)
         await site.start()
+
+    def _api(self, links: Links, auth: Auth) -> list[web.RouteDef]:
+        self.events = Events(self.approvals, self.store, auth)
+        signing = Receipts(self.settings.base_url, links.keys)
+        return [
+            *api.Api(self.approvals, links, auth).routes(),
+            *self.events.routes(),
+            *receipts.routes(self.approvals, signing, auth, self.clock),
+        ]
+
+    async def _set_up(self, app: web.Application) -> None:
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await self._runner.setup()
+        self._stack.push_async_callback(self._runner.cleanup)
 
 
 async def _never() -> datetime | None:

@@ -6,6 +6,7 @@ from bot.client.clients import AsyncClient, Client
 from bot.client.errors import (
     ApiError,
     AssentError,
+    BadEdit,
     Cancelled,
     Expired,
     Fault,
@@ -13,15 +14,19 @@ from bot.client.errors import (
     Rejected,
     Unreachable,
     Unsendable,
+    Unverified,
 )
+from bot.client.events import Event
 from bot.client.outcome import Outcome, Request
 
 __all__ = [
     "ApiError",
     "AssentError",
     "AsyncClient",
+    "BadEdit",
     "Cancelled",
     "Client",
+    "Event",
     "Expired",
     "Fault",
     "NotApproved",
@@ -30,4 +35,5 @@ __all__ = [
     "Request",
     "Unreachable",
     "Unsendable",
+    "Unverified",
 ]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from functools import cached_property
+from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
+from bot.client.local import DATABASES, LocalServer
 from bot.client.operations import Operations
+from bot.client.progress import Waiting
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from bot.client.events import Event, Following
     from bot.client.flows import Flow
-    from bot.client.http import AsyncTransport, Transport
+    from bot.client.http import AsyncTransport, Place, Transport
 
 T = TypeVar("T")
 
@@ -20,17 +26,31 @@ class _Connected(Operations):
     def __init__(self, url: str | None = None, key: str | None = None, *, surface: str = "api") -> None:
         """Take the server's `url` and an API `key`, or else those of ASSENT_URL and ASSENT_API_KEY.
 
-        `surface` is where its answers are recorded as coming from, such as `cli`. Raises ValueError where one
-        of them cannot be used.
+        A database's URL (`sqlite:///assent.db`, `postgresql://…`) needs no server and no key: the same calls are then
+        answered in this process, and an `assent serve` on that database tells the people (needs `assent[server]`).
+        `surface` is where its answers are recorded as coming from, such as `cli`. Raises ValueError where one of them
+        cannot be used.
         """
-        self.url = (url or os.environ.get("ASSENT_URL") or "http://127.0.0.1:8080").rstrip("/")
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        address = (url or os.environ.get("ASSENT_URL") or "http://127.0.0.1:8080").rstrip("/")
+        parts = urlsplit(address)
+        self._local = LocalServer(address) if parts.scheme in DATABASES else None
+        self.url = self._local.url if self._local else address
+        if not self._local and (
+            parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0
+        ):
             raise ValueError(f"{self.url!r} is not a server's address, such as https://assent.example.com")
         self._surface = surface
         self._key = (key or os.environ.get("ASSENT_API_KEY") or "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise ValueError("the API key has characters that no key has; copy it again")
+
+    def _place(self) -> Place:
+        from bot.client.http import Place  # noqa: PLC0415 - httpx takes longer to import than all of this
+
+        if self._local:
+            socket, key = self._local.start()
+            return Place(self.url, key, self._surface, socket)
+        return Place(self.url, self._key, self._surface)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
@@ -39,24 +59,42 @@ class _Connected(Operations):
 class Client(_Connected):
     """Assent for blocking code. Threads may share one; as a context manager it closes its connections."""
 
-    @cached_property
-    def _transport(self) -> Transport:
-        from bot.client.http import Transport  # noqa: PLC0415 - httpx takes longer to import than all of this
-
-        return Transport(self.url, self._key, self._surface)
+    _transport: Transport | None = None
 
     def run(self, flow: Flow[T]) -> T:
         """Carry a flow through to its result."""
-        try:
-            call = next(flow)
-            while True:
-                call = flow.send(self._transport.make(call))
-        except StopIteration as end:
-            result: T = end.value
-            return result
+        transport = self._connected()
+        with Waiting() as waiting:
+            try:
+                call = next(flow)
+                while True:
+                    waiting.say(call.about)
+                    call = flow.send(transport.make(call))
+            except StopIteration as end:
+                result: T = end.value
+                return result
+
+    def iterate(self, following: Following) -> Generator[Event]:
+        """Follow a stream; give its events as they come."""
+        transport = self._connected()
+        while not following.done:
+            with closing(transport.listen(following.call())) as arriving:
+                for part in arriving:
+                    yield from following.take(part)
+
+    def _connected(self) -> Transport:
+        from bot.client.http import Transport  # noqa: PLC0415 - as above
+
+        if self._transport is None:
+            self._transport = Transport(self._place())
+        return self._transport
 
     def close(self) -> None:
-        self._transport.close()
+        """Close the connections; over a database, also the part of Assent that answers in this process."""
+        if self._transport:
+            self._transport.close()
+        if self._local:
+            self._local.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -68,24 +106,44 @@ class Client(_Connected):
 class AsyncClient(_Connected):
     """Assent for asyncio. As an asynchronous context manager it closes its connections."""
 
-    @cached_property
-    def _transport(self) -> AsyncTransport:
-        from bot.client.http import AsyncTransport  # noqa: PLC0415 - as above
-
-        return AsyncTransport(self.url, self._key, self._surface)
+    _transport: AsyncTransport | None = None
 
     async def run(self, flow: Flow[T]) -> T:
         """Carry a flow through to its result."""
-        try:
-            call = next(flow)
-            while True:
-                call = flow.send(await self._transport.make(call))
-        except StopIteration as end:
-            result: T = end.value
-            return result
+        transport = await self._connected()
+        with Waiting() as waiting:
+            try:
+                call = next(flow)
+                while True:
+                    waiting.say(call.about)
+                    call = flow.send(await transport.make(call))
+            except StopIteration as end:
+                result: T = end.value
+                return result
+
+    async def iterate(self, following: Following) -> AsyncGenerator[Event]:
+        """Follow a stream; give its events as they come."""
+        transport = await self._connected()
+        while not following.done:
+            async with aclosing(transport.listen(following.call())) as arriving:
+                async for part in arriving:
+                    for event in following.take(part):
+                        yield event
+
+    async def _connected(self) -> AsyncTransport:
+        from bot.client.http import AsyncTransport  # noqa: PLC0415 - as above
+
+        if self._transport is None:
+            place = await asyncio.to_thread(self._place)
+            self._transport = self._transport or AsyncTransport(place)
+        return self._transport
 
     async def aclose(self) -> None:
-        await self._transport.aclose()
+        """Close the connections; over a database, also the part of Assent that answers in this process."""
+        if self._transport:
+            await self._transport.aclose()
+        if self._local:
+            await asyncio.to_thread(self._local.stop)
 
     async def __aenter__(self) -> Self:
         return self

@@ -4,6 +4,8 @@ AssentError
 ├── ApiError         Assent refused the call, and says why (RFC 9457 problem details)
 ├── Unreachable      no answer, or not one of Assent's
 ├── Unsendable       what was given is no JSON, or no header; also a ValueError
+├── Unverified       a receipt does not prove that this payload was approved
+├── BadEdit          what people approved does not fit the function that asked; carries the outcome
 └── NotApproved      the people said something other than yes; carries the outcome
     ├── Rejected     rejected or skipped
     ├── Expired
@@ -63,6 +65,20 @@ class Unreachable(AssentError):
 
 class Unsendable(AssentError, ValueError):
     """What was given cannot be sent: nothing was asked or told."""
+
+
+class Unverified(AssentError):
+    """A receipt that proves nothing about this payload: another payload, no approval, or no key to be trusted."""
+
+
+class BadEdit(AssentError):
+    """What was approved cannot be the arguments of the function that asked; `outcome` has it as `payload`."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        self.outcome = outcome
+        super().__init__(
+            f"{outcome.request['title']} was approved by {outcome.by}, but {reason}; nothing was run"
+        )
 
 
 class NotApproved(AssentError):

@@ -22,7 +22,8 @@ T = TypeVar("T")
 class Call:
     """One HTTP call: made after `delay` seconds, given up after `patience` seconds without an answer.
 
-    `repeatable` says that making it twice does no more than making it once.
+    `repeatable` says that making it twice does no more than making it once; `about` what a person at the terminal
+    waits for meanwhile.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Call:
     patience: float = 20.0
     delay: float = 0.0
     repeatable: bool = True
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,20 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
 from bot import __version__
 from bot.client.flows import Answer, Call, Lost
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+ENDED = "the stream ended"
+LIMITS = httpx.Limits(max_keepalive_connections=20)
+"""Each waiter holds a connection for as long as it waits, so their number has no limit."""
+
+
+class Place(NamedTuple):
+    """Where calls go: `url` as people see it, the API key, and the Unix socket that answers instead of a host."""
+
+    url: str
+    key: str
+    surface: str
+    socket: str | None = None
+
+    def options(self, carrier: type[httpx.HTTPTransport | httpx.AsyncHTTPTransport]) -> dict[str, Any]:
+        """What both of httpx's clients are made with."""
+        headers = {
+            "Accept": "application/json",
+            "User-Agent": f"assent/{__version__}",
+            "X-Assent-Surface": self.surface,
+        }
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        if self.socket:
+            carried = carrier(uds=self.socket, limits=LIMITS)
+            return {"base_url": "http://localhost", "headers": headers, "transport": carried}
+        return {"base_url": self.url, "headers": headers, "limits": LIMITS}
+
 
 class Transport:
     """Makes calls and blocks until they are answered."""
 
-    def __init__(self, url: str, key: str, surface: str) -> None:
-        self._url = url
-        self._http = httpx.Client(**_options(url, key, surface))
+    def __init__(self, place: Place) -> None:
+        self._url = place.url
+        self._http = httpx.Client(**place.options(httpx.HTTPTransport))
 
     def make(self, call: Call) -> Answer | Lost:
         time.sleep(call.delay)
@@ -26,6 +56,20 @@ class Transport:
         except httpx.TransportError as error:
             return _lost(self._url, error)
 
+    def listen(self, call: Call) -> Generator[bytes | Answer | Lost]:
+        """Give the bytes of an answer as they arrive, and then what ended it."""
+        time.sleep(call.delay)
+        try:
+            with self._http.stream(**_arguments(call)) as response:
+                if response.status_code != 200:
+                    response.read()
+                    yield _answer(self._url, response)
+                    return
+                yield from response.iter_bytes()
+            yield Lost(url=self._url, reason=ENDED, sent=True)
+        except httpx.TransportError as error:
+            yield _lost(self._url, error)
+
     def close(self) -> None:
         self._http.close()
 
@@ -33,9 +77,9 @@ class Transport:
 class AsyncTransport:
     """Makes calls in the running event loop."""
 
-    def __init__(self, url: str, key: str, surface: str) -> None:
-        self._url = url
-        self._http = httpx.AsyncClient(**_options(url, key, surface))
+    def __init__(self, place: Place) -> None:
+        self._url = place.url
+        self._http = httpx.AsyncClient(**place.options(httpx.AsyncHTTPTransport))
 
     async def make(self, call: Call) -> Answer | Lost:
         await asyncio.sleep(call.delay)
@@ -44,20 +88,23 @@ class AsyncTransport:
         except httpx.TransportError as error:
             return _lost(self._url, error)
 
+    async def listen(self, call: Call) -> AsyncGenerator[bytes | Answer | Lost]:
+        """Give the bytes of an answer as they arrive, and then what ended it."""
+        await asyncio.sleep(call.delay)
+        try:
+            async with self._http.stream(**_arguments(call)) as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    yield _answer(self._url, response)
+                    return
+                async for chunk in response.aiter_bytes():
+                    yield chunk
+            yield Lost(url=self._url, reason=ENDED, sent=True)
+        except httpx.TransportError as error:
+            yield _lost(self._url, error)
+
     async def aclose(self) -> None:
         await self._http.aclose()
-
-
-def _options(url: str, key: str, surface: str) -> dict[str, Any]:
-    headers = {
-        "Accept": "application/json",
-        "User-Agent": f"assent/{__version__}",
-        "X-Assent-Surface": surface,
-    }
-    if key:
-        headers["Authorization"] = f"Bearer {key}"
-    # Each waiter holds a connection for as long as it waits, so their number has no limit.
-    return {"base_url": url, "headers": headers, "limits": httpx.Limits(max_keepalive_connections=20)}
 
 
 def _arguments(call: Call) -> dict[str, Any]:

@@ -6,56 +6,29 @@ import logging
 import math
 import time
 import uuid
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any
 from urllib.parse import quote
 
+from bot.client import receipts
 from bot.client.errors import Unsendable
+from bot.client.events import Following
 from bot.client.flows import Flow, decode, exchange, get, may_pass, pauses, post
+from bot.client.methods import operation, stream
 from bot.client.outcome import Outcome, Request
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from bot.client.clients import AsyncClient, Client
-
 Requests = list[Request]
-Deliveries = list[dict[str, Any]]
-P = ParamSpec("P")
-T = TypeVar("T")
+Rows = list[dict[str, Any]]
 
 LONGEST_WAIT = 25.0
 """Seconds one call waits on the server: some proxies drop a connection that is silent for 30."""
+
+KEYS_SECONDS = 300.0
+"""How long the server's keys are remembered; one that it withdrew is trusted no longer than that."""
 
 PAGE = 200
 """Requests asked for in one call, the most that the API gives."""
 
 log = logging.getLogger(__name__)
-
-
-class operation(Generic[P, T]):  # noqa: N801 - used as a decorator
-    """A flow as a method: `Client` runs it at once, `AsyncClient` when it is awaited."""
-
-    def __init__(self, flow: Callable[Concatenate[Any, P], Flow[T]]) -> None:
-        self.flow = flow
-        self.__doc__ = flow.__doc__
-
-    @overload
-    def __get__(self, client: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, client: Client, owner: type) -> Callable[P, T]: ...
-    @overload
-    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, Awaitable[T]]: ...
-
-    def __get__(self, client: Any, owner: type) -> Any:
-        if client is None:
-            return self
-
-        @wraps(self.flow)
-        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client.run(self.flow(client, *args, **kwargs))
-
-        return method
 
 
 def _answering(decision: str) -> operation[..., Request]:
@@ -75,6 +48,14 @@ def _answering(decision: str) -> operation[..., Request]:
     return answer
 
 
+def _managing(verb: str, doc: str) -> operation[..., Request]:
+    def manage(self: Operations, /, id: str, *, reason: str | None = None) -> Flow[Request]:
+        return Request((yield from exchange(post(_path(id, verb), {"reason": reason}), self.retries)))
+
+    manage.__doc__ = doc
+    return operation(manage)
+
+
 class Operations:
     """What a workflow can say to Assent. Every method raises `ApiError` or `Unreachable`.
 
@@ -82,6 +63,7 @@ class Operations:
     """
 
     retries = 3
+    _keys: tuple[float, dict[str, Any]] = (0.0, {"keys": []})
 
     @operation
     def submit(self, /, *, idempotency_key: str | None = None, **fields: Any) -> Flow[Request]:
@@ -111,15 +93,20 @@ class Operations:
         """
         now = time.monotonic
         deadline = math.inf if timeout is None else now() + timeout
-        delay, backoff = 0.0, pauses()
+        delay, backoff, about = 0.0, pauses(), f"waiting for {id}"
         while True:
             asked = now() + delay
             patience = min(LONGEST_WAIT, max(0.0, deadline - asked))
-            call = get(_path(id), {"wait": patience or None}, patience=patience + 10.0, delay=delay)
+            call = get(
+                _path(id), {"wait": patience or None}, patience=patience + 10.0, delay=delay, about=about
+            )
             reply = yield call
             away = may_pass(call, reply)
-            if not away and (request := Request(decode(reply))).status != "pending":
-                return Outcome.of(request)
+            if not away:
+                request = Request(decode(reply))
+                if request.status != "pending":
+                    return Outcome.of(request)
+                about = _progress(request)
             if not now() < deadline:
                 if away:
                     decode(reply)
@@ -156,22 +143,67 @@ class Operations:
     reject = _answering("reject")
     skip = _answering("skip")
 
-    @operation
-    def cancel(self, /, id: str, *, reason: str | None = None) -> Flow[Request]:
-        """Withdraw a request that is still pending."""
-        return Request((yield from exchange(post(_path(id, "cancel"), {"reason": reason}), self.retries)))
+    cancel = _managing("cancel", "Withdraw a request that is still pending.")
+    remind = _managing("remind", "Ask those who have not answered once more.")
+    escalate = _managing("escalate", "Put a pending request to the next level of its escalation.")
 
     @operation
-    def deliveries(self, /, id: str) -> Flow[Deliveries]:
+    def delegate(self, /, id: str, from_: str, to: str, *, reason: str | None = None) -> Flow[Request]:
+        """Hand what waits for one respondent (`from_`) to another person (`to`), such as email:ben@example.com."""
+        call = post(_path(id, "delegate"), {"from": from_, "to": to, "reason": reason})
+        return Request((yield from exchange(call, self.retries)))
+
+    @operation
+    def deliveries(self, /, id: str) -> Flow[Rows]:
         """List every card and mail of a request, and what became of it."""
-        found: Deliveries = (yield from exchange(get(_path(id, "deliveries")), self.retries))["items"]
-        return found
+        return (yield from self._items(_path(id, "deliveries")))
+
+    @operation
+    def audit(self, /, id: str) -> Flow[Rows]:
+        """List the audit events of a request, oldest first."""
+        return (yield from self._items(_path(id, "audit")))
+
+    @stream
+    def events(self, /, id: str | None = None, *, after: int | None = None) -> Following:
+        """Follow what happens, as `Event`s, through restarts of the server.
+
+        Of one request everything from its first event to its outcome; of all, what happens from now on, without end.
+        `after` is the `id` of an event that is known already: what came after it is not missed.
+        """
+        return Following(_path(id, "events") if id else "/v1/events", after)
+
+    @operation
+    def receipt(self, /, id: str) -> Flow[str]:
+        """Get the signed receipt of a final request, a compact JWS; see `verify`."""
+        return str((yield from exchange(get(_path(id, "receipt")), self.retries))["receipt"])
+
+    @operation
+    def verify(self, /, receipt: str, payload: Any) -> Flow[dict[str, Any]]:
+        """Return the claims of a receipt that proves that exactly this payload was approved.
+
+        Raises `Unverified` for another payload, for any other outcome, and where none of the keys that the server
+        publishes has signed it.
+        """
+        keys = yield from self._published_keys(receipts.key_id(receipt))
+        return receipts.check(receipt, payload, keys)
 
     @operation
     def notify(self, /, message: str, **target: Any) -> Flow[dict[str, Any]]:
         """Tell the people of `audience` or `destination` something, without asking."""
         call = post("/v1/notifications", {"message": message, **target}, repeatable=False)
         return dict((yield from exchange(call, self.retries)))
+
+    def _published_keys(self, wanted: str) -> Flow[dict[str, Any]]:
+        """The JWK set of the server, asked for again where it is old or lacks the key that is wanted."""
+        until, keys = self._keys
+        if time.monotonic() > until or wanted not in {key.get("kid") for key in keys["keys"]}:
+            keys = yield from exchange(get("/.well-known/jwks.json"), self.retries)
+            self._keys = time.monotonic() + KEYS_SECONDS, keys
+        return keys
+
+    def _items(self, path: str) -> Flow[Rows]:
+        found: Rows = (yield from exchange(get(path), self.retries))["items"]
+        return found
 
     def _respond(self, id: str, decision: str, **members: Any) -> Flow[Request]:
         call = post(_path(id, "responses"), {"decision": decision, **members})
@@ -188,6 +220,11 @@ class Operations:
             if cursor is None:
                 break
         return found
+
+
+def _progress(request: Request) -> str:
+    """What a wait has come to, in the server's words; nothing that a requester wrote reaches the terminal."""
+    return f"waiting for {request.id}: {request.quorum['text']}"
 
 
 def _path(id: str, *rest: str) -> str:

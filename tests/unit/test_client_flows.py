@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 REFUSED = Lost(url="http://assent", reason="connection refused", sent=False)
 DROPPED = Lost(url="http://assent", reason="connection dropped", sent=True)
-PENDING: dict[str, Any] = {"id": "req_1", "status": "pending", "title": "Deploy 4.2"}
+PENDING: dict[str, Any] = {
+    "id": "req_1",
+    "status": "pending",
+    "title": "Deploy 4.2",
+    "quorum": {"text": "0 of 1 approvals"},
+}
 OUTCOME: dict[str, Any] = {
     "decision": "approved",
     "choice": None,

@@ -1,0 +1,82 @@
+"""The API alone, inside a program that uses the client straight on a database.
+
+It stores, decides and waits. What people are to be told, who they are in Slack, and what deadlines do is left to those
+who serve the same database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from typing import Never
+
+from aiohttp import web
+
+from bot import logs
+from bot.approvals import Approvals
+from bot.bootstrap import Assent
+from bot.domain.errors import NotFound, Unavailable
+from bot.domain.request import Surface
+from bot.links import Links
+from bot.ports import ApiKey, DirectoryUnavailableError
+from bot.settings import SettingsError, load
+from bot.store import failures
+from bot.store.engine import sqlite_file
+from bot.system import RandomIds
+from bot.web import application
+from bot.web.auth import Auth, Scope
+
+RECEIPT = "/v1/requests/{id}/receipt"
+
+
+class Embedded(Assent):
+    """Answers the API over `database` on the Unix socket at the path `socket`, for one `key` that may do everything.
+
+    The other settings are those of the environment. The signing keys are shared with the server by
+    ASSENT_SECRET_KEYS, or beside a SQLite file; without either there are no links and no receipts.
+    """
+
+    def __init__(self, database: str, socket: str, key: str) -> None:
+        logs.join()
+        try:
+            super().__init__(load({**os.environ, "ASSENT_DATABASE_URL": database}))
+        except SettingsError as error:
+            raise Unavailable(f"these settings cannot be used:\n{error}") from None
+        self._socket = socket
+        self._digest = hashlib.sha256(key.encode()).hexdigest()
+        self._signs = bool(self.settings.assent_secret_keys or sqlite_file(database))
+
+    async def _start(self) -> None:
+        with failures.in_words(self.settings.assent_database_url):
+            await self._open()
+        links = Links(self.settings.base_url, self._signing_keys())
+        self.approvals = Approvals(self.store, self.clock, RandomIds(), Elsewhere(), self._rules())
+        routes = self._api(links, Auth(None, self._caller))
+        if not self._signs:
+            routes = [*(r for r in routes if r.path != RECEIPT), web.get(RECEIPT, _no_receipt)]
+        await self._set_up(application.build(routes, {}, []))
+        await web.UnixSite(self._runner, self._socket).start()
+
+    def _signing_keys(self) -> list[str]:
+        return super()._signing_keys() if self._signs else [secrets.token_hex()]
+
+    def _surfaces(self) -> frozenset[Surface]:
+        return frozenset({Surface.SLACK, Surface.EMAIL})
+
+    async def _caller(self, digest: str) -> ApiKey | None:
+        scopes = frozenset(Scope) - (frozenset() if self._signs else {Scope.LINKS})
+        return ApiKey(id="local", name="local client", scopes=scopes) if digest == self._digest else None
+
+
+class Elsewhere:
+    """A directory for where Slack cannot be asked: those who serve the database look the people up afterwards."""
+
+    async def _later(self, *_: object, **__: object) -> Never:
+        raise DirectoryUnavailableError
+
+    user = user_now = user_by_email = group_members = check_channel = is_member = _later
+
+
+async def _no_receipt(_http: web.Request) -> Never:
+    raise NotFound("Set ASSENT_SECRET_KEYS, as the server has them, to get receipts from the database.")
