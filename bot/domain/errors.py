@@ -16,6 +16,7 @@
     ├── IdempotencyConflict   409 idempotency_conflict
     ├── TooLarge              413 too_large
     ├── Invalid               422 invalid
+    ├── RateLimited           429 rate_limited
     └── Unavailable           503 unavailable
 
 `detail` is one sentence for a person: what was wrong, and how to mend it. Surfaces show it as it is.
@@ -148,6 +149,16 @@ class Invalid(AssentError):
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("; ".join(f"{f.pointer or 'body'}: {f.detail}" for f in self.faults))
+
+
+class RateLimited(AssentError):
+    """Too many failures from one place. After `seconds` the next try is looked at."""
+
+    code, status, title = "rate_limited", 429, "Too many tries"
+
+    def __init__(self, detail: str, seconds: int) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
 
 
 class Unavailable(AssentError):

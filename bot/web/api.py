@@ -12,7 +12,7 @@ from aiohttp import web
 from bot.approvals import MAX_WAIT_SECONDS, Approvals
 from bot.domain.answers import Answer
 from bot.domain.audience import Actor, SelectorKind, parse_selector
-from bot.domain.errors import Fault, Invalid, Malformed
+from bot.domain.errors import Fault, Invalid
 from bot.domain.request import Json, Request, Status, Surface
 from bot.ports import MAX_PAGE, ApiKey, Idempotency, Query
 from bot.web.auth import Auth, Scope, require
@@ -62,7 +62,7 @@ class Api:
 
     async def submit(self, http: web.Request) -> web.Response:
         """`POST /v1/requests`."""
-        caller = await self._caller(http, Scope.SUBMIT)
+        caller = await self.auth.caller(http, Scope.SUBMIT)
         body = await read_json(http)
         parsed = parse(SubmitBody, body)
         request, new = await self.approvals.submit(parsed, _idempotency(http, caller, body))
@@ -71,13 +71,13 @@ class Api:
 
     async def find(self, http: web.Request) -> web.Response:
         """`GET /v1/requests`."""
-        await self._caller(http, Scope.READ)
+        await self.auth.caller(http, Scope.READ)
         page = await self.approvals.find(_query(http))
         return respond({"items": [request_json(r) for r in page.items], "next_cursor": page.next_cursor})
 
     async def get(self, http: web.Request) -> web.Response:
         """`GET /v1/requests/{id}`, with `?wait=SECONDS` as soon as it is final."""
-        await self._caller(http, Scope.READ)
+        await self.auth.caller(http, Scope.READ)
         request_id = http.match_info["id"]
         if "wait" not in http.query:
             return respond_request(await self.approvals.get(request_id))
@@ -86,7 +86,7 @@ class Api:
 
     async def answer(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/responses`: for a respondent, or as operator."""
-        caller = await self._caller(http, None)
+        caller = await self.auth.caller(http, None)
         body = parse(RespondBody, await read_json(http))
         request_id, surface = http.match_info["id"], _surface(http)
         if body.respondent is None:
@@ -108,7 +108,7 @@ class Api:
 
     async def cancel(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/cancel`."""
-        caller = await self._caller(http, Scope.SUBMIT)
+        caller = await self.auth.caller(http, Scope.SUBMIT)
         body = parse(ReasonBody, await read_json(http, empty=True))
         request = await self.approvals.cancel(
             http.match_info["id"], _reason(body.reason), _operator(caller), _surface(http)
@@ -117,20 +117,20 @@ class Api:
 
     async def audit(self, http: web.Request) -> web.Response:
         """`GET /v1/requests/{id}/audit`."""
-        await self._caller(http, Scope.READ)
+        await self.auth.caller(http, Scope.READ)
         events = await self.approvals.audit(http.match_info["id"])
         return respond({"items": [event_json(e) for e in events]})
 
     async def deliveries(self, http: web.Request) -> web.Response:
         """`GET /v1/requests/{id}/deliveries`: every card and mail, and what became of it."""
-        await self._caller(http, Scope.READ)
+        await self.auth.caller(http, Scope.READ)
         request = await self.approvals.get(http.match_info["id"])
         rows = await self.approvals.deliveries([request.id])
         return respond({"items": [delivery_json(d) for d in rows[request.id]]})
 
     async def pending(self, http: web.Request) -> web.Response:
         """`GET /v1/pending`: what waits, with each respondent's link for a key that may see links."""
-        caller = await self._caller(http, Scope.READ)
+        caller = await self.auth.caller(http, Scope.READ)
         page = await self.approvals.find(_query(http, status=Status.PENDING))
         item = self._with_links if Scope.LINKS in caller.scopes else request_json
         return respond({"items": [item(r) for r in page.items], "next_cursor": page.next_cursor})
@@ -145,15 +145,9 @@ class Api:
 
     async def notify(self, http: web.Request) -> web.Response:
         """`POST /v1/notifications`."""
-        await self._caller(http, Scope.SUBMIT)
+        await self.auth.caller(http, Scope.SUBMIT)
         await self.approvals.notify(parse(NotifyBody, await read_json(http)))
         return respond({"status": "accepted"}, status=202)
-
-    async def _caller(self, http: web.Request, scope: Scope | None) -> ApiKey:
-        caller = await self.auth.caller(http.headers.get("Authorization"), scope)
-        if "%00" in http.raw_path:
-            raise Malformed("The address holds a NUL character (%00); leave it out.")
-        return caller
 
 
 def _idempotency(http: web.Request, caller: ApiKey, body: Json) -> Idempotency | None:

@@ -1,21 +1,31 @@
-"""Bearer keys: who calls, and what they may do."""
+"""API keys: who calls, and what they may do; and that nobody tries them out."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import time
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bot.domain.errors import ForbiddenScope, Unauthenticated
+from bot.domain.errors import ForbiddenScope, Malformed, RateLimited, Unauthenticated
 from bot.ports import ApiKey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from aiohttp import web
+
 CACHE_SECONDS = 5.0
 """How long a key that was looked up is remembered; a revoked one works no longer than that."""
+
+
+MAX_FAILURES = 20
+"""Calls in a row without a valid key from one address; then one a second."""
+
+MAX_ADDRESSES = 10_000
+"""Addresses whose failures are remembered; of one more, all are forgotten."""
 
 
 class Scope(StrEnum):
@@ -39,17 +49,23 @@ class Auth:
         self._bootstrap = _digest(bootstrap) if bootstrap else None
         self._lookup = lookup
         self._known: dict[str, tuple[float, ApiKey]] = {}
+        self._failures = Failures()
 
-    async def caller(self, authorization: str | None, scope: Scope | None) -> ApiKey:
-        """The key behind an `Authorization` header; raises `Unauthenticated` or `ForbiddenScope`."""
-        kind, _, key = (authorization or "").partition(" ")
-        if kind.lower() != "bearer" or not key.strip():
-            raise Unauthenticated("Send an API key: Authorization: Bearer KEY.")
-        caller = await self._find(_digest(key.strip()))
+    async def caller(self, http: web.Request, scope: Scope | None) -> ApiKey:
+        """Whose key came with a call; raises `Unauthenticated`, `ForbiddenScope`, `RateLimited` or `Malformed`."""
+        key = _sent(http)
+        caller = await self._find(_digest(key)) if key else None
         if caller is None:
-            raise Unauthenticated("The API key is not known, or was revoked.")
+            self._failures.add(http.remote or "")
+            raise Unauthenticated(
+                "The API key is not known, or was revoked."
+                if key
+                else "Send an API key: Authorization: Bearer KEY."
+            )
         if scope is not None:
             require(caller, scope)
+        if "%00" in http.raw_path:
+            raise Malformed("The address holds a NUL character (%00); leave it out.")
         return caller
 
     async def _find(self, digest: str) -> ApiKey | None:
@@ -65,6 +81,36 @@ class Auth:
         else:
             self._known.pop(digest, None)
         return found
+
+
+class Failures:
+    """Limits how often one address may fail: a bucket of `MAX_FAILURES` tokens, filled with one a second.
+
+    What is kept of a bucket is when it will be full again (the generic cell rate algorithm).
+    """
+
+    def __init__(self) -> None:
+        self._full_at: dict[str, float] = {}
+
+    def add(self, address: str) -> None:
+        """Take a token; raises `RateLimited` where there is none."""
+        now = time.monotonic()
+        full_at = max(now, self._full_at.get(address, now))
+        missing = math.ceil(full_at - now + 1 - MAX_FAILURES)
+        if missing > 0:
+            raise RateLimited(
+                "Too many calls without a valid API key came from your address. Wait, and check the key.",
+                missing,
+            )
+        if len(self._full_at) >= MAX_ADDRESSES:
+            self._full_at.clear()
+        self._full_at[address] = full_at + 1
+
+
+def _sent(http: web.Request) -> str:
+    """The key in the header `Authorization: Bearer KEY`, or in `X-API-Key`, where other clients send it."""
+    kind, _, key = http.headers.get("Authorization", "").partition(" ")
+    return key.strip() if kind.lower() == "bearer" else http.headers.get("X-API-Key", "").strip()
 
 
 def require(caller: ApiKey, scope: Scope) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import web
 
-from bot.domain.errors import AlreadyResolved, AssentError, Fault, Invalid, Malformed, TooLarge
+from bot.domain.errors import AlreadyResolved, AssentError, Fault, Invalid, Malformed, RateLimited, TooLarge
 from bot.wire import request_json
 
 if TYPE_CHECKING:
@@ -114,7 +114,9 @@ def problem(error: AssentError, request_id: str) -> web.Response:
         body["errors"] = [{"pointer": f.pointer, "detail": f.detail} for f in error.faults]
     if isinstance(error, AlreadyResolved):
         body["request"] = request_json(error.request)
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(error.seconds)
     return web.Response(
         body=orjson.dumps(body), status=error.status, content_type="application/problem+json", headers=headers
     )

@@ -126,7 +126,13 @@ FILTERS = (
     _query("cursor", "The `next_cursor` of the page before.", type="string"),
 )
 
-ALWAYS: Refusals = (errors.Malformed, errors.Unauthenticated, errors.ForbiddenScope, errors.Unavailable)
+ALWAYS: Refusals = (
+    errors.Malformed,
+    errors.Unauthenticated,
+    errors.ForbiddenScope,
+    errors.RateLimited,
+    errors.Unavailable,
+)
 WITH_BODY: Refusals = (errors.TooLarge, errors.Invalid)
 FINAL: Refusals = (errors.NotFound, errors.AlreadyResolved)
 ANSWERING: Refusals = (

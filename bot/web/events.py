@@ -92,7 +92,7 @@ class Events:
         return await self._stream(http, after, None)
 
     async def _check_key(self, http: web.Request) -> None:
-        await self._auth.caller(http.headers.get("Authorization"), Scope.READ)
+        await self._auth.caller(http, Scope.READ)
 
     async def _resumed(self, http: web.Request) -> int | None:
         """The number of the last event the client has seen; the header is newer than what stands in its URL."""

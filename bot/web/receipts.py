@@ -21,7 +21,7 @@ def routes(approvals: Approvals, receipts: Receipts, auth: Auth, clock: Clock) -
     """`GET /v1/requests/{id}/receipt`, and `GET /.well-known/jwks.json`, which needs no key."""
 
     async def receipt(http: web.Request) -> web.Response:
-        await auth.caller(http.headers.get("Authorization"), Scope.READ)
+        await auth.caller(http, Scope.READ)
         request = await approvals.get(http.match_info["id"])
         return respond({"receipt": receipts.sign(request, clock.now())})
 

@@ -1,0 +1,36 @@
+"""Who tries keys out is slowed down; who has a key never is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from bot.web import auth
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.support.product import Product
+
+
+async def test_failures_are_limited_and_calls_with_a_key_are_not(
+    sqlite_product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(auth.time, "monotonic", lambda: now)
+    wrong = {"Authorization": "Bearer wrong"}
+    statuses = [
+        (await sqlite_product.call("GET", "/v1/pending", headers=wrong)).status
+        for _ in range(auth.MAX_FAILURES + 1)
+    ]
+    assert statuses == [401] * auth.MAX_FAILURES + [429]
+    refused = await sqlite_product.call("GET", "/v1/events", headers={"Authorization": ""})
+    assert (refused.status, refused.json["code"], refused.headers["Retry-After"]) == (
+        429,
+        "rate_limited",
+        "1",
+    )
+    assert (await sqlite_product.call("GET", "/v1/pending")).status == 200
+    now += 1
+    assert (await sqlite_product.call("GET", "/v1/pending", headers=wrong)).status == 401
+    assert (await sqlite_product.call("GET", "/v1/pending", headers=wrong)).status == 429

@@ -1,0 +1,85 @@
+"""Receipts: proof of who decided what about which payload, for whoever has the public keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from joserfc import jwt
+from joserfc.errors import BadSignatureError, InvalidKeyIdError
+from joserfc.jwk import KeySet
+
+from bot.domain.digest import payload_digest
+from tests.support.product import running
+
+if TYPE_CHECKING:
+    from joserfc.jwt import Token
+
+    from tests.support.product import Json, Product
+
+PAYLOAD = {"tool": "refund", "amount": 1250, "customer": "8841"}
+OLD, NEW = "o" * 32, "n" * 32
+
+
+async def receipt_of(product: Product, request: Json) -> str:
+    answer = await product.call("GET", f"/v1/requests/{request['id']}/receipt")
+    assert answer.status == 200, answer.text
+    receipt: str = answer.json["receipt"]
+    return receipt
+
+
+async def published(product: Product) -> KeySet:
+    """The keys as anybody gets them."""
+    answer = await product.call("GET", "/.well-known/jwks.json", headers={"Authorization": ""})
+    assert all("d" not in key for key in answer.json["keys"])
+    return KeySet.import_key_set(answer.json)
+
+
+def verified(receipt: str, keys: KeySet) -> Token:
+    return jwt.decode(receipt, keys, algorithms=["Ed25519"])
+
+
+async def test_a_receipt_says_who_decided_what_and_when(sqlite_product: Product) -> None:
+    request = await sqlite_product.submit(payload=PAYLOAD)
+    refused = await sqlite_product.call("GET", f"/v1/requests/{request['id']}/receipt")
+    assert (refused.status, refused.json["code"]) == (409, "not_final")
+    decided = (await sqlite_product.answer(request, "approve", "ana@example.com")).json
+    token = verified(await receipt_of(sqlite_product, request), await published(sqlite_product))
+    assert token.claims.pop("iat")
+    assert token.claims == {
+        "iss": sqlite_product.url,
+        "sub": request["id"],
+        "status": "approved",
+        "choice": None,
+        "payload_digest": payload_digest(PAYLOAD),
+        "respondents": [request["respondents"][0]["id"]],
+        "resolved_by": "respondents",
+        "resolved_at": decided["resolved_at"],
+        "by": "ana@example.com",
+    }
+    assert token.header["typ"] == "assent-receipt+jwt"
+
+
+async def test_a_changed_receipt_proves_nothing(sqlite_product: Product) -> None:
+    rejected = await sqlite_product.submit(payload=PAYLOAD)
+    await sqlite_product.answer(rejected, "reject", "ana@example.com")
+    approved = await sqlite_product.submit(level="info")
+    head, _, signature = (await receipt_of(sqlite_product, rejected)).split(".")
+    claims = (await receipt_of(sqlite_product, approved)).split(".")[1]
+    with pytest.raises(BadSignatureError):
+        verified(f"{head}.{claims}.{signature}", await published(sqlite_product))
+
+
+async def test_receipts_outlive_a_change_of_the_signing_keys(sqlite_url: str) -> None:
+    async with running(sqlite_url, assent_secret_keys=OLD) as product:
+        request = await product.submit(level="info")
+        old = await receipt_of(product, request)
+    async with running(sqlite_url, assent_secret_keys=f"{NEW},{OLD}") as product:
+        keys, new = await published(product), await receipt_of(product, request)
+        assert verified(old, keys).claims["sub"] == verified(new, keys).claims["sub"] == request["id"]
+        assert verified(new, keys).header["kid"] != verified(old, keys).header["kid"]
+    async with running(sqlite_url, assent_secret_keys=NEW) as product:
+        keys = await published(product)
+        assert verified(new, keys)
+        with pytest.raises(InvalidKeyIdError):
+            verified(old, keys)
