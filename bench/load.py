@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
     _reply: asyncio.Future[Reply]
 
     def __init__(self, headers: str) -> None:
+        self._reply = asyncio.get_running_loop().create_future()
         self._headers = headers
         self._received = bytearray()
 

@@ -189,6 +189,9 @@ class Store(Protocol):
 class Watch(Protocol):
     """A hint that a request changed. The store is the truth; the hint may come early, late, or twice."""
 
+    known: Request | None
+    """The request as this process committed it a moment ago, if it did and has heard of nothing since."""
+
     async def changed(self, seconds: float) -> Request | None:
         """Wait for the next change, at most `seconds`; the committed request where it is at hand."""
 

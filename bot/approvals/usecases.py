@@ -241,7 +241,7 @@ class Approvals:
         """The request as soon as it is final, else as it stands after `seconds` (at most 60); raises `NotFound`."""
         ends = asyncio.get_running_loop().time() + min(seconds, MAX_WAIT_SECONDS)
         with self._store.watch(request_id) as watch:
-            request = await self.get(request_id)
+            request = watch.known or await self.get(request_id)
             while not (request.status.final or self._draining):
                 left = ends - asyncio.get_running_loop().time()
                 if left <= 0:

@@ -6,6 +6,7 @@ callers want are loaded by one statement.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bot.store.engine import KeptConnection
 from bot.store.reader import SqlReader
-from bot.store.units import Answer, Intake, Unit, hand_back, unavailable
+from bot.store.units import Answer, Exchange, Unit, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,11 +29,11 @@ MAX_BATCH = 32
 
 
 class Readers:
-    """A few threads over one intake."""
+    """A few threads over one exchange."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._intake = Intake(MAX_BATCH)
+        self._exchange = Exchange(MAX_BATCH)
         self._threads = [
             threading.Thread(target=self._loop, name=f"assent-reader-{n}", daemon=True)
             for n in range(THREADS)
@@ -40,30 +41,30 @@ class Readers:
 
     def start(self) -> None:
         """Begin to work."""
+        self._exchange.open()
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """Finish what was handed in, then end; blocks."""
-        for _ in self._threads:
-            self._intake.close()
+    async def stop(self) -> None:
+        """Finish what was handed in, then end."""
+        self._exchange.close(threads=len(self._threads))
         for thread in self._threads:
-            thread.join()
+            await asyncio.to_thread(thread.join)
 
     async def read(self, work: Callable[[SqlReader], Any], ids: Sequence[str]) -> Any:
         """Run `work` on a snapshot, the requests `ids` loaded together with others'."""
-        return await self._intake.hand_in(work, ids, plain=False)
+        return await self._exchange.hand_in(work, ids, plain=False)
 
     async def run(self, work: Callable[[Connection], Any]) -> Any:
         """Run plain statements on a snapshot."""
-        return await self._intake.hand_in(work, (), plain=True)
+        return await self._exchange.hand_in(work, (), plain=True)
 
     def _loop(self) -> None:
         kept, running = KeptConnection(self._engine), True
         while running:
-            units, running = self._intake.take()
+            units, running = self._exchange.take()
             if units:
-                hand_back(self._answer(kept, units))
+                self._exchange.hand_back(self._answer(kept, units))
         kept.close()
 
     def _answer(self, kept: KeptConnection, units: list[Unit], *, again: bool = True) -> list[Answer]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+import secrets
 from collections import Counter
-from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from bot.domain.errors import Unavailable
@@ -17,6 +16,7 @@ from bot.store.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection
 
@@ -36,14 +36,13 @@ class SqlStore:
         self.wakeups = Wakeups()
         self.happened: Counter[tuple[str, str]] = Counter()
         self._engine = open_engine(url)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._readers = Readers(self._engine)
-        self._writer = Writer(self._engine, self._committed)
-        self._tail = Tail(self._engine, self.wakeups, self.run_read)
+        origin = secrets.token_hex(4)
+        self._writer = Writer(self._engine, self._committed, origin)
+        self._tail = Tail(self._engine, self.wakeups, self.run_read, origin)
 
     async def start(self) -> None:
         """Begin to read and write, and to listen for what others commit."""
-        self._loop = asyncio.get_running_loop()
         self._readers.start()
         self._writer.start()
         await self._tail.start()
@@ -51,8 +50,8 @@ class SqlStore:
     async def stop(self) -> None:
         """Finish what was handed in, then close every connection."""
         await self._tail.stop()
-        await asyncio.to_thread(self._writer.stop)
-        await asyncio.to_thread(self._readers.stop)
+        await self._writer.stop()
+        await self._readers.stop()
         self._engine.dispose()
 
     async def read(self, work: Callable[[Reader], T], *, ids: Sequence[str] = ()) -> T:
@@ -92,9 +91,6 @@ class SqlStore:
         self.wakeups.elsewhere((), frozenset())
 
     def _committed(self, batch: Batch) -> None:
-        """In the writer's thread, after a commit."""
         self.happened.update(batch.happened)
-        changed, topics = batch.committed, batch.topics
-        if (changed or topics) and self._loop is not None:
-            with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self.wakeups.committed, changed, topics)
+        self._tail.committed_here(*batch.events)
+        self.wakeups.committed(batch.committed, batch.topics)

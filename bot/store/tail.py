@@ -35,10 +35,12 @@ class Tail:
         engine: Engine,
         wakeups: Wakeups,
         read: Callable[[Callable[[Connection], Any]], Awaitable[Any]],
+        origin: str,
     ) -> None:
         self._engine = engine
         self._wakeups = wakeups
         self._read = read
+        self._origin = origin
         self._seen = 0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -55,6 +57,11 @@ class Tail:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def committed_here(self, before: int, last: int) -> None:
+        """Skip what this process committed itself, unless others' events lie in between."""
+        if before == self._seen:
+            self._seen = last
+
     async def look(self) -> None:
         """Hint the waiters of every request that has new events."""
         new, last = await self._read(lambda c: _since(c, self._seen))
@@ -65,6 +72,7 @@ class Tail:
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
+            self._wakeups.forget()
             with contextlib.suppress(Unavailable):
                 await self.look()
 
@@ -75,8 +83,9 @@ class Tail:
                 async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     async for notice in connection.notifies():
-                        topics, _, ids = notice.payload.partition("|")
-                        self._wakeups.elsewhere(_listed(ids), frozenset(_listed(topics)))
+                        origin, topics, ids = notice.payload.split("|")
+                        if origin != self._origin:
+                            self._wakeups.elsewhere(_listed(ids), frozenset(_listed(topics)))
             except psycopg.Error as error:
                 log.warning(
                     "lost the listening connection", action="store.listen", error=type(error).__name__

@@ -69,7 +69,8 @@ class _Writes:
 class Batch:
     """Units that commit together on one connection.
 
-    `committed`: the requests they change; `happened`: how often each type of event, by the status that it led to.
+    `committed`: the requests they change; `happened`: how often each type of event, by the status that it led to;
+    `events`: the number of the last event before them, and of their own last.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -78,6 +79,7 @@ class Batch:
         self._keys: dict[str, tuple[str, str]] = {}
         self.requests: dict[str, Request | None] = {}
         self.committed: dict[str, Request] = {}
+        self.events = (0, 0)
         self.happened: Counter[tuple[str, str]] = Counter()
 
     def lock(self, request_ids: Iterable[str]) -> None:
@@ -108,8 +110,8 @@ class Batch:
         """Ids of requests whose time has come."""
         return tuple(self._connection.scalars(_DUE, {"now": codec.millis(now), "most": limit}))
 
-    def flush(self) -> int | None:
-        """Write everything; the number of the last event, or None where there was none."""
+    def flush(self) -> None:
+        """Write everything."""
         writes, connection = self._writes, self._connection
         for statement, rows in (
             (_OPEN, writes.opened),
@@ -124,13 +126,15 @@ class Batch:
                 statement.run(connection, rows)
         for adopted in writes.adopted:
             _adopt(connection, adopted)
-        return self._append(writes.events) if writes.events else None
+        if writes.events:
+            self._append(writes.events)
 
-    def _append(self, rows: Rows) -> int:
+    def _append(self, rows: Rows) -> None:
         """Chain the events: each hash covers the event's text and the hash before it."""
         seq: int
         last: str
         seq, last = _HEAD.run(self._connection, [{}]).fetchone()
+        self.events = (seq, seq + len(rows))
         for row in rows:
             seq += 1
             self.happened[row["body"]["type"], row["body"]["status"]] += 1
@@ -139,7 +143,6 @@ class Batch:
             row |= {"seq": seq, "body": body.decode(), "hash": last}
         _APPEND.run(self._connection, rows)
         _ADVANCE.run(self._connection, [{"last_seq": seq, "last_hash": last}])
-        return seq
 
     @property
     def topics(self) -> frozenset[str]:
@@ -153,10 +156,13 @@ class Batch:
         }
         return frozenset(topic for topic, there in found.items() if there)
 
-    def notify(self) -> None:
-        """Wake the other replicas (PostgreSQL): `topics|ids`; a list of ids too long to send means any request."""
+    def notify(self, origin: str) -> None:
+        """Wake the other replicas (PostgreSQL): `origin|topics|ids`; a list of ids too long to send means any request.
+
+        `origin` names this store, which hears of its own commits without that.
+        """
         ids = ",".join(self.committed)
-        message = f"{','.join(sorted(self.topics))}|{ids if len(ids) < MAX_NOTIFY else ''}"
+        message = f"{origin}|{','.join(sorted(self.topics))}|{ids if len(ids) < MAX_NOTIFY else ''}"
         self._connection.execute(_NOTIFY, {"message": message})
 
 

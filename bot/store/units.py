@@ -24,7 +24,6 @@ class Unit:
     ids: Sequence[str]
     plain: bool
     future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
 
 
 @dataclass(slots=True)
@@ -36,50 +35,62 @@ class Answer:
     error: BaseException | None = None
 
 
-class Intake:
-    """The queue between the event loop and the threads that work it off."""
+class Exchange:
+    """Between one event loop and the threads that work for it.
+
+    What the loop's callbacks hand in during one turn of it arrives together, and so commits together.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._queue: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
+        self._turn: list[Unit] = []
+        self._queue: queue.SimpleQueue[list[Unit] | None] = queue.SimpleQueue()
+
+    def open(self) -> None:
+        """Belong to the event loop that runs now."""
+        self._loop = asyncio.get_running_loop()
 
     async def hand_in(self, work: Callable[[Any], Any], ids: Sequence[str], *, plain: bool) -> Any:
         """Have `work` done; its result, or what it raised."""
-        loop = asyncio.get_running_loop()
-        unit = Unit(work, ids, plain, loop.create_future(), loop)
-        self._queue.put(unit)
+        unit = Unit(work, ids, plain, self._loop.create_future())
+        if not self._turn:
+            self._loop.call_soon(self._pass_on)
+        self._turn.append(unit)
         return await unit.future
 
-    def close(self) -> None:
-        """Let one thread end after what was handed in before."""
-        self._queue.put(None)
+    def _pass_on(self) -> None:
+        units, self._turn = self._turn, []
+        self._queue.put(units)
+
+    def close(self, threads: int) -> None:
+        """Let so many threads end after what was handed in before."""
+        self._pass_on()
+        for _ in range(threads):
+            self._queue.put(None)
 
     def take(self) -> tuple[list[Unit], bool]:
         """Wait for work, then take all that is there; and whether this thread goes on after it."""
         units: list[Unit] = []
-        item = self._queue.get()
-        while item is not None:
-            units.append(item)
+        handed_in = self._queue.get()
+        while handed_in is not None:
+            units += handed_in
             if len(units) >= self._most:
                 return units, True
             try:
-                item = self._queue.get_nowait()
+                handed_in = self._queue.get_nowait()
             except queue.Empty:
                 return units, True
         return units, False
 
-
-def hand_back(answers: list[Answer]) -> None:
-    """Settle the futures, each in its own loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
-    for answer in answers:
-        by_loop.setdefault(answer.unit.loop, []).append(answer)
-    for loop, mine in by_loop.items():
+    def hand_back(self, answers: list[Answer], first: Callable[[], None] | None = None) -> None:
+        """In the loop: call `first`, then settle the futures."""
         with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, mine)
+            self._loop.call_soon_threadsafe(_settle, answers, first)
 
 
-def _settle(answers: list[Answer]) -> None:
+def _settle(answers: list[Answer], first: Callable[[], None] | None) -> None:
+    if first:
+        first()
     for answer in answers:
         future = answer.unit.future
         if future.done():

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """One waiter. A hint that comes before it waits is kept, so that none is lost."""
+    """One waiter. A hint that comes before it waits is kept, so that none is lost.
 
-    def __init__(self) -> None:
+    `known` is the request as this process committed it a moment ago, if nothing was heard of it since.
+    """
+
+    def __init__(self, known: Request | None = None) -> None:
+        self.known = known
         self._changed = asyncio.Event()
         self._latest: Request | None = None
 
@@ -47,6 +51,7 @@ class Wakeups:
 
     def __init__(self) -> None:
         self._watches: dict[str | None, set[Watch]] = {}
+        self._recent: dict[str | None, Request] = {}
         self._listeners: list[Callable[[frozenset[str]], None]] = []
 
     def on_commit(self, listener: Callable[[frozenset[str]], None]) -> None:
@@ -56,7 +61,7 @@ class Wakeups:
     @contextmanager
     def watch(self, request_id: str | None) -> Iterator[Watch]:
         """A watch on one request, or on all of them, from now until the end of the block."""
-        watch = Watch()
+        watch = Watch(self._recent.get(request_id))
         self._watches.setdefault(request_id, set()).add(watch)
         try:
             yield watch
@@ -68,6 +73,7 @@ class Wakeups:
 
     def committed(self, changed: dict[str, Request], topics: frozenset[str]) -> None:
         """This process committed these requests."""
+        self._recent.update(changed)
         for request_id, request in changed.items():
             for watch in self._watches.get(request_id, ()):
                 watch.hint(request)
@@ -78,8 +84,17 @@ class Wakeups:
     def elsewhere(self, request_ids: Iterable[str], topics: frozenset[str]) -> None:
         """Somebody else committed these requests; no ids at all means any of them."""
         named = set(request_ids)
+        if named:
+            for request_id in named:
+                self._recent.pop(request_id, None)
+        else:
+            self.forget()
         self._hint({*named, None} if named else list(self._watches))
         self._tell_listeners(topics)
+
+    def forget(self) -> None:
+        """Let whoever begins to wait ask the store."""
+        self._recent.clear()
 
     def _hint(self, watched: Iterable[str | None]) -> None:
         for request_id in watched:

@@ -7,7 +7,9 @@ deadlock), the units run again one by one, and only the guilty one fails.
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -15,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlch
 
 from bot.store.engine import KeptConnection, for_writing
 from bot.store.transaction import Batch
-from bot.store.units import Answer, Intake, Unit, hand_back, unavailable
+from bot.store.units import Answer, Exchange, Unit, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,48 +38,49 @@ TRIES = 4
 class Writer:
     """Runs units in its own thread.
 
-    `committed` is called there after each commit.
+    `committed` is called in the event loop after each commit, before its callers are answered.
     """
 
-    def __init__(self, engine: Engine, committed: Callable[[Batch], None]) -> None:
+    def __init__(self, engine: Engine, committed: Callable[[Batch], None], origin: str) -> None:
         self._connection = KeptConnection(for_writing(engine))
         self._notifies = engine.dialect.name == "postgresql"
         self._committed = committed
-        self._intake = Intake(MAX_BATCH)
+        self._origin = origin
+        self._exchange = Exchange(MAX_BATCH)
         self._thread = threading.Thread(target=self._loop, name="assent-writer", daemon=True)
 
     def start(self) -> None:
         """Begin to work."""
+        self._exchange.open()
         self._thread.start()
 
-    def stop(self) -> None:
-        """Finish what was handed in, then end; blocks."""
-        self._intake.close()
-        self._thread.join()
+    async def stop(self) -> None:
+        """Finish what was handed in, then end."""
+        self._exchange.close(threads=1)
+        await asyncio.to_thread(self._thread.join)
 
     async def decide(self, work: Callable[[SqlTransaction], Any], ids: Sequence[str]) -> Any:
         """Run a unit together with others; the requests `ids` are locked together."""
-        return await self._intake.hand_in(work, ids, plain=False)
+        return await self._exchange.hand_in(work, ids, plain=False)
 
     async def run(self, work: Callable[[Connection], Any]) -> Any:
         """Run plain statements in a transaction of their own."""
-        return await self._intake.hand_in(work, (), plain=True)
+        return await self._exchange.hand_in(work, (), plain=True)
 
     def _loop(self) -> None:
         running = True
         while running:
-            units, running = self._intake.take()
-            hand_back(self._together([u for u in units if not u.plain]))
+            units, running = self._exchange.take()
+            if together := [u for u in units if not u.plain]:
+                self._together(together)
             for unit in units:
                 if unit.plain:
-                    hand_back([self._alone(unit)])
+                    self._exchange.hand_back([self._alone(unit)])
         self._connection.close()
 
-    def _together(self, units: list[Unit]) -> list[Answer]:
-        if not units:
-            return []
+    def _together(self, units: list[Unit]) -> None:
         try:
-            return self._commit(units)
+            self._commit(units)
         except Exception as error:  # noqa: BLE001 - a thread that ends would leave every later caller waiting
             if len(units) > 1:
                 log.warning(
@@ -85,28 +88,29 @@ class Writer:
                     action="store.batch",
                     error=type(error).__name__,
                 )
-            return [self._retry(unit) for unit in units]
+            for unit in units:
+                self._retry(unit)
 
-    def _commit(self, units: list[Unit]) -> list[Answer]:
+    def _commit(self, units: list[Unit]) -> None:
         with self._connection.transaction() as connection:
             batch = Batch(connection)
             batch.lock(i for unit in units for i in unit.ids)
             answers = [_decide(batch, unit) for unit in units]
-            if batch.flush() is not None and self._notifies:
-                batch.notify()
-        self._committed(batch)
-        return answers
+            batch.flush()
+            if batch.committed and self._notifies:
+                batch.notify(self._origin)
+        self._exchange.hand_back(answers, partial(self._committed, batch))
 
-    def _retry(self, unit: Unit) -> Answer:
+    def _retry(self, unit: Unit) -> None:
         for attempt in range(TRIES):
             try:
-                return self._commit([unit])[0]
+                return self._commit([unit])
             except SQLAlchemyError as error:
                 if attempt == TRIES - 1 or not _passing(error):
                     log.exception("a transaction failed", action="store.failed")
-                    return Answer(unit, error=unavailable(error))
+                    return self._exchange.hand_back([Answer(unit, error=unavailable(error))])
             except Exception as error:  # noqa: BLE001 - what a unit wants written may be what cannot be written
-                return Answer(unit, error=error)
+                return self._exchange.hand_back([Answer(unit, error=error)])
         raise AssertionError("unreachable")
 
     def _alone(self, unit: Unit) -> Answer:

@@ -49,6 +49,19 @@ async def test_a_commit_elsewhere_is_heard_of(store: SqlStore, other: SqlStore) 
             assert await watch.changed(SECONDS) is None
 
 
+async def test_who_waits_right_after_a_commit_here_knows_it_unless_another_committed_since(
+    store: SqlStore, other: SqlStore
+) -> None:
+    before = await happen(store, "req_1", NotTold(target="slack:U1", reason="gone"))
+    with store.watch("req_1") as watch:
+        assert watch.known == before
+        await happen(other, "req_1", response("ana"))
+        await watch.changed(SECONDS)
+    with store.watch("req_1") as watch:
+        assert watch.known is None
+    assert (await approvals(store).wait("req_1", 60)).status is Status.APPROVED
+
+
 async def test_only_the_waiters_of_that_request_are_hinted(store: SqlStore, other: SqlStore) -> None:
     for writer in (store, other):
         await writer._tail.look()  # what was committed before the test
