@@ -1,0 +1,226 @@
+"""Durable workflows: handlers that survive whatever happens to their process while people make up their minds."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import sqlite3
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
+
+from bot.client import Client
+from bot.workflows.attempts import Attempts, Workflow
+from bot.workflows.executors import executors_of, sqlite_path
+from bot.workflows.keeping import Keeper
+from bot.workflows.runs import FIRST, NEXT, VERSION, Run, Runs
+from bot.workflows.state import State
+from bot.workflows.values import input_adapter, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.workflows.state import Json, Status
+
+T = TypeVar("T")
+H = TypeVar("H", bound="Callable[..., Any]")
+
+DRAIN_SECONDS = 10
+"""How long `close` lets handlers finish."""
+
+log = logging.getLogger(__name__)
+
+
+class RunFailed(Exception):
+    """A handler raised; the message says what."""
+
+
+class Durable:
+    """Runs workflows on DBOS, on SQLite or for several machines on PostgreSQL.
+
+    A process has one DBOS. One that is there already, and launched, is joined: then `name` must be that of its
+    application, and `database_url` that of its system database.
+    """
+
+    _serving: ClassVar[Attempts | None] = None
+
+    def __init__(
+        self,
+        approvals: Client | None = None,
+        database_url: str | None = None,
+        *,
+        name: str = "assent",
+        concurrency: int = 100,
+    ) -> None:
+        """Take the client that asks people, and the database of the runs.
+
+        Without them, `Client()` is used, and ASSENT_WORKFLOWS_URL or else `sqlite:///workflows.db`. `concurrency` is
+        how many handlers run in this process at once. Raises ValueError for a database of another kind.
+        """
+        self.database_url = database_url or os.environ.get("ASSENT_WORKFLOWS_URL") or "sqlite:///workflows.db"
+        if not self.database_url.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError(
+                f"{self.database_url!r} cannot hold runs: give sqlite:///path.db or postgresql://user:password@host/db"
+            )
+        self.name = name
+        self._client = approvals or Client()
+        self._concurrency = concurrency
+        self._workflows: dict[str, Workflow] = {}
+        self._runs: Runs | None = None
+        self._resources = ExitStack()
+
+    def workflow(self, name: str) -> Callable[[H], H]:
+        """Register a handler, `handler(ctx, input)`, sync (it gets a SyncCtx) or async (a Ctx)."""
+        frame = inspect.currentframe()
+        names = frame.f_back.f_locals if frame and frame.f_back else {}
+
+        def register(handler: H) -> H:
+            if name in self._workflows:
+                raise ValueError(f"there is a workflow {name!r} already")
+            self._workflows[name] = Workflow(name, handler, input_adapter(handler, names))
+            return handler
+
+        return register
+
+    def launch(self) -> Self:
+        """Begin to run what was started, here or in other processes; it needs the workflows registered before."""
+        if Durable._serving:
+            raise RuntimeError(
+                "a process has one Durable: register all workflows with the one that is launched"
+            )
+        with ExitStack() as resources:
+            _apart(lambda: self._launch(resources))
+            self._resources = resources.pop_all()
+        return self
+
+    def _launch(self, resources: ExitStack) -> None:
+        executor = f"assent-{uuid.uuid4().hex[:12]}"
+        if self.database_url.startswith("sqlite"):
+            with closing(sqlite3.connect(sqlite_path(self.database_url))) as database:
+                database.execute("PRAGMA journal_mode=WAL")
+        DBOS(config=self._config(executor))
+        joined, executor = DBOS.executor_id != executor, DBOS.executor_id
+        executors = executors_of(self.database_url)
+        resources.callback(executors.close)
+        executors.live(executor)
+        self._runs = Runs(self.database_url, self.name, None if joined else VERSION)
+        resources.callback(self._runs.close)
+        Durable._serving = Attempts(self._workflows, self._client, self._runs)
+        resources.callback(setattr, Durable, "_serving", None)
+        if not joined:
+            resources.callback(self._stop_engine)
+            DBOS.launch()
+        DBOS.register_queue(
+            self.name, worker_concurrency=self._concurrency, polling_interval_sec=QUEUE_SECONDS
+        )
+        keeper = Keeper(self._runs, self._client, executors, executor, DBOS.application_version)
+        resources.callback(keeper.stop)
+        keeper.start()
+
+    def _stop_engine(self) -> None:
+        busy = any(row.executor_id == DBOS.executor_id for row in self.runs.under_way())
+        DBOS.destroy(workflow_completion_timeout_sec=DRAIN_SECONDS if busy else 0)
+
+    def _config(self, executor: str) -> DBOSConfig:
+        return {
+            "name": self.name,
+            "system_database_url": self.database_url,
+            "application_version": VERSION,
+            "executor_id": executor,
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "WARNING",
+        }
+
+    def start(self, name: str, inp: Any = None, *, run_id: str | None = None) -> str:
+        """Start a run and return its id; one that was started under this id before is left as it is.
+
+        Raises ValueError for a workflow that is not registered, TypeError for an input that is not JSON.
+        """
+        if name not in self._workflows:
+            raise ValueError(
+                f"there is no workflow {name!r}; there are: {', '.join(sorted(self._workflows))}"
+            )
+        run_id = run_id or f"run-{uuid.uuid4().hex}"
+        state = State(run_id=run_id, row=run_id, workflow=name, input=to_json(inp, "the input"))
+        _apart(lambda: self.runs.begin(state))
+        return run_id
+
+    def result(self, run_id: str, timeout: float | None = None) -> Json:
+        """Wait for the end of a run and return its result, as JSON.
+
+        Raises Rejected (Expired, Cancelled) with people's reason, RunFailed with the handler's error, TimeoutError
+        after `timeout` seconds, and LookupError for a run that does not exist.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = 0.05
+        while (run := self.run(run_id)).status in {"running", "paused"}:
+            left = pause if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"run {run_id} is still {run.status} after {timeout:g} s")
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, 1.0)
+        run.raise_for_refusal()
+        if run.status == "failed":
+            raise RunFailed(f"run {run_id} ({run.workflow}) failed: {run.error}")
+        return run.result
+
+    def status(self, run_id: str) -> Status:
+        """Return `running`, `paused`, `completed`, `rejected` or `failed`; raises LookupError."""
+        return self.run(run_id).status
+
+    def run(self, run_id: str) -> Run:
+        """Return a run as it stands; raises LookupError."""
+        found = _apart(lambda: self.runs.find(run_id))
+        if found is None:
+            raise LookupError(f"there is no run {run_id!r}")
+        return found
+
+    @property
+    def runs(self) -> Runs:
+        """The runs in the database."""
+        if self._runs is None:
+            raise RuntimeError("launch() comes first")
+        return self._runs
+
+    def close(self) -> None:
+        """Let handlers finish for some seconds, and stop; what they did not finish goes on elsewhere, or later."""
+        _apart(self._resources.close)
+        self._runs = None
+
+    def __enter__(self) -> Self:
+        return self.launch()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+QUEUE_SECONDS = 0.5
+"""Between two looks for rows that are due."""
+
+
+@DBOS.workflow(name=FIRST, max_recovery_attempts=None)
+async def _run_first(state: Json) -> Json:
+    return await _run(state)
+
+
+@DBOS.workflow(name=NEXT, max_recovery_attempts=None)
+async def _run_next(state: Json) -> Json:
+    return await _run(state)
+
+
+async def _run(state: Json) -> Json:
+    attempts = Durable._serving  # noqa: SLF001 - this module's own
+    if attempts is None:
+        raise RuntimeError("rows are run while a Durable is launched")
+    return await attempts.run(State(**state))
+
+
+def _apart(work: Callable[[], T]) -> T:
+    """Work in a thread of its own, where no event loop runs: DBOS would take that over, or refuse to block it."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(work).result()

@@ -1,0 +1,122 @@
+"""What a process does beside its runs: wake those that were decided, take over those of the dead, forget old ones."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import threading
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bot.client import AssentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dbos import WorkflowStatus
+
+    from bot.client import Client
+    from bot.workflows.executors import Executors
+    from bot.workflows.runs import Runs
+
+ROUND_SECONDS = 2.0
+"""Between two looks for dead executors."""
+
+CATCH_UP_ROUNDS = 150
+"""Between two looks for decisions that no event told of."""
+
+FORGET_ROUNDS = 1800
+KEEP = timedelta(days=30)
+"""How long ended runs are kept."""
+
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Two threads that end with the process, or with `stop`."""
+
+    def __init__(self, runs: Runs, client: Client, executors: Executors, executor: str, version: str) -> None:
+        self._runs = runs
+        self._client = client
+        self._executors = executors
+        self._executor = executor
+        self._version = version
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._listen, name="assent-events", daemon=True),
+            threading.Thread(target=self._keep, name="assent-keeper", daemon=True),
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let both end. The one that listens may stay in a read for some seconds, and then touches nothing more."""
+        self._stopped.set()
+        self._threads[1].join()
+
+    def _listen(self) -> None:
+        """Wake what each event decides; the client goes on where a lost stream ended."""
+        while not self._stopped.is_set():
+            try:
+                for event in self._client.events():
+                    if self._stopped.is_set():
+                        return
+                    if event.status != "pending":
+                        self._runs.wake_for(event.request_id)
+            except Exception as error:  # noqa: BLE001 - polling goes on without events, whatever is wrong with them
+                log.warning("no events from Assent, decisions are found by polling: %s", error)
+            self._stopped.wait(30.0)
+
+    def _keep(self) -> None:
+        for number in itertools.count():
+            with self._logged():
+                self._executors.live(self._executor)
+                self._take_over()
+            # The stream of events may open a moment after the first look, so the second follows at once.
+            if number == 1 or number % CATCH_UP_ROUNDS == 0:
+                with self._logged():
+                    self._catch_up()
+            if number % FORGET_ROUNDS == 0:
+                with self._logged():
+                    self._runs.forget(datetime.now(UTC) - KEEP)
+            if self._stopped.wait(ROUND_SECONDS):
+                return
+
+    def _take_over(self) -> None:
+        """Go on with what dead executors were busy with."""
+        for executor in {row.executor_id for row in self._runs.under_way()} - {None, self._executor}:
+            with self._executors.bury(str(executor)) as dead:
+                if dead:
+                    self._hand_over(partial(_is_of, executor))
+        # DBOS itself starts the rows of an executor id again that is not unique, but only those of its version.
+        self._hand_over(lambda row: _is_of(self._executor, row) and row.app_version != self._version)
+
+    def _hand_over(self, abandoned: Callable[[WorkflowStatus], bool]) -> None:
+        for row in filter(abandoned, self._runs.under_way()):
+            log.warning("taking over %s from %s", row.workflow_id, row.executor_id)
+            self._runs.hand_over(row.workflow_id)
+
+    def _catch_up(self) -> None:
+        """Wake what was decided while nobody listened."""
+        if awaited := self._runs.awaited():
+            pending = {request.id for request in self._client.list(status="pending")}
+            for request in awaited - pending:
+                self._runs.wake_for(request)
+
+    @contextlib.contextmanager
+    def _logged(self) -> Iterator[None]:
+        """Let no failure end the thread: the next round tries again."""
+        try:
+            yield
+        except AssentError as error:
+            log.warning("cannot ask Assent, trying again later: %s", error)
+        except Exception:
+            log.exception("cannot look after the runs, trying again later")
+
+
+def _is_of(executor: str | None, row: WorkflowStatus) -> bool:
+    return row.executor_id == executor
