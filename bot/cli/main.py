@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from rich.text import Text
 
 from bot import __version__
-from bot.cli import answering, asking, audit, claude_hook, display, doctor, keys, mcp, operating
+from bot.cli import answering, asking, audit, claude_hook, display, doctor, keys, mcp, operating, watch
 from bot.cli.common import Failure
 from bot.client import ApiError, AssentError, Unreachable
 from bot.domain.errors import Unavailable
@@ -35,6 +35,7 @@ app.command(answering.show)
 app.command(answering.approve)
 app.command(answering.reject)
 app.command(answering.skip)
+app.command(watch.watch)
 app.command(asking.cancel)
 app.command(asking.notify)
 app.command(keys.keys)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from bot.client.clients import AsyncClient, Client
 from bot.client.errors import (
     ApiError,
@@ -17,7 +19,11 @@ from bot.client.errors import (
     Unverified,
 )
 from bot.client.events import Event
-from bot.client.outcome import Outcome, Request
+from bot.client.gate import require_approval
+from bot.client.outcome import Outcome, Request, Response
+
+if TYPE_CHECKING:
+    from bot.client.handler import Handler
 
 __all__ = [
     "ApiError",
@@ -29,11 +35,23 @@ __all__ = [
     "Event",
     "Expired",
     "Fault",
+    "Handler",
     "NotApproved",
     "Outcome",
     "Rejected",
     "Request",
+    "Response",
     "Unreachable",
     "Unsendable",
     "Unverified",
+    "require_approval",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what few programs need, and what takes longer to import than all the rest, when it is first asked for."""
+    if name != "Handler":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from bot.client.handler import Handler  # noqa: PLC0415 - see above
+
+    return Handler

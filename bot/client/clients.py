@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
-from bot.client.local import DATABASES, LocalServer
 from bot.client.operations import Operations
 from bot.client.progress import Waiting
 
@@ -16,10 +14,30 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from bot.client.events import Event, Following
-    from bot.client.flows import Flow
-    from bot.client.http import AsyncTransport, Place, Transport
+    from bot.client.flows import Answer, Call, Flow, Lost
+    from bot.client.http import Place
+    from bot.client.local import LocalServer
 
 T = TypeVar("T")
+
+DATABASES = frozenset({"sqlite", "postgresql", "postgres"})
+"""Schemes of URLs that name a database."""
+
+
+class Transport(Protocol):
+    """Makes calls, and listens to streams until something ends them."""
+
+    def make(self, call: Call) -> Answer | Lost: ...
+    def listen(self, call: Call) -> Generator[bytes | Answer | Lost]: ...
+    def close(self) -> None: ...
+
+
+class AsyncTransport(Protocol):
+    """The same for asyncio."""
+
+    async def make(self, call: Call) -> Answer | Lost: ...
+    def listen(self, call: Call) -> AsyncGenerator[bytes | Answer | Lost]: ...
+    async def aclose(self) -> None: ...
 
 
 class _Connected(Operations):
@@ -32,13 +50,8 @@ class _Connected(Operations):
         cannot be used.
         """
         address = (url or os.environ.get("ASSENT_URL") or "http://127.0.0.1:8080").rstrip("/")
-        parts = urlsplit(address)
-        self._local = LocalServer(address) if parts.scheme in DATABASES else None
+        self._local = _local(address)
         self.url = self._local.url if self._local else address
-        if not self._local and (
-            parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0
-        ):
-            raise ValueError(f"{self.url!r} is not a server's address, such as https://assent.example.com")
         self._surface = surface
         self._key = (key or os.environ.get("ASSENT_API_KEY") or "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
@@ -54,6 +67,18 @@ class _Connected(Operations):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
+
+
+def _local(address: str) -> LocalServer | None:
+    """What answers for a database; None for the address of a server. Raises ValueError for anything else."""
+    parts = urlsplit(address)
+    if parts.scheme in DATABASES:
+        from bot.client.local import LocalServer  # noqa: PLC0415 - as above
+
+        return LocalServer(address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError(f"{address!r} is not a server's address, such as https://assent.example.com")
+    return None
 
 
 class Client(_Connected):
@@ -83,10 +108,10 @@ class Client(_Connected):
                     yield from following.take(part)
 
     def _connected(self) -> Transport:
-        from bot.client.http import Transport  # noqa: PLC0415 - as above
+        from bot.client.http import HttpTransport  # noqa: PLC0415 - as above
 
         if self._transport is None:
-            self._transport = Transport(self._place())
+            self._transport = HttpTransport(self._place())
         return self._transport
 
     def close(self) -> None:
@@ -131,11 +156,13 @@ class AsyncClient(_Connected):
                         yield event
 
     async def _connected(self) -> AsyncTransport:
-        from bot.client.http import AsyncTransport  # noqa: PLC0415 - as above
+        from asyncio import to_thread  # noqa: PLC0415 - blocking programs need not load it
+
+        from bot.client.http import AsyncHttpTransport  # noqa: PLC0415 - as above
 
         if self._transport is None:
-            place = await asyncio.to_thread(self._place)
-            self._transport = self._transport or AsyncTransport(place)
+            place = await to_thread(self._place)
+            self._transport = self._transport or AsyncHttpTransport(place)
         return self._transport
 
     async def aclose(self) -> None:
@@ -143,7 +170,9 @@ class AsyncClient(_Connected):
         if self._transport:
             await self._transport.aclose()
         if self._local:
-            await asyncio.to_thread(self._local.stop)
+            from asyncio import to_thread  # noqa: PLC0415 - as above
+
+            await to_thread(self._local.stop)
 
     async def __aenter__(self) -> Self:
         return self

@@ -42,7 +42,7 @@ class Place(NamedTuple):
         return {"base_url": self.url, "headers": headers, "limits": LIMITS}
 
 
-class Transport:
+class HttpTransport:
     """Makes calls and blocks until they are answered."""
 
     def __init__(self, place: Place) -> None:
@@ -74,7 +74,7 @@ class Transport:
         self._http.close()
 
 
-class AsyncTransport:
+class AsyncHttpTransport:
     """Makes calls in the running event loop."""
 
     def __init__(self, place: Place) -> None:

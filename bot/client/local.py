@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from bot.embedded import Embedded
 
-DATABASES = frozenset({"sqlite", "postgresql", "postgres"})
-"""Schemes of URLs that name a database."""
-
 
 class LocalServer:
     """Answers on a Unix socket that only this user can open, for a key that only this object knows."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from bot.client import receipts
 from bot.client.errors import Unsendable
 from bot.client.events import Following
-from bot.client.flows import Flow, decode, exchange, get, may_pass, pauses, post
+from bot.client.flows import Call, Flow, decode, exchange, get, may_pass, pauses, post
 from bot.client.methods import operation, stream
 from bot.client.outcome import Outcome, Request
 
@@ -31,9 +31,14 @@ PAGE = 200
 log = logging.getLogger(__name__)
 
 
+def answer(id: str, decision: str, **members: Any) -> Call:
+    """The call that answers a request; see `respond`."""
+    return post(_path(id, "responses"), {"decision": decision, **members})
+
+
 def _answering(decision: str) -> operation[..., Request]:
     @operation
-    def answer(
+    def respond(
         self: Operations,
         /,
         id: str,
@@ -43,9 +48,10 @@ def _answering(decision: str) -> operation[..., Request]:
         **members: Any,
     ) -> Flow[Request]:
         """Answer as `respondent`, or as the operator: see `respond`."""
-        return (yield from self._respond(id, decision, reason=reason, respondent=respondent, **members))
+        call = answer(id, decision, reason=reason, respondent=respondent, **members)
+        return Request((yield from exchange(call, self.retries)))
 
-    return answer
+    return respond
 
 
 def _managing(verb: str, doc: str) -> operation[..., Request]:
@@ -137,7 +143,7 @@ class Operations:
 
         Without `respondent` the key itself answers as the operator, which decides the request at once.
         """
-        return (yield from self._respond(id, decision, **members))
+        return Request((yield from exchange(answer(id, decision, **members), self.retries)))
 
     approve = _answering("approve")
     reject = _answering("reject")
@@ -204,10 +210,6 @@ class Operations:
     def _items(self, path: str) -> Flow[Rows]:
         found: Rows = (yield from exchange(get(path), self.retries))["items"]
         return found
-
-    def _respond(self, id: str, decision: str, **members: Any) -> Flow[Request]:
-        call = post(_path(id, "responses"), {"decision": decision, **members})
-        return Request((yield from exchange(call, self.retries)))
 
     def _pages(self, path: str, limit: int | None, filters: dict[str, Any]) -> Flow[Requests]:
         found: Requests = []

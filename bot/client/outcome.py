@@ -61,6 +61,16 @@ _REFUSALS: dict[str, type[NotApproved]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer: `approve`, `reject`, `skip` or a choice's id, with its reason and what else the request wants."""
+
+    decision: str
+    reason: str | None = None
+    values: dict[str, Any] | None = None
+    phrase: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How a request ended; true only when it was approved.
