@@ -39,6 +39,8 @@ from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
 from bot.system import RandomIds, SystemClock
 from bot.web import api, application, docs, pages, receipts
 from bot.web.auth import Auth
+from bot.web.compat import glaip
+from bot.web.compat.humanlayer.routes import HumanLayer
 from bot.web.events import Events
 from bot.web.metrics import Metrics
 
@@ -232,6 +234,8 @@ class Assent:
             *api.Api(self.approvals, links, auth).routes(),
             *self.events.routes(),
             *receipts.routes(self.approvals, signing, auth, self.clock),
+            *glaip.routes(self.approvals, auth),
+            *HumanLayer(self.approvals, self.store, auth).routes(),
         ]
 
     async def _set_up(self, app: web.Application) -> None:

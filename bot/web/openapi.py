@@ -9,15 +9,19 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from bot import __version__
-from bot.web import schemas
+from bot.web import calls, schemas
 from bot.web.auth import Scope
-from bot.web.calls import ALWAYS, CALLS, Call
+from bot.web.calls import ALWAYS, Call
+from bot.web.compat import glaip
+from bot.web.compat.humanlayer import routes as humanlayer
 from bot.wire import ReasonBody
 
 if TYPE_CHECKING:
     from bot.domain.errors import AssentError
 
 JsonObject = dict[str, Any]
+
+CALLS = (*calls.CALLS, *glaip.CALLS, *humanlayer.CALLS)
 
 INTRODUCTION = """\
 Ask people for approval, and learn of their answer. Send a key with every call: `Authorization: Bearer KEY`.
@@ -49,7 +53,7 @@ def document(base_url: str) -> JsonObject:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": base_url}],
-        "security": [{"key": []}],
+        "security": [{"key": []}, {"api_key": []}],
         "paths": paths,
         "components": {
             "schemas": definitions["$defs"],
@@ -57,7 +61,13 @@ def document(base_url: str) -> JsonObject:
                 "RequestId": {"description": "Names this call in the log.", "schema": {"type": "string"}}
             },
             "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": f"Scopes: {', '.join(Scope)}."}
+                "key": {"type": "http", "scheme": "bearer", "description": f"Scopes: {', '.join(Scope)}."},
+                "api_key": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-API-Key",
+                    "description": "The same key.",
+                },
             },
         },
     }

@@ -21,8 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from bot.domain import errors
-from bot.web.calls import CALLS, Call
-from bot.web.openapi import document
+from bot.web.openapi import CALLS, document
 from tests.support.browser import open_page
 from tests.support.product import running
 
@@ -31,12 +30,13 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser
 
+    from bot.web.calls import Call
     from tests.support.product import Answer, Product
 
 EXAMPLES = 20
 """Good inputs, and as many bad ones, that are tried on each call, the same in every run."""
 
-SERVED = ("/v1/", "/healthz", "/readyz", "/metrics", "/.well-known/")
+SERVED = ("/v1/", "/healthz", "/readyz", "/metrics", "/.well-known/", "/agents/", "/humanlayer/")
 
 ENDLESS = {"events"}
 """Calls whose answers do not end by themselves; they have tests of their own."""

@@ -1,0 +1,138 @@
+"""What GL AIP's human-in-the-loop client calls: list what waits, and decide it.
+
+Its header is `X-API-Key`. It takes 404 and 409 for "already resolved", and tries again on 5xx.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, RootModel, StringConstraints
+
+from bot.domain.answers import Answer
+from bot.domain.request import APPROVE, REJECT, SKIP, Json, Request, Status, Surface
+from bot.ports import MAX_PAGE, Query
+from bot.web.auth import Auth, Scope
+from bot.web.body import read_json, respond
+from bot.web.calls import FINAL, WITH_BODY, Call
+from bot.wire import _Body, instant, parse, request_json
+
+if TYPE_CHECKING:
+    from bot.approvals import Approvals
+
+DECISIONS = {"approved": APPROVE, "rejected": REJECT, "skipped": SKIP}
+
+
+class DecisionBody(_Body):
+    """A decision as GL AIP's client posts it; it is the operator's."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    request_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
+    decision: Literal["approved", "rejected", "skipped"]
+    operator_input: str | None = None
+    """The reason."""
+    run_id: str | None = None
+    """Not looked at: the request's id says enough."""
+
+
+class PendingRow(BaseModel):
+    """One request that waits, as GL AIP's client reads it."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    request_id: str
+    tool: str
+    """The payload's `tool`, else the title."""
+    arguments: dict[str, Any]
+    """The rest of the payload; one that is no object stands under `payload`."""
+    created_at: str
+    agent_id: str | None
+    """The requester."""
+    hitl_metadata: dict[str, Any]
+    """`required`, `decision`, `timeout_at`, `timeout_seconds`, and the request's `title`, `message`, `audience`,
+    `quorum` and `labels`.
+    """
+
+
+class PendingRows(RootModel[list[PendingRow]]):
+    """All of them, without a frame."""
+
+
+class Decided(BaseModel):
+    """The decision was recorded."""
+
+    status: Literal["ok"]
+    message: str
+
+
+CALLS = (
+    Call(
+        method="get",
+        path="/agents/hitl/pending",
+        id="glaip_pending",
+        summary="GL AIP: list what waits",
+        text=f"A bare list, the newest first, at most {MAX_PAGE}.",
+        scope=Scope.READ,
+        answers={200: ("What waits.", PendingRows)},
+    ),
+    Call(
+        method="post",
+        path="/agents/hitl/decision",
+        id="glaip_decision",
+        summary="GL AIP: decide",
+        text="Decides at once, as the operator.",
+        scope=Scope.OPERATE,
+        body=DecisionBody,
+        answers={200: ("It is recorded.", Decided)},
+        refusals=(*WITH_BODY, *FINAL),
+    ),
+)
+
+
+def routes(approvals: Approvals, auth: Auth) -> list[web.RouteDef]:
+    """The two calls."""
+
+    async def pending(http: web.Request) -> web.Response:
+        await auth.caller(http, Scope.READ)
+        page = await approvals.find(Query(status=Status.PENDING, limit=MAX_PAGE))
+        return respond([_row(request) for request in page.items])
+
+    async def decide(http: web.Request) -> web.Response:
+        caller = await auth.caller(http, Scope.OPERATE)
+        body = parse(DecisionBody, await read_json(http))
+        request = await approvals.operate(
+            body.request_id,
+            Answer(decision=DECISIONS[body.decision], reason=body.operator_input),
+            f"operator ({caller.name})",
+            Surface.API,
+        )
+        return respond({"status": "ok", "message": f"{request.id} is {request.status}"})
+
+    return [web.get("/agents/hitl/pending", pending), web.post("/agents/hitl/decision", decide)]
+
+
+def _row(request: Request) -> dict[str, Json]:
+    spec, payload = request.spec, request.spec.payload
+    arguments = (
+        dict(payload) if isinstance(payload, dict) else {} if payload is None else {"payload": payload}
+    )
+    tool = arguments.pop("tool") if isinstance(arguments.get("tool"), str) else spec.title
+    document = request_json(request)
+    allowed = (request.timeout_at - request.created_at).total_seconds() if request.timeout_at else None
+    shown = {name: document[name] for name in ("title", "message", "audience", "quorum", "labels")}
+    return {
+        "request_id": request.id,
+        "tool": tool,
+        "arguments": arguments,
+        "created_at": instant(request.created_at),
+        "agent_id": spec.requester,
+        "hitl_metadata": {
+            "required": True,
+            "decision": "pending",
+            "timeout_at": instant(request.timeout_at),
+            "timeout_seconds": allowed,
+            **shown,
+        },
+    }
