@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from bot.client import Outcome
+    from bot.client import AsyncClient, Outcome
 
 LONGEST_FIELD = 3000
 """Characters of an argument that people may edit: what a text input in Slack holds."""
@@ -32,6 +33,12 @@ def question(name: str, arguments: Mapping[str, Any], *, edit: bool) -> dict[str
     asked: dict[str, Any] = {"title": f"Tool call: {name}", "payload": {tool: name, **arguments}}
     fields = {key: {"type": TYPES[type(value)]} for key, value in arguments.items() if _editable(value)}
     return {**asked, "form": {"type": "object", "properties": fields}} if edit and fields else asked
+
+
+async def ask(client: AsyncClient, questions: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+    """Ask all of these (fields of `submit`) at once, and wait for every outcome, however long that takes."""
+    asked = [await client.submit(**fields) for fields in questions]
+    return await asyncio.gather(*(client.wait(request.id) for request in asked))
 
 
 def approved(outcome: Outcome, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import runpy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.sandbox.mail import Mailbox
+from tests.support.command import CHECKOUT
 from tests.support.product import Json, Product, running
 
 if TYPE_CHECKING:
@@ -61,3 +63,8 @@ async def office(database_url: str, **settings: str) -> AsyncIterator[tuple[Prod
     """The running product and its mail relay."""
     async with Mailbox() as mailbox, running(database_url, mailbox=mailbox, **settings) as product:
         yield product, mailbox
+
+
+def run_example(name: str) -> None:
+    """Run a script of `examples/` in this process; call it in a thread, as it blocks."""
+    runpy.run_path(str(CHECKOUT / "examples" / name), run_name="__main__")

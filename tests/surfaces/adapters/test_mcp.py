@@ -7,11 +7,9 @@ import json
 import re
 import sys
 from contextlib import asynccontextmanager
-from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-import pytest_asyncio
 from mcp.client import Client, ClientExtension, ResultClaim
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
@@ -20,43 +18,29 @@ from mcp_types import CallToolResult, EmptyResult, Request, RequestParams, Resul
 from bot.adapters.mcp import tools_server
 from bot.client import AsyncClient
 from tests.support import command
-from tests.support.person import Person, office
+from tests.support.person import run_example
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from mcp.client import ClaimContext, ClientSession
 
-    from bot.sandbox.mail import Mailbox
-    from tests.support.product import Product
+    from tests.support.person import Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-NUMBERS = count(1)
 CALL = {"customer": "8841", "amount": 1250}
 QUESTION = {"title": "Refund €1,250", "payload": CALL}
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Product, Mailbox]]:
-    """One server for all of this; each test asks somebody else."""
-    async with office(f"sqlite:///{tmp_path_factory.mktemp('assent') / 'assent.db'}") as place:
-        yield place
-
-
-@pytest.fixture
-def ana(place: tuple[Product, Mailbox]) -> Person:
-    return Person(*place, f"ana{next(NUMBERS)}@example.com")
-
-
-def over_stdio(person: Person) -> Client:
+def over_stdio() -> Client:
     """An agent that starts the server itself and speaks to it by standard input and output."""
-    env = command.environment(**person.environment)
-    return Client(StdioServerParameters(command=sys.executable, args=["-m", "bot", "mcp"], env=env))
+    arguments = ["-m", "bot", "mcp"]
+    return Client(StdioServerParameters(command=sys.executable, args=arguments, env=command.environment()))
 
 
 @asynccontextmanager
-async def over_http(person: Person) -> AsyncIterator[Client]:
-    process = await command.start("mcp", "--http", "0", **person.environment)
+async def over_http() -> AsyncIterator[Client]:
+    process = await command.start("mcp", "--http", "0")
     assert process.stderr
     said = (await asyncio.wait_for(process.stderr.readline(), 20)).decode()
     found = re.search(r"http://\S+", said)
@@ -71,11 +55,9 @@ async def over_http(person: Person) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def in_process(
-    person: Person, *, prompt_timeout: float = 20.0, **options: Any
-) -> AsyncIterator[Client]:
+async def in_process(*, prompt_timeout: float = 20.0, **options: Any) -> AsyncIterator[Client]:
     async with (
-        AsyncClient(person.product.url, person.product.key, surface="mcp") as assent,
+        AsyncClient(surface="mcp") as assent,
         Client(tools_server(assent, prompt_timeout=prompt_timeout), **options) as client,
     ):
         yield client
@@ -90,7 +72,7 @@ def told(result: CallToolResult) -> Any:
 
 
 async def test_an_agent_asks_waits_and_learns_the_outcome(ana: Person) -> None:
-    async with over_stdio(ana) as client:
+    async with over_stdio() as client:
         tools = {tool.name for tool in (await client.list_tools()).tools}
         pending = told(await client.call_tool("request_approval", {**QUESTION, "wait_seconds": 0}))
         waiting = told(await client.call_tool("list_pending", {}))
@@ -105,7 +87,7 @@ async def test_an_agent_asks_waits_and_learns_the_outcome(ana: Person) -> None:
 
 
 async def test_over_http_a_rejection_comes_with_its_reason(ana: Person) -> None:
-    async with over_http(ana) as client:
+    async with over_http() as client:
         asking = asyncio.create_task(client.call_tool("request_approval", QUESTION))
         await ana.answers("reject", reason="Ask for photos")
         outcome = told(await asking)
@@ -114,7 +96,7 @@ async def test_over_http_a_rejection_comes_with_its_reason(ana: Person) -> None:
 
 
 async def test_a_bad_call_is_explained_to_the_model(ana: Person) -> None:
-    async with in_process(ana) as client:
+    async with in_process() as client:
         unknown = await client.call_tool("wait_for_approval", {"id": "req_none"})
         refused = await client.call_tool("request_approval", {**QUESTION, "audience": ["nobody"]})
     assert (unknown.is_error, refused.is_error) == (True, True)
@@ -131,11 +113,8 @@ async def prompted(client: Client, **members: Any) -> Any:
     return json.loads(text.text)
 
 
-async def test_the_permission_prompt_asks_once_for_each_call(
-    ana: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ASSENT_DEFAULT_AUDIENCE", ana.selector)
-    async with in_process(ana) as client:
+async def test_the_permission_prompt_asks_once_for_each_call(ana: Person) -> None:
+    async with in_process() as client:
         asking = asyncio.create_task(prompted(client, tool_use_id="toolu_1"))
         request = await ana.answers("approve")
         assert await asking == {"behavior": "allow", "updatedInput": CALL}
@@ -152,10 +131,10 @@ async def test_the_permission_prompt_asks_once_for_each_call(
 async def test_the_permission_prompt_denies_and_says_why(
     ana: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with in_process(ana, prompt_timeout=0.05) as client:
-        nobody_to_ask = await prompted(client)
-        monkeypatch.setenv("ASSENT_DEFAULT_AUDIENCE", ana.selector)
+    async with in_process(prompt_timeout=0.05) as client:
         nobody_answers = await prompted(client)
+        monkeypatch.delenv("ASSENT_DEFAULT_AUDIENCE")
+        nobody_to_ask = await prompted(client)
     assert (nobody_to_ask["behavior"], nobody_answers["behavior"]) == ("deny", "deny")
     assert "set ASSENT_DEFAULT_AUDIENCE" in nobody_to_ask["message"]
     assert "expired" in nobody_answers["message"]
@@ -208,8 +187,8 @@ class KnowsTasks(ClientExtension):
 
 async def test_a_client_that_knows_tasks_gets_one_with_the_id_of_the_request(ana: Person) -> None:
     knows = KnowsTasks(lambda *_: ana.answers("approve"))
-    async with in_process(ana, extensions=[knows]) as client:
-        outcome = told(await client.call_tool("request_approval", {**QUESTION, "audience": [ana.selector]}))
+    async with in_process(extensions=[knows]) as client:
+        outcome = told(await client.call_tool("request_approval", QUESTION))
         with pytest.raises(MCPError, match="not_found"):
             await send(client.session, "tasks/get", "req_none")
     [request] = await ana.requests()
@@ -219,8 +198,15 @@ async def test_a_client_that_knows_tasks_gets_one_with_the_id_of_the_request(ana
 
 async def test_cancelling_the_task_withdraws_the_request(ana: Person) -> None:
     knows = KnowsTasks(lambda session, task_id: send(session, "tasks/cancel", task_id))
-    async with in_process(ana, extensions=[knows]) as client:
-        await client.call_tool("request_approval", {**QUESTION, "audience": [ana.selector]})
+    async with in_process(extensions=[knows]) as client:
+        await client.call_tool("request_approval", QUESTION)
     [request] = await ana.requests()
     assert request["status"] == "cancelled"
     assert knows.seen[-1] == (request["id"], "cancelled")
+
+
+async def test_the_example(ana: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    running = asyncio.create_task(asyncio.to_thread(run_example, "mcp_client.py"))
+    await ana.answers("approve")
+    await running
+    assert "refunding 1250 to 8841" in capsys.readouterr().out

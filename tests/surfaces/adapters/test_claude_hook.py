@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_asyncio
 
+from bot.adapters.claude_hook import GRACE_SECONDS
 from tests.support import command
-from tests.support.person import Person, office
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from bot.sandbox.mail import Mailbox
-    from tests.support.product import Json, Product
+    from tests.support.person import Person
+    from tests.support.product import Json
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NUMBERS = count(1)
 CALL = {"customer": "8841", "amount": 1250}
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Product, Mailbox]]:
-    """One server for all of this; each test asks somebody else."""
-    async with office(f"sqlite:///{tmp_path_factory.mktemp('assent') / 'assent.db'}") as place:
-        yield place
-
-
-@pytest.fixture
-def ana(place: tuple[Product, Mailbox]) -> Person:
-    return Person(*place, f"ana{next(NUMBERS)}@example.com")
 
 
 def event(**members: Json) -> str:
@@ -54,9 +40,9 @@ async def hook(stdin: str, *options: str, **env: str) -> dict[str, Any]:
 
 async def test_the_hook_defers_and_finds_its_question_again(ana: Person) -> None:
     call = event()
-    deferred = await hook(call, "--wait", "0.01", **ana.environment)
+    deferred = await hook(call, "--wait", "0.01")
     request = await ana.answers("approve")
-    allowed = await hook(call, **ana.environment)
+    allowed = await hook(call)
     assert deferred["permissionDecision"] == "defer"
     assert request["payload"] == {"tool": "refund", **CALL}
     assert request["details"] == {"Folder": "/srv/shop"}
@@ -68,7 +54,7 @@ async def test_the_hook_defers_and_finds_its_question_again(ana: Person) -> None
 
 
 async def test_the_hook_tells_why_people_said_no(ana: Person) -> None:
-    deciding = asyncio.create_task(hook(event(), "--wait", "20", **ana.environment))
+    deciding = asyncio.create_task(hook(event(), "--wait", "20"))
     await ana.answers("reject", reason="Ask for photos")
     assert await deciding == {
         "permissionDecision": "deny",
@@ -84,7 +70,7 @@ async def test_the_hook_tells_why_people_said_no(ana: Person) -> None:
 async def test_a_call_that_may_not_be_deferred_is_denied_and_its_question_closed(
     ana: Person, members: Json, options: list[str]
 ) -> None:
-    denied = await hook(event(**members), "--wait", "0.05", *options, **ana.environment)
+    denied = await hook(event(**members), "--wait", "0.05", *options)
     assert denied["permissionDecision"] == "deny"
     assert [request["status"] for request in await ana.requests()] == ["expired"]
 
@@ -103,7 +89,20 @@ async def test_a_call_that_may_not_be_deferred_is_denied_and_its_question_closed
 async def test_whatever_goes_wrong_the_hook_denies(
     ana: Person, stdin: str, env: dict[str, str], said: str
 ) -> None:
-    denied = await hook(stdin, **{**ana.environment, **env})
+    denied = await hook(stdin, **env)
     assert denied["permissionDecision"] == "deny"
     assert said in denied["permissionDecisionReason"]
     assert await ana.requests() == []
+
+
+async def test_the_example_settings_run_the_hook_and_block_where_it_fails(ana: Person) -> None:
+    settings = json.loads((command.CHECKOUT / "examples" / "claude_code_settings.json").read_text("utf-8"))
+    [matched] = settings["hooks"]["PreToolUse"]
+    [command_hook] = matched["hooks"]
+    name, *options = shlex.split(command_hook["command"])
+    deciding = asyncio.create_task(command.run(*options, stdin=event()))
+    await ana.answers("approve")
+    assert (await deciding).json["hookSpecificOutput"]["permissionDecision"] == "allow"
+    assert name == "assent"
+    assert command_hook["onFailure"] == "block"
+    assert command_hook["timeout"] > float(options[options.index("--wait") + 1]) + GRACE_SECONDS
