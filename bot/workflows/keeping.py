@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import threading
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from bot.client import AssentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from dbos import WorkflowStatus
 
@@ -24,8 +23,11 @@ if TYPE_CHECKING:
 ROUND_SECONDS = 2.0
 """Between two looks for dead executors."""
 
+SETTLING_ROUNDS = 6
+"""In which decisions are looked for at first, or after trouble: the stream of events is up to ten seconds late."""
+
 CATCH_UP_ROUNDS = 150
-"""Between two looks for decisions that no event told of."""
+"""Between two looks for decisions after that, in case no event told of one."""
 
 FORGET_ROUNDS = 1800
 KEEP = timedelta(days=30)
@@ -72,22 +74,20 @@ class Keeper:
             self._stopped.wait(30.0)
 
     def _keep(self) -> None:
+        quiet = 0  # rounds without trouble
         for number in itertools.count():
-            with self._logged():
-                self._executors.live(self._executor)
-                self._take_over()
-            # The stream of events may open a moment after the first look, so the second follows at once.
-            if number == 1 or number % CATCH_UP_ROUNDS == 0:
-                with self._logged():
-                    self._catch_up()
+            self._logged(self._take_over)
+            if quiet < SETTLING_ROUNDS or quiet % CATCH_UP_ROUNDS == 0:
+                quiet = quiet if self._logged(self._catch_up) else -1
             if number % FORGET_ROUNDS == 0:
-                with self._logged():
-                    self._runs.forget(datetime.now(UTC) - KEEP)
+                self._logged(self._forget)
+            quiet += 1
             if self._stopped.wait(ROUND_SECONDS):
                 return
 
     def _take_over(self) -> None:
-        """Go on with what dead executors were busy with."""
+        """Show that this process lives, and go on with what dead ones were busy with."""
+        self._executors.live(self._executor)
         for executor in {row.executor_id for row in self._runs.under_way()} - {None, self._executor}:
             with self._executors.bury(str(executor)) as dead:
                 if dead:
@@ -107,15 +107,20 @@ class Keeper:
             for request in awaited - pending:
                 self._runs.wake_for(request)
 
-    @contextlib.contextmanager
-    def _logged(self) -> Iterator[None]:
-        """Let no failure end the thread: the next round tries again."""
+    def _forget(self) -> None:
+        self._runs.forget(datetime.now(UTC) - KEEP)
+
+    def _logged(self, job: Callable[[], None]) -> bool:
+        """Do a job, and tell whether it succeeded; no failure ends the thread, since a later round tries again."""
         try:
-            yield
+            job()
         except AssentError as error:
             log.warning("cannot ask Assent, trying again later: %s", error)
         except Exception:
             log.exception("cannot look after the runs, trying again later")
+        else:
+            return True
+        return False
 
 
 def _is_of(executor: str | None, row: WorkflowStatus) -> bool:

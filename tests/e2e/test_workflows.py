@@ -1,0 +1,183 @@
+"""Workflows that stand at a gate while processes die: what was done stays done, and the decision is found."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.client import Client
+from tests.support import command
+from tests.support.process import serving
+from tests.support.product import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from tests.support.process import Server
+
+PATIENCE = 20.0
+
+
+class Worker:
+    """A process that runs workflows, until it is killed."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def begin(self, workflow: str, run_id: str) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(f"{workflow} {run_id}\n".encode())
+        await self._process.stdin.drain()
+
+    async def kill(self) -> None:
+        """`kill -9`."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+
+class Place:
+    """A database of runs, the log of what their steps did, and the workers that were started on it."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.url = url
+        self._log = folder / "steps.log"
+        self._workers: list[Worker] = []
+
+    async def worker(self, server: Server, **env: str) -> Worker:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.support.workflow_worker"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=command.environment(
+                ASSENT_URL=server.url,
+                ASSENT_API_KEY=KEY,
+                ASSENT_WORKFLOWS_URL=self.url,
+                WORKER_LOG=str(self._log),
+                **env,
+            ),
+        )
+        worker = Worker(process)
+        self._workers.append(worker)
+        assert process.stdout
+        assert await asyncio.wait_for(process.stdout.readline(), PATIENCE) == b"launched\n"
+        return worker
+
+    async def done(self, line: str) -> list[str]:
+        """Wait until a step has written this line; return all lines."""
+        return await until(lambda: (lines := self.lines()) and line in lines and lines)
+
+    def lines(self) -> list[str]:
+        return self._log.read_text(encoding="utf-8").splitlines() if self._log.exists() else []
+
+    async def end(self) -> None:
+        for worker in self._workers:
+            await worker.kill()
+
+
+async def until(found: Callable[[], Any]) -> Any:
+    """Wait until something is found, and return it."""
+    async with asyncio.timeout(PATIENCE):
+        while not (what := found()):  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.05)
+    return what
+
+
+async def pending(server: Server, count: int) -> dict[str, str]:
+    """Wait until runs stand at so many gates; return their requests by title, each of which exists once."""
+    async with asyncio.timeout(PATIENCE):
+        while len(items := await requests(server, status="pending")) < count:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0.05)
+    assert len(items) == count
+    return {item["labels"]["run"]: item["id"] for item in items}
+
+
+async def requests(server: Server, **params: str) -> list[Any]:
+    items: list[Any] = (await server.call("GET", "/v1/requests", params=params)).json["items"]
+    return items
+
+
+def approve(database_url: str, request: str, reason: str) -> None:
+    """Answer straight on the database."""
+    with Client(database_url) as client:
+        client.approve(request, reason=reason)
+
+
+@pytest.fixture
+async def place(tmp_path: Path, database_url: str) -> AsyncIterator[Place]:
+    """Runs on the kind of database that Assent is on: a file of their own, or the same PostgreSQL."""
+    url = f"sqlite:///{tmp_path / 'workflows.db'}" if database_url.startswith("sqlite") else database_url
+    place = Place(tmp_path, url)
+    yield place
+    await place.end()
+
+
+async def test_runs_go_on_whoever_died_first(database_url: str, place: Place) -> None:
+    async with serving(database_url) as server:
+        first = await place.worker(server)
+        await first.begin("refund", "a")
+        await first.begin("refund", "b")
+        await first.begin("slow", "c")
+        gates = await pending(server, 2)
+        await place.done("c dawdles")
+
+        await first.kill()
+        await server.kill()
+        await asyncio.to_thread(approve, database_url, gates["a"], "while both were down")
+
+        second = await place.worker(server, WORKER_VERSION="2")
+        await place.done("c ends")
+        await server.start()
+        await place.done("a pays, said while both were down")
+
+        await server.kill()
+        await second.kill()
+        await server.start()
+        await server.answer({"id": gates["b"]}, "approve", reason="while it was down")
+        await place.worker(server, WORKER_VERSION="2")
+        lines = await place.done("b pays, said while it was down")
+
+        assert len(await requests(server)) == 2
+    once = ["a looks", "b looks", "c looks", "a checks", "b checks", "c ends"]
+    assert [lines.count(line) for line in once] == [1] * len(once)
+    assert lines.count("c dawdles") == 2  # the step that was cut off
+
+
+async def test_another_process_takes_over_for_good(postgres_url: str, tmp_path: Path) -> None:
+    place = Place(tmp_path, postgres_url)
+    async with serving(postgres_url) as server:
+        doomed = await place.worker(server)
+        await doomed.begin("refund", "a")
+        await doomed.begin("slow", "b")
+        gates = await pending(server, 1)
+        await place.done("b dawdles")
+        await place.worker(server, WORKER_VERSION="2")
+        await doomed.kill()
+        await server.answer({"id": gates["a"]}, "approve", reason="yes")
+        await place.done("a pays, said yes")
+        lines = await place.done("b ends")
+        assert len(await requests(server)) == 1
+    assert lines.count("a looks") == lines.count("b looks") == 1
+    await place.end()
+
+
+async def test_it_joins_the_engine_that_a_process_has(sqlite_url: str, tmp_path: Path) -> None:
+    place = Place(tmp_path, f"sqlite:///{tmp_path / 'theirs.db'}")
+    async with serving(sqlite_url) as server:
+        old = await place.worker(server, WORKER_JOIN="their version 1")
+        await old.begin("refund", "a")
+        await old.begin("slow", "b")
+        gates = await pending(server, 1)
+        await place.done("b dawdles")
+        await old.kill()
+        await place.worker(server, WORKER_JOIN="their version 2", WORKER_VERSION="2")
+        await server.answer({"id": gates["a"]}, "approve", reason="yes")
+        await place.done("a pays, said yes")
+        lines = await place.done("b ends")
+    assert lines.count("a looks") == lines.count("b looks") == 1
+    await place.end()
