@@ -56,11 +56,11 @@ class Following:
         self._path = path
         self._seen = "" if after is None else str(after)
         self._delay, self._backoff = 0.0, pauses()
-        self._rest, self._data = b"", ""
+        self._rest, self._id, self._data = b"", "", ""
 
     def call(self) -> Call:
         """The call that opens the stream, after what was seen already."""
-        self._rest, self._data = b"", ""
+        self._rest, self._id, self._data = b"", self._seen, ""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self._seen} if self._seen else {})
         return get(self._path, headers=headers, patience=SILENCE, delay=self._delay)
 
@@ -84,9 +84,10 @@ class Following:
         for line in lines:
             field, _, value = line.decode().rstrip("\r").partition(":")
             if field == "id":
-                self._seen = value.strip()
+                self._id = value.strip()
             elif field == "data":
                 self._data += value
-            elif not field and not value and self._data:
-                document, self._data = json.loads(self._data), ""
-                yield Event.of(document)
+            elif not field and not value:  # only now the event is complete, and its id seen
+                self._seen, data, self._data = self._id, self._data, ""
+                if data:
+                    yield Event.of(json.loads(data))

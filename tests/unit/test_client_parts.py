@@ -1,0 +1,53 @@
+"""What the client loads, shows at a terminal, and says of itself."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import pytest
+
+from bot.client import AsyncClient, Client
+from bot.client.progress import Waiting
+from tests.support.command import environment
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_importing_the_client_loads_none_of_what_is_slow() -> None:
+    code = "import sys, bot.client; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
+    )
+    slow = {"aiohttp", "asyncio", "httpx", "joserfc", "pydantic", "rich", "slack_sdk", "sqlalchemy"}
+    assert slow & set(done.stdout.split()) == set()
+
+
+def test_a_long_wait_shows_a_line_at_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream in (Terminal(), io.StringIO()):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with Waiting() as waiting:
+            waiting.say("")
+            assert stream.getvalue() == ""
+            waiting.say("waiting for req_1")
+            waiting.say("waiting for req_1: 1 of 2 approvals")
+        assert ("req_1: 1 of 2 approvals" in stream.getvalue()) is stream.isatty()
+
+
+def test_a_database_is_shown_without_its_password() -> None:
+    for kind in (Client, AsyncClient):
+        client = kind("postgresql://ana:s3cret@db.example.com/assent?sslpassword=s3cret")
+        assert repr(client) == f"{kind.__name__}('postgresql://ana@db.example.com/assent')"
+
+
+def test_a_database_without_the_server_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "bot.embedded", raising=False)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"a database, which needs .*aiohttp is missing.*assent\[server\]"
+    ):
+        Client("sqlite:///assent.db").get("req_1")
