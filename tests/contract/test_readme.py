@@ -11,7 +11,6 @@ import re
 import shlex
 import sys
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,23 +19,17 @@ from dotenv import dotenv_values
 from bot import settings
 from bot.sandbox.mail import Mailbox
 from tests.support import command
+from tests.support.command import CHECKOUT
 from tests.support.product import Product, running
+from tests.support.readme import README, blocks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
-CHECKOUT = Path(__file__).parents[2]
-README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 ANA, BEN = "ana@example.com", "ben@example.com"
 MAX_PICTURE = 300 * 1024
 """Bytes."""
-
-
-def blocks(language: str, section: str = "") -> list[str]:
-    """The code of one language, of one section or of all."""
-    text = README if not section else README.split(f"\n## {section}\n")[1].split("\n## ")[0]
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
-    return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
 
 
 @pytest.fixture
@@ -89,8 +82,14 @@ async def test_the_command_line(product: Product) -> None:
     assert out.endswith("deploying\n")
 
 
+async def test_the_streams_and_receipts(product: Product) -> None:
+    out = await shell(product, "Follow what happens, and prove it")
+    for shown in ("event: request.created", "event: request.resolved", '"receipt":"ey', '"crv":"Ed25519"'):
+        assert shown in out
+
+
 async def test_the_python_client(product: Product, mailbox: Mailbox) -> None:
-    [script] = blocks("python")
+    [script] = blocks("python", "Ask from Python")
     ended = asyncio.create_task(run(product, sys.executable, "-", stdin=script))
     await mailbox.next_message(ANA)
     [waiting] = (await product.call("GET", "/v1/pending")).json["items"]
@@ -99,7 +98,7 @@ async def test_the_python_client(product: Product, mailbox: Mailbox) -> None:
 
 
 def test_the_settings_files_can_be_loaded(tmp_path: Path) -> None:
-    [groups] = blocks("toml")
+    [groups] = blocks("toml", "Settings")
     (tmp_path / "assent.toml").write_text(groups, encoding="utf-8")
     values = {k: v for block in blocks("ini") for k, v in dotenv_values(stream=StringIO(block)).items() if v}
     loaded = settings.load(values)
@@ -118,7 +117,7 @@ async def test_the_commands_for_people_exist() -> None:
     spoken |= {tuple(shlex.split(c)) for c in re.findall(r"`assent ([^`…]+)`", README)}
     for words in spoken:
         options = [word for word in words if word.startswith("--")]
-        names = [word for word in words[:2] if re.fullmatch("[a-z]+", word)]
+        names = [word for word in words[:2] if re.fullmatch("[a-z][a-z-]*", word)]
         shown = await command.run(*names, "--help")
         assert shown.status == 0, shown.err
         assert [option for option in options if option not in shown.out] == []

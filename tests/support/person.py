@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import runpy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.sandbox.mail import Mailbox
 from tests.support.command import CHECKOUT
 from tests.support.product import Json, Product, running
+from tests.support.readme import blocks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,6 +64,13 @@ async def office(database_url: str, **settings: str) -> AsyncIterator[tuple[Prod
     """The running product and its mail relay."""
     async with Mailbox() as mailbox, running(database_url, mailbox=mailbox, **settings) as product:
         yield product, mailbox
+
+
+def run_snippet(section: str, **names: Any) -> dict[str, Any]:
+    """Run the README's Python of a section, where `names` are known, and return all names known then."""
+    [script] = blocks("python", section)
+    exec(compile(script, f"README: {section}", "exec"), names)
+    return names
 
 
 def run_example(name: str) -> None:

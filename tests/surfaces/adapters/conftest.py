@@ -12,6 +12,7 @@ from tests.support.person import Person, office
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from bot.sandbox.mail import Mailbox
     from tests.support.product import Product
@@ -27,9 +28,19 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple
 
 
 @pytest.fixture
+def reader(place: tuple[Product, Mailbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Person:
+    """Whom the README asks; its scripts run in an empty folder, with the environment that it asks for."""
+    monkeypatch.chdir(tmp_path)
+    return _named(Person(*place, "ana@example.com"), monkeypatch)
+
+
+@pytest.fixture
 def ana(place: tuple[Product, Mailbox], monkeypatch: pytest.MonkeyPatch) -> Person:
     """Somebody to ask, whom the environment names to what is started in this process."""
-    person = Person(*place, f"ana{next(NUMBERS)}@example.com")
+    return _named(Person(*place, f"ana{next(NUMBERS)}@example.com"), monkeypatch)
+
+
+def _named(person: Person, monkeypatch: pytest.MonkeyPatch) -> Person:
     for name, value in person.environment.items():
         monkeypatch.setenv(name, value)
     return person

@@ -18,7 +18,7 @@ from langgraph.types import interrupt
 
 from bot.adapters.langgraph import AsyncGate, Gate
 from bot.client import AsyncClient, Client, Rejected
-from tests.support.person import run_example
+from tests.support.person import run_example, run_snippet
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
@@ -51,12 +51,14 @@ class Desk:
             self.ran.append(amount)
             return f"refunded {amount}"
 
+        self.refund = refund
         calls = [
             {"name": "refund", "args": {"customer": "8841", "amount": amount}, "id": f"call_{amount}"}
             for amount in (1250, 40)
         ]
+        self.model = ScriptedModel(responses=[AIMessage("", tool_calls=calls), AIMessage("That is all.")])
         self.graph: Graph = create_agent(
-            ScriptedModel(responses=[AIMessage("", tool_calls=calls), AIMessage("That is all.")]),
+            self.model,
             [refund],
             middleware=[
                 HumanInTheLoopMiddleware({"refund": {"allowed_decisions": allowed}}, interrupt_mode=mode)
@@ -184,3 +186,12 @@ async def test_the_example(ana: Person, capsys: pytest.CaptureFixture[str]) -> N
     await ana.answers("approve")
     await running
     assert "refunding 1250 to 8841" in capsys.readouterr().out
+
+
+async def test_the_readme(reader: Person) -> None:
+    desk = Desk()
+    known = {"model": desk.model, "refund": desk.refund, "checkpointer": InMemorySaver()}
+    running = asyncio.create_task(asyncio.to_thread(run_snippet, "LangGraph and LangChain", **known))
+    await answers(reader, {1250: "reject", 40: "approve"})
+    assert (await running)["output"]["messages"][-1].content == "That is all."
+    assert desk.ran == [40]

@@ -19,6 +19,7 @@ from bot.adapters.mcp import tools_server
 from bot.client import AsyncClient
 from tests.support import command
 from tests.support.person import run_example
+from tests.support.readme import blocks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -33,9 +34,13 @@ QUESTION = {"title": "Refund €1,250", "payload": CALL}
 
 
 def over_stdio() -> Client:
-    """An agent that starts the server itself and speaks to it by standard input and output."""
-    arguments = ["-m", "bot", "mcp"]
-    return Client(StdioServerParameters(command=sys.executable, args=arguments, env=command.environment()))
+    """An agent that starts the server itself, as the README configures it, and speaks to its standard streams."""
+    [block] = blocks("json", "MCP")
+    configured = json.loads(block)["mcpServers"]["assent"]
+    assert configured["command"] == "assent"
+    arguments = ["-m", "bot", *configured["args"]]
+    env = {**configured["env"], **command.environment()}
+    return Client(StdioServerParameters(command=sys.executable, args=arguments, env=env))
 
 
 @asynccontextmanager

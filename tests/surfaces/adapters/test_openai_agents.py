@@ -12,7 +12,7 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 
 from bot.adapters.openai_agents import Gate
 from bot.client import AsyncClient
-from tests.support.person import run_example
+from tests.support.person import run_example, run_snippet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,7 @@ class Desk:
             self.ran.append(amount)
             return f"refunded {amount}"
 
+        self.refund = refund
         self.agent: Agent[Any] = Agent(name="support", model=self.model, tools=[gate.tool(refund)])
 
     @property
@@ -95,3 +96,13 @@ async def test_the_example(ana: Person, capsys: pytest.CaptureFixture[str]) -> N
     await ana.answers("approve")
     await running
     assert "refunding 1250 to 8841" in capsys.readouterr().out
+
+
+async def test_the_readme(reader: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
+    async with AsyncClient() as assent:
+        desk = Desk(Gate(assent))
+    support = run_snippet("OpenAI Agents SDK", model=desk.model, refund=desk.refund)["support"]
+    running = asyncio.create_task(support("Order 5531 arrived broken."))
+    await reader.answers("approve")
+    assert (await running, desk.ran) == ("That is all.", [1250])

@@ -13,7 +13,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from bot.adapters.pydantic_ai import Gate
 from bot.client import AsyncClient
-from tests.support.person import run_example
+from tests.support.person import run_example, run_snippet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,10 +33,11 @@ class Desk:
         self.call = f"call_{next(NUMBERS)}"
         self.agent = Agent(FunctionModel(self.model), output_type=[str, DeferredToolRequests])
 
-        @self.agent.tool_plain(requires_approval=True)
-        def refund(customer: str, amount: int) -> str:
-            self.ran.append(amount)
-            return f"refunded {amount}"
+        self.agent.tool_plain(requires_approval=True)(self.refund)
+
+    def refund(self, customer: str, amount: int) -> str:
+        self.ran.append(amount)
+        return f"refunded {amount}"
 
     def model(self, messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
         """Call the tool once, then end."""
@@ -94,3 +95,11 @@ async def test_the_example(ana: Person, capsys: pytest.CaptureFixture[str]) -> N
     await ana.answers("approve")
     await running
     assert "refunding 1250 to 8841" in capsys.readouterr().out
+
+
+async def test_the_readme(reader: Person) -> None:
+    desk = Desk()
+    support = run_snippet("Pydantic AI", model=FunctionModel(desk.model), refund=desk.refund)["support"]
+    running = asyncio.create_task(support("Order 5531 arrived broken."))
+    await reader.answers("approve")
+    assert (await running, desk.ran) == ("That is all.", [1250])
