@@ -17,6 +17,10 @@ def assent_offline(monkeypatch: pytest.MonkeyPatch) -> Offline:
     from bot.client.testing import AsyncOffline, Offline  # noqa: PLC0415 - see above
 
     offline = Offline()
-    monkeypatch.setattr(Client, "_transport", offline)
-    monkeypatch.setattr(AsyncClient, "_transport", AsyncOffline(offline))
+
+    async def connected(_client: AsyncClient) -> AsyncOffline:
+        return AsyncOffline(offline)
+
+    monkeypatch.setattr(Client, "_connected", lambda _client: offline)
+    monkeypatch.setattr(AsyncClient, "_connected", connected)
     return offline

@@ -116,8 +116,9 @@ class Client(_Connected):
 
     def close(self) -> None:
         """Close the connections; over a database, also the part of Assent that answers in this process."""
-        if self._transport:
-            self._transport.close()
+        transport, self._transport = self._transport, None
+        if transport:
+            transport.close()
         if self._local:
             self._local.stop()
 
@@ -167,8 +168,9 @@ class AsyncClient(_Connected):
 
     async def aclose(self) -> None:
         """Close the connections; over a database, also the part of Assent that answers in this process."""
-        if self._transport:
-            await self._transport.aclose()
+        transport, self._transport = self._transport, None
+        if transport:
+            await transport.aclose()
         if self._local:
             from asyncio import to_thread  # noqa: PLC0415 - as above
 

@@ -7,7 +7,7 @@ import inspect
 import logging
 import os
 import threading
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -51,6 +51,7 @@ class Handler:
     again after 1, 2, 3, … seconds, `max_retries` times; other refusals are final, and 404 and 409 mean that somebody
     else was faster. Where not even a rejection arrives, `on_unrecoverable_error(request_id, exception)` is called,
     and the request is left to its timeout. `filters` are those of `list`: what it is to answer, if not everything.
+    `client` is closed at the end; without one it is that of the environment.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Handler:
         """Answer until it is cancelled; raises `ApiError` where the server refuses to say what waits."""
         task = asyncio.current_task()
         self._serving = (asyncio.get_running_loop(), task) if task else None
-        async with nullcontext(self._client) if self._client else AsyncClient() as client:
+        async with self._client or AsyncClient() as client:
             news = asyncio.Event()
             tasks = {asyncio.create_task(_hear(client, news))}
             try:

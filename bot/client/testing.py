@@ -73,7 +73,9 @@ class OfflineClient(Client):
     def __init__(self, rule: Rule = ()) -> None:
         super().__init__(URL)
         self.offline = Offline(rule)
-        self._transport = self.offline
+
+    def _connected(self) -> Offline:
+        return self.offline
 
 
 class AsyncOffline:
@@ -101,4 +103,6 @@ class OfflineAsyncClient(AsyncClient):
     def __init__(self, rule: Rule = ()) -> None:
         super().__init__(URL)
         self.offline = Offline(rule)
-        self._transport = AsyncOffline(self.offline)
+
+    async def _connected(self) -> AsyncOffline:
+        return AsyncOffline(self.offline)

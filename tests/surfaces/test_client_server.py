@@ -1,0 +1,113 @@
+"""The client's streams, its handler and `assent watch` against a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.client import AsyncClient, Client, Handler, Request, Response
+from tests.support import command
+from tests.support.process import serving
+from tests.support.product import KEY, Product, running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bot.client import Event
+
+ANA = "email:ana@example.com"
+
+
+@pytest.fixture
+async def product(sqlite_url: str) -> AsyncIterator[Product]:
+    async with running(
+        sqlite_url, assent_smtp_url="smtp://127.0.0.1:1", assent_mail_from="a@example.com"
+    ) as product:
+        yield product
+
+
+async def test_no_event_is_missed_or_told_twice_when_the_server_dies(sqlite_url: str) -> None:
+    environ = {"ASSENT_SMTP_URL": "smtp://127.0.0.1:1", "ASSENT_MAIL_FROM": "a@example.com"}
+    async with serving(sqlite_url, **environ) as server, AsyncClient(server.url, KEY) as client:
+        happened: asyncio.Queue[Event] = asyncio.Queue()
+
+        async def follow() -> None:
+            async with contextlib.aclosing(client.events(after=0)) as events:
+                async for event in events:
+                    await happened.put(event)
+
+        async def seen(count: int) -> list[tuple[str, str]]:
+            async with asyncio.timeout(20):
+                events = [await happened.get() for _ in range(count)]
+            return [(event.request_id, event.type) for event in events]
+
+        following = asyncio.create_task(follow())
+        first = await client.submit(title="before", audience=[ANA])
+        assert await seen(1) == [(first.id, "request.created")]
+        await server.kill()
+        with Client(sqlite_url) as on_database:
+            await asyncio.to_thread(on_database.approve, first.id)
+        await server.start()
+        second = await client.submit(title="after", audience=[ANA])
+        assert await seen(2) == [(first.id, "request.resolved"), (second.id, "request.created")]
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+def test_events_end_with_the_outcome_for_blocking_code_too(sqlite_url: str) -> None:
+    with Client(sqlite_url) as client:
+        request = client.submit(title="Refund", audience=[ANA])
+        events = client.events(request.id)
+        assert next(events).type == "request.created"
+        client.reject(request.id, reason="too much")
+        assert [(event.type, event.status) for event in events] == [("request.resolved", "rejected")]
+
+
+async def test_a_handler_answers_what_waits_and_what_comes(product: Product) -> None:
+    def decide(request: Request) -> Response:
+        return Response("approve" if request.payload["amount"] <= 100 else "reject", "by the rules")
+
+    async with AsyncClient(product.url, product.key) as client:
+        before = await client.submit(
+            title="before", audience=[ANA], payload={"amount": 50}, labels={"env": "ci"}
+        )
+        other = await client.submit(title="other", audience=[ANA], payload={"amount": 50})
+        handler = Handler(decide, client=AsyncClient(product.url, product.key), label="env:ci")
+        thread = threading.Thread(target=handler.run)
+        thread.start()
+        async with asyncio.timeout(20):
+            assert (await client.wait(before.id)).reason == "by the rules"
+            after = await client.submit(
+                title="after", audience=[ANA], payload={"amount": 500}, labels={"env": "ci"}
+            )
+            assert (await client.wait(after.id)).status == "rejected"
+        handler.stop()
+        await asyncio.to_thread(thread.join, 20)
+        assert not thread.is_alive()
+        assert (await client.get(other.id)).status == "pending"
+
+
+async def test_watch_shows_a_line_an_event(product: Product) -> None:
+    env = {"ASSENT_URL": product.url, "ASSENT_API_KEY": product.key}
+    request = await product.submit(title="Refund \u001b[2J")
+    plain = await command.start("watch", request["id"], **env)
+    lines = await command.start("watch", "--after", "0", "--json", **env)
+    await product.answer(request, "approve", "ana@example.com", reason="seen")
+    shown = await command.finish(plain)
+    assert (shown.status, shown.err) == (0, "")
+    created, response, resolved = shown.out.splitlines()
+    assert created.endswith("created    pending    Refund \\u001b[2J")
+    assert "response" in response
+    assert resolved.endswith("resolved   approved   by ana@example.com · seen")
+    assert lines.stdout
+    async with asyncio.timeout(20):
+        told = [json.loads(await lines.stdout.readline()) for _ in range(3)]
+    assert [event["type"] for event in told] == ["request.created", "request.response", "request.resolved"]
+    assert all(event["request_id"] == request["id"] and event["at"].endswith("Z") for event in told)
+    lines.terminate()
+    await lines.communicate()
