@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
@@ -50,6 +51,7 @@ class _Connected(Operations):
         cannot be used.
         """
         address = (url or os.environ.get("ASSENT_URL") or "http://127.0.0.1:8080").rstrip("/")
+        self._connecting = threading.Lock()
         self._local = _local(address)
         self.url = self._local.url if self._local else address
         self._surface = surface
@@ -110,9 +112,10 @@ class Client(_Connected):
     def _connected(self) -> Transport:
         from bot.client.http import HttpTransport  # noqa: PLC0415 - as above
 
-        if self._transport is None:
-            self._transport = HttpTransport(self._place())
-        return self._transport
+        with self._connecting:
+            if self._transport is None:
+                self._transport = HttpTransport(self._place())
+            return self._transport
 
     def close(self) -> None:
         """Close the connections; over a database, also the part of Assent that answers in this process."""

@@ -77,6 +77,7 @@ class Handler:
         self._on_unrecoverable_error = on_unrecoverable_error
         self._filters = filters
         self._seen: set[tuple[Any, ...]] = set()
+        self._stopped = False
         self._serving: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
 
     def run(self) -> None:
@@ -85,7 +86,8 @@ class Handler:
             asyncio.run(self.serve())
 
     def stop(self) -> None:
-        """End `run` or `serve`, from any thread."""
+        """End `run` or `serve`, now or as soon as it begins; from any thread."""
+        self._stopped = True
         if self._serving:
             loop, task = self._serving
             loop.call_soon_threadsafe(task.cancel)
@@ -94,6 +96,8 @@ class Handler:
         """Answer until it is cancelled; raises `ApiError` where the server refuses to say what waits."""
         task = asyncio.current_task()
         self._serving = (asyncio.get_running_loop(), task) if task else None
+        if self._stopped:
+            raise asyncio.CancelledError
         async with self._client or AsyncClient() as client:
             news = asyncio.Event()
             tasks = {asyncio.create_task(_hear(client, news))}

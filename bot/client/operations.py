@@ -54,9 +54,10 @@ def _answering(decision: str) -> operation[..., Request]:
     return respond
 
 
-def _managing(verb: str, doc: str) -> operation[..., Request]:
-    def manage(self: Operations, /, id: str, *, reason: str | None = None) -> Flow[Request]:
-        return Request((yield from exchange(post(_path(id, verb), {"reason": reason}), self.retries)))
+def _managing(verb: str, doc: str, *, repeatable: bool = False) -> operation[..., Request]:
+    def manage(self: Operations, /, id: str, *, reason: str | None = None, **members: Any) -> Flow[Request]:
+        call = post(_path(id, verb), {"reason": reason, **members}, repeatable=repeatable)
+        return Request((yield from exchange(call, self.retries)))
 
     manage.__doc__ = doc
     return operation(manage)
@@ -149,14 +150,21 @@ class Operations:
     reject = _answering("reject")
     skip = _answering("skip")
 
-    cancel = _managing("cancel", "Withdraw a request that is still pending.")
+    cancel = _managing("cancel", "Withdraw a request that is still pending.", repeatable=True)
     remind = _managing("remind", "Ask those who have not answered once more.")
-    escalate = _managing("escalate", "Put a pending request to the next level of its escalation.")
+    escalate = _managing(
+        "escalate", "Ask the next level of the escalation now, for a `respondent` or the key's owner."
+    )
+    withdraw = _managing("withdraw", "Take back the answer of a `respondent`, while the request is pending.")
+    comment = _managing(
+        "comments", "Put `text`: a question of a `respondent`, or without one the requester's reply."
+    )
+    revise = _managing("revise", "Ask something else instead (`title`, `message`, `details`, `payload`).")
 
     @operation
     def delegate(self, /, id: str, from_: str, to: str, *, reason: str | None = None) -> Flow[Request]:
         """Hand what waits for one respondent (`from_`) to another person (`to`), such as email:ben@example.com."""
-        call = post(_path(id, "delegate"), {"from": from_, "to": to, "reason": reason})
+        call = post(_path(id, "delegate"), {"from": from_, "to": to, "reason": reason}, repeatable=False)
         return Request((yield from exchange(call, self.retries)))
 
     @operation

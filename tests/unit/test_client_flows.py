@@ -190,6 +190,38 @@ def test_answers_name_the_respondent_and_the_reason(decision: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("method", "given", "path", "body"),
+    [
+        ("cancel", {"reason": "sold out"}, "cancel", {"reason": "sold out"}),
+        ("remind", {}, "remind", {}),
+        ("escalate", {"respondent": "rsp_1"}, "escalate", {"respondent": "rsp_1"}),
+        (
+            "delegate",
+            {"from_": "rsp_1", "to": "ben@example.com"},
+            "delegate",
+            {"from": "rsp_1", "to": "ben@example.com"},
+        ),
+        ("withdraw", {"respondent": "rsp_1"}, "withdraw", {"respondent": "rsp_1"}),
+        ("comment", {"text": "Why?"}, "comments", {"text": "Why?"}),
+        ("revise", {"payload": {"version": "4.3"}}, "revise", {"payload": {"version": "4.3"}}),
+    ],
+)
+def test_a_pending_request_is_managed(
+    method: str, given: dict[str, Any], path: str, body: dict[str, Any]
+) -> None:
+    client = Played(REFUSED, answer(200, PENDING))
+    assert client.do(method, "req_1", **given).status == "pending"
+    assert {call.path for call in client.calls} == {f"/v1/requests/req_1/{path}"}
+    assert json.loads(client.calls[0].content or b"") == body
+
+
+@pytest.mark.parametrize("method", ["remind", "escalate"])
+def test_people_are_not_bothered_twice_when_an_answer_is_lost(method: str) -> None:
+    with pytest.raises(Unreachable):
+        Played(DROPPED).do(method, "req_1")
+
+
 def test_lists_follow_the_cursor_to_the_limit() -> None:
     pages = [
         answer(200, {"items": [PENDING] * 200, "next_cursor": "c1"}),
