@@ -19,6 +19,7 @@ from bot import logs
 from bot.approvals import Approvals, Rules
 from bot.delivery.callbacks import CallbackSender, secret_from
 from bot.delivery.dispatcher import Dispatcher
+from bot.delivery.receivers import Airflow, Prefect, Receiver
 from bot.delivery.supervisor import Supervisor, Work
 from bot.domain.request import Surface
 from bot.email.addresses import parse_sender
@@ -160,6 +161,10 @@ class Assent:
             )
         return secret
 
+    def _receivers(self) -> list[Receiver]:
+        kinds = {Airflow: self.settings.assent_airflow_url, Prefect: self.settings.assent_prefect_url}
+        return [kind(url.get_secret_value()) for kind, url in kinds.items() if url]
+
     def _gateway(self) -> Gateway | None:
         token = self.settings.slack_bot_token
         if token is None:
@@ -181,7 +186,9 @@ class Assent:
 
     def _senders(self, links: Links, gateway: Gateway | None) -> dict[str, Sender]:
         callbacks = CallbackSender(
-            [self._webhook_secret()], allow_private=self.settings.assent_callback_allow_private
+            [self._webhook_secret()],
+            allow_private=self.settings.assent_callback_allow_private,
+            receivers=self._receivers(),
         )
         self._stack.push_async_callback(callbacks.close)
         senders: dict[str, Sender] = {"callback": callbacks}

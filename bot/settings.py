@@ -69,6 +69,8 @@ class Settings(BaseModel):
     assent_auto_approve: bool = False
     assent_webhook_secret: SecretStr | None = None
     assent_callback_allow_private: bool = False
+    assent_airflow_url: SecretStr | None = None
+    assent_prefect_url: SecretStr | None = None
     assent_config: Path | None = None
     groups: Mapping[str, tuple[str, ...]] = {}
     templates: Path | None = None
@@ -136,6 +138,13 @@ class Settings(BaseModel):
                 check_secret(value.get_secret_value())
         except ValueError as error:
             raise _fault(str(error)) from None
+        return value
+
+    @field_validator("assent_airflow_url", "assent_prefect_url")
+    @classmethod
+    def _system(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("http://", "https://")):
+            raise _fault("must begin with http:// or https://")
         return value
 
     @field_validator("assent_mail_from")

@@ -26,6 +26,7 @@ from bot.wire import instant, request_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bot.delivery.receivers import Receiver
     from bot.domain.request import Request
 
 TIMEOUT_SECONDS = 10.0
@@ -64,11 +65,15 @@ class PrivateAddressError(OSError):
 class CallbackSender:
     """`ports.Sender` for the surface `callback`; an address is a URL. It belongs to one event loop.
 
-    `secrets` (`whsec_…`) all sign, so that receivers can move from an old one to a new one.
+    `secrets` (`whsec_…`) all sign, so that receivers can move from an old one to a new one. What is at one of the
+    `receivers` is told in that system's own words instead.
     """
 
-    def __init__(self, secrets: Sequence[str], *, allow_private: bool) -> None:
+    def __init__(
+        self, secrets: Sequence[str], *, allow_private: bool, receivers: Sequence[Receiver] = ()
+    ) -> None:
         self._signers = [Webhook(secret) for secret in secrets]
+        self._receivers = receivers
         self._allow_private = allow_private
         self._open: aiohttp.ClientSession | None = None
 
@@ -94,6 +99,9 @@ class CallbackSender:
             await self._open.close()
 
     async def _post(self, delivery: Delivery, request: Request, now: datetime) -> Result:
+        for receiver in self._receivers:
+            if receiver.serves(delivery.address):
+                return await receiver.tell(self._session(), delivery.address, request)
         event = {"type": "request.resolved", "timestamp": instant(request.resolved_at)}
         body = orjson.dumps(event | {"data": request_json(request)})
         async with self._session().post(
