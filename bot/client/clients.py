@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DATABASES = frozenset({"sqlite", "postgresql", "postgres"})
+DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg", "postgres"})
 """Schemes of URLs that name a database."""
 
 

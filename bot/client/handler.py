@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.client import terminal
 from bot.client.clients import AsyncClient
-from bot.client.errors import ApiError, AssentError, Unreachable
+from bot.client.errors import ApiError, AssentError, Unreachable, Unsendable
 from bot.client.flows import Answer, Call, Flow, Lost, decode
 from bot.client.operations import answer
 from bot.client.outcome import Response
@@ -109,6 +109,7 @@ class Handler:
                         await asyncio.wait_for(news.wait(), LOOK_SECONDS)
                     tasks = {task for task in tasks if not task.done()}
             finally:
+                self._serving = None
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -128,9 +129,9 @@ class Handler:
         """Decide one request and post the answer. Never raises for what goes wrong: that is logged."""
         response = await self._decide(request)
         trouble = await self._posted(client, request, response)
-        if isinstance(trouble, ApiError) and trouble.status < 500 and response.decision != "reject":
-            log.error("%s: the server refuses %r: %s", request.id, response.decision, trouble)
-            rejection = Response("reject", f"The handler gave an answer that was refused: {trouble.detail}")
+        if _refused(trouble) and response.decision != "reject":
+            log.error("%s: %r cannot be answered: %s", request.id, response.decision, trouble)
+            rejection = Response("reject", f"The handler gave an answer that was refused: {trouble}")
             trouble = await self._posted(client, request, rejection)
         if trouble:
             log.error("%s could not be answered and is left to its timeout: %s", request.id, trouble)
@@ -145,8 +146,8 @@ class Handler:
             return Response("reject", "The handler has nobody and nothing to ask")
         try:
             async with asyncio.timeout(time_to_decide(request, datetime.now(UTC))):
-                answer = await in_thread(partial(self._ask, request))
-                response: Any = await answer if inspect.isawaitable(answer) else answer
+                given = await in_thread(partial(self._ask, request))
+                response: Any = await given if inspect.isawaitable(given) else given
         except TimeoutError:
             log.error("%s: the handler was not answered in time; rejected", request.id)  # noqa: TRY400 - no bug
             return Response("reject", "The handler did not decide in time")
@@ -154,19 +155,24 @@ class Handler:
             log.exception("%s: the handler failed; rejected", request.id)
             return Response("reject", "The handler failed")
         if not isinstance(response, Response):
-            log.error("%s: the handler answered %r, not a Response; rejected", request.id, response)
+            log.error("%s: the handler returned a %s; rejected", request.id, type(response).__name__)
             return Response("reject", "The handler gave no valid answer")
         return response
 
     async def _posted(self, client: AsyncClient, request: Request, response: Response) -> Exception | None:
         """Post an answer; what keeps it from being posted, if anything does."""
-        call = answer(request.id, respondent=self._respondent, **asdict(response))
         try:
+            call = answer(request.id, respondent=self._respondent, **asdict(response))
             counted = await client.run(persistent(call, self._max_retries))
         except AssentError as error:
             return error
         log.info("%s: %s", request.id, response.decision if counted else "somebody else was faster")
         return None
+
+
+def _refused(trouble: Exception | None) -> bool:
+    """Whether it is the answer that is wrong, and another one may be taken."""
+    return isinstance(trouble, Unsendable) or (isinstance(trouble, ApiError) and trouble.status < 500)
 
 
 def time_to_decide(request: Request, now: datetime) -> float | None:

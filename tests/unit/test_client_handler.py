@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -133,7 +134,7 @@ async def test_a_closed_terminal_rejects(terminal: Callable[[str], Terminal]) ->
     [
         (None, "The handler has nobody and nothing to ask", ""),
         (lambda request: 1 / 0, "The handler failed", "division by zero"),
-        (lambda request: "approve", "The handler gave no valid answer", "answered 'approve', not a Response"),
+        (lambda request: "approve", "The handler gave no valid answer", "returned a str; rejected"),
     ],
 )
 async def test_whatever_is_no_decision_rejects(
@@ -186,7 +187,15 @@ async def test_somebody_else_was_faster(code: int, caplog: pytest.LogCaptureFixt
 async def test_an_answer_that_is_refused_becomes_a_rejection() -> None:
     server = await handled(Handler(approve, on_unrecoverable_error=pytest.fail), status(422))
     assert [told["decision"] for told in server.answers] == ["approve", "reject"]
-    assert server.answers[1]["reason"] == "The handler gave an answer that was refused: it is refused"
+    assert "The handler gave an answer that was refused: it is refused" in server.answers[1]["reason"]
+    [told] = (await handled(Handler(lambda request: Response("approve", values={"when": NOW})))).answers
+    assert (told["decision"], "cannot be sent as JSON" in told["reason"]) == ("reject", True)
+
+
+async def test_a_handler_that_was_stopped_before_it_began_does_not_begin() -> None:
+    handler = Handler()
+    handler.stop()
+    await asyncio.wait_for(asyncio.to_thread(handler.run), 20)
 
 
 async def test_what_cannot_be_told_at_all_is_reported() -> None:
