@@ -38,7 +38,7 @@ from bot.store import SqlOutbox, SqlStore, keys, migrations
 from bot.store.load import load
 from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
 from bot.system import RandomIds, SystemClock
-from bot.web import api, application, docs, pages, receipts
+from bot.web import api, application, changes, docs, pages, receipts
 from bot.web.auth import Auth
 from bot.web.compat import glaip
 from bot.web.compat.humanlayer.routes import HumanLayer
@@ -239,6 +239,7 @@ class Assent:
         signing = Receipts(self.settings.base_url, links.keys)
         return [
             *api.Api(self.approvals, links, auth).routes(),
+            *changes.Changes(self.approvals, auth).routes(),
             *self.events.routes(),
             *receipts.routes(self.approvals, signing, auth, self.clock),
             *glaip.routes(self.approvals, auth),

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.audience import Person
-    from bot.domain.lifecycle import Change
-    from bot.domain.request import Json, Request, Status
+    from bot.domain.change import Change
+    from bot.domain.request import Json, Request, Respondent, Status
     from bot.domain.telling import Notice
 
 T = TypeVar("T")
@@ -166,8 +166,43 @@ class Transaction(Requests, Protocol):
         """Queue a message without a question."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandIn:
+    """Until `until`, `person` (a respondent who is seated nowhere yet) is asked in place of whoever has these keys."""
+
+    keys: frozenset[str]
+    person: Respondent
+    until: datetime
+
+
+class Registry(Protocol):
+    """What people set once and requests then use: groups, and who stands in for whom."""
+
+    async def groups(self) -> dict[str, tuple[str, ...]]:
+        """The members (selectors) of every stored group, by name."""
+
+    async def put_group(self, name: str, members: Sequence[str], now: datetime) -> None:
+        """Set a group's members."""
+
+    async def delete_group(self, name: str) -> bool:
+        """Forget a group; False where there is none."""
+
+    async def stand_ins(self) -> tuple[StandIn, ...]:
+        """Who stands in for whom, those whose time is over included."""
+
+    async def put_stand_in(self, stand_in: StandIn) -> None:
+        """Set who stands in for a person, in place of whoever did."""
+
+    async def delete_stand_in(self, keys: frozenset[str]) -> bool:
+        """End a stand-in; False where nobody stands in for this person."""
+
+
 class Store(Protocol):
     """Runs plain functions as transactions; what `write` returns has been committed durably."""
+
+    @property
+    def registry(self) -> Registry:
+        """The small tables in the same database."""
 
     async def read(self, work: Callable[[Reader], T], *, ids: Sequence[str] = ()) -> T:
         """Run `work` on a snapshot. `ids` names requests it will read, so that many can be loaded together."""

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 MAX_TIMEOUT_SECONDS = 10 * 366 * 24 * 3600
 """Ten years; further away is a mistake, not a deadline."""
 
+MAX_GRACE_SECONDS = 24 * 3600
+"""A day; whoever needs longer to think should not decide yet."""
+MAX_BULK = 100
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Scalar = str | int | float | bool
 Flag = Annotated[bool, Field(strict=True)]
@@ -53,18 +57,20 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d")
 Instant = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What comes in: unknown members are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class EmailDestination(_Body):
+class EmailDestination(Body):
     """Tell somebody by mail."""
 
     type: Literal["email"]
     email: str
 
 
-class SlackDestination(_Body):
+class SlackDestination(Body):
     """Tell a Slack user (by id or email) or a channel: exactly one of the three."""
 
     type: Literal["slack"]
@@ -80,7 +86,7 @@ Destinations = Annotated[
 ]
 
 
-class ChoiceBody(_Body):
+class ChoiceBody(Body):
     """One option of a `choice` request."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,60}$")]
@@ -89,27 +95,39 @@ class ChoiceBody(_Body):
     style: Literal["primary", "danger"] | None = None
 
 
-class StepBody(_Body):
-    """One stage of a multi-step request."""
+Quorum = Count | Literal["all", "majority"] | dict[str, Any]
 
-    name: str | None = None
-    audience: list[str] = []
-    quorum: int | str | dict[str, Any] = 1
-    reject_quorum: Count = 1
+
+class StepBody(Body):
+    """One stage of a multi-step request; what it leaves out is as for the whole request."""
+
+    name: Text | None = None
+    audience: list[str] | None = None
+    destination: Destinations | None = None
+    quorum: Quorum | None = None
+    reject_quorum: Count | None = None
     timeout_seconds: Seconds | None = None
+    """Counted from the opening of the step."""
     on_timeout: OnTimeout | None = None
+    """`approve` opens the next step; everything else ends the request."""
 
 
-class EscalationBody(_Body):
-    """One level of the escalation ladder."""
+class EscalationBody(Body):
+    """One level of the escalation ladder: who is asked next."""
 
     name: Text
     after_seconds: Seconds | None = None
-    audience: list[str] = []
+    """Counted from the opening of the step, or from the level before; without it, only by hand."""
+    audience: list[str] | None = None
+    destination: Destinations | None = None
+    quorum: Quorum = 1
+    """Met by this level's people it decides, as well as the rule of those asked before."""
+    replace: Flag = False
+    """Those asked before may not answer any more."""
 
 
-class SubmitBody(_Body):
-    """One question put to people. Fields marked as not available yet are refused, never ignored."""
+class SubmitBody(Body):
+    """One question put to people."""
 
     title: Text
     """One line: what is to be decided."""
@@ -125,16 +143,23 @@ class SubmitBody(_Body):
     """
     destination: Destinations | None = None
     """The short form of an audience: one place or several."""
-    quorum: Count | Literal["all", "majority"] | dict[str, Any] = 1
-    """How many approvals decide: a number, `all` or `majority` (over half). Trees are not available yet."""
+    quorum: Quorum = 1
+    """How many approvals decide: a number, `all`, `majority` (over half), or a tree:
+    `{"all_of": [{"from": "group:security", "approvals": 1}, {"any_of": […]}]}`. `from` is one of the audience's
+    selectors, `approvals` a number (default 1), `all` or `majority`, `rejections` how many of theirs rule it out. One
+    person fills one place in a tree; with `"distinct": false` at its root they count in every group they are in.
+    Without a quorum, `feedback` is collected from everybody.
+    """
     reject_quorum: Count = 1
     """How many rejections decide. It also ends as rejected once the quorum can no longer be reached."""
     kind: Kind = Kind.APPROVAL
-    """`approval`, or `choice` (then `choices` says of what). `input` and `feedback` are not available yet."""
+    """`approval`, `choice` (then `choices` says of what: as many as the quorum must choose the same), `input` (a
+    `form` to fill in), or `feedback` (`values` of a `score` from 0 to 1 and a `comment`; the outcome has the mean).
+    """
     choices: list[ChoiceBody] = []
     """For kind `choice`: `decision` is the id of one of them."""
     feedback_type: str | None = None
-    """For kind `feedback`."""
+    """For kind `feedback`: what it is about."""
     allow_skip: Flag = False
     """People may also answer `skip`, which takes them out of the count."""
     payload: Json = None
@@ -142,7 +167,9 @@ class SubmitBody(_Body):
     beyond 2^53 are refused, because JSON numbers cannot carry them exactly.
     """
     form: dict[str, Any] | None = None
-    """A JSON Schema of the fields people may edit. Not available yet."""
+    """A JSON Schema object of the fields people may edit (`readOnly`: only see) or must fill in. Current values are
+    the payload's. A change sets back who approved other values before.
+    """
     level: Level = Level.CONFIRM
     """`info`: people are told, and it is approved at once. `verify`: to approve, they type a phrase."""
     verification_phrase: Text | None = None
@@ -150,17 +177,21 @@ class SubmitBody(_Body):
     reason: ReasonRule = ReasonRule.OPTIONAL
     """When an answer must say why."""
     steps: list[StepBody] | None = None
-    """Stages taken in order. Not available yet."""
+    """Stages taken in order; a step's people are told when it opens. A rejection in any step ends the request."""
     timeout_seconds: Seconds | None = None
     """Seconds until `on_timeout` happens; without a timeout it waits for ever."""
     timeout_at: Instant | None = None
     """The same as an instant to come. Give one or the other."""
     on_timeout: OnTimeout = OnTimeout.EXPIRE
-    """What the deadline does. `escalate` is not available yet."""
+    """What the deadline does. `escalate` asks the next level, which has as long again."""
     remind_after_seconds: Seconds | list[Seconds] | None = None
-    """When those who have not answered are asked again. Not available yet."""
+    """When those who have not answered are asked again: a list of seconds, or one number repeated; from the
+    opening of the step or the last escalation, within the configured working hours.
+    """
     escalation: list[EscalationBody] = []
-    """Who is asked next. Not available yet."""
+    """Who is asked next, one level after the other."""
+    grace_seconds: Annotated[float, Field(ge=0, le=MAX_GRACE_SECONDS, allow_inf_nan=False, strict=True)] = 0
+    """How long the quorum's decision is held back, so that whoever decided can still withdraw."""
     allow_self_approval: Flag = False
     """Whether the requester's own answer counts."""
     callback_url: Url | None = None
@@ -173,7 +204,7 @@ class SubmitBody(_Body):
     """Where it comes from, shown as a link."""
 
 
-class RespondBody(_Body):
+class RespondBody(Body):
     """One answer."""
 
     respondent: Text | None = None
@@ -189,13 +220,75 @@ class RespondBody(_Body):
     """The verification phrase, typed exactly."""
 
 
-class ReasonBody(_Body):
+class ReasonBody(Body):
     """Why."""
 
     reason: str | None = None
 
 
-class NotifyBody(_Body):
+class EscalateBody(Body):
+    """Ask the next level now."""
+
+    reason: str | None = None
+    respondent: Text | None = None
+    """Which respondent wants it; without one, the key's owner does."""
+
+
+class DelegateBody(Body):
+    """One respondent hands the request on to another person."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+    from_: Annotated[Text, Field(alias="from")]
+    """Whose place is taken: `rsp_…`, `email:…` or `slack:U…`."""
+    to: Text
+    """Who takes it: the selector of one person."""
+    reason: str | None = None
+
+
+class WithdrawBody(Body):
+    """A respondent takes their answer back."""
+
+    respondent: Text
+
+
+class CommentBody(Body):
+    """A respondent's question, or without `respondent` the requester's reply."""
+
+    text: Text
+    respondent: Text | None = None
+
+
+class ReviseBody(Body):
+    """What is asked instead; what is left out stays. Every answer so far is set back."""
+
+    title: Text | None = None
+    message: str | None = None
+    details: dict[str, Scalar] | None = None
+    payload: Json = None
+    reason: str | None = None
+    """Why, for those who had answered."""
+
+
+class BulkBody(Body):
+    """The same answer to several requests. Those of level `verify` are refused."""
+
+    requests: Annotated[list[Text], Field(min_length=1, max_length=MAX_BULK)]
+    """Ids."""
+    respondent: Text | None = None
+    """As for one response."""
+    decision: Text
+    reason: str | None = None
+
+
+class GroupBody(Body):
+    """Who is in a group."""
+
+    members: Annotated[list[Text], Field(min_length=1, max_length=1000)]
+    """Selectors."""
+
+
+class NotifyBody(Body):
     """Something to tell people without asking."""
 
     message: Text
@@ -206,7 +299,7 @@ class NotifyBody(_Body):
     """As for a request."""
 
 
-B = TypeVar("B", bound=_Body)
+B = TypeVar("B", bound=Body)
 
 
 def parse(model: type[B], body: Json) -> B:
@@ -276,8 +369,10 @@ def request_json(request: Request) -> dict[str, Json]:
         "payload": spec.payload,
         "payload_digest": spec.payload_digest,
         "form": spec.form,
+        "feedback_type": spec.feedback_type,
         "choices": [{"id": c.id, "label": c.label, "style": c.style} for c in spec.choices],
         "level": spec.level.value,
+        "verification_phrase": spec.verification_phrase,
         "reason": spec.reason.value,
         "allow_skip": spec.allow_skip,
         "requester": spec.requester,
@@ -291,6 +386,8 @@ def request_json(request: Request) -> dict[str, Json]:
             "text": verdict.text,
         },
         "step": {"index": request.step, "count": len(spec.steps), "name": step.name},
+        "steps": [{"name": s.name, "audience": list(s.audience)} for s in spec.steps],
+        "escalation": _escalation_json(request),
         "respondents": [
             {
                 "id": r.id,
@@ -299,8 +396,10 @@ def request_json(request: Request) -> dict[str, Json]:
                 "slack_user_id": r.slack_user_id,
                 "state": r.state.value,
                 "trouble": r.trouble,
+                "step": r.step,
+                "delegate_of": r.delegate_of,
             }
-            for r in request.respondents
+            for r in request.known
         ],
         "responses": [
             {
@@ -313,13 +412,48 @@ def request_json(request: Request) -> dict[str, Json]:
             }
             for r in request.responses
         ],
+        "values": request.values,
+        "edits": [
+            {"field": e.field, "from": e.old, "to": e.new, "by": e.by, "at": instant(e.at)}
+            for e in request.edits
+        ],
+        "comments": [
+            {
+                "by": c.by,
+                "respondent": c.respondent,
+                "text": c.text,
+                "surface": c.surface.value,
+                "at": instant(c.at),
+            }
+            for c in request.comments
+        ],
+        "trail": [{"at": instant(e.at), "text": e.text} for e in request.trail],
+        "held": _held_json(request),
         "unreachable": [{"target": u.target, "reason": u.reason} for u in request.unreached],
         "outcome": _outcome_json(request),
         "created_at": instant(request.created_at),
-        "timeout_at": instant(request.timeout_at),
+        "remind_at": None if request.status.final else instant(request.remind_at),
+        "timeout_at": instant(request.deadline),
         "on_timeout": spec.on_timeout.value,
         "resolved_at": instant(request.resolved_at),
     }
+
+
+def _escalation_json(request: Request) -> dict[str, Json] | None:
+    """How far the ladder was climbed, and when the next level is asked by itself."""
+    if not request.spec.escalation:
+        return None
+    return {
+        "level": request.level,
+        "levels": [level.name for level in request.spec.escalation],
+        "next_at": None if request.status.final else instant(request.escalate_at),
+    }
+
+
+def _held_json(request: Request) -> dict[str, Json] | None:
+    """The decision that waiters do not see yet."""
+    held = request.held
+    return {"decision": held.outcome.decision.value, "until": instant(held.until)} if held else None
 
 
 def _outcome_json(request: Request) -> dict[str, Json] | None:

@@ -1,7 +1,18 @@
-"""The use cases: submit, respond, operate, cancel, expire, get, wait, list, notify."""
+"""The use cases: each is one transaction, and whoever must be asked first (Slack) is asked before it begins.
+
+Times come from the clock port, ids from the ids port; the rules are `domain/`'s.
+"""
 
 from __future__ import annotations
 
-from bot.approvals.usecases import MAX_WAIT_SECONDS, Approvals, Rules
+from bot.approvals.answering import Answering
+from bot.approvals.changing import Changing
+from bot.approvals.core import Rules
+from bot.approvals.reading import MAX_WAIT_SECONDS, Reading
+from bot.approvals.submitting import Submitting
 
 __all__ = ["MAX_WAIT_SECONDS", "Approvals", "Rules"]
+
+
+class Approvals(Submitting, Answering, Changing, Reading):
+    """Everything people and programs can do with requests."""

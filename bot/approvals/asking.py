@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.domain.audience import (
@@ -17,11 +17,15 @@ from bot.domain.audience import (
 )
 from bot.domain.errors import Fault, Invalid, NoAudience
 from bot.domain.quorum import reachable
-from bot.domain.request import Address, Request, Surface, Unreached
+from bot.domain.request import LADDER, Address, Place, QuorumRule, Request, Surface, Unreached
+from bot.domain.rules import sources
 from bot.ports import Directory, DirectoryUnavailableError, UnknownTargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from bot.approvals.groups import Asker, Groups
+    from bot.domain.request import Respondent
 
 LOOKUP_SECONDS = 2.0
 """How long a submission waits for Slack to say who somebody is; later than that they are looked up afterwards."""
@@ -34,11 +38,11 @@ OFF = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
-    """What selectors came to: people, channels (`slack:C…`), what is to be looked up later, what is unreachable."""
+    """What selectors came to: people, channels, what is to be looked up later, what is unreachable."""
 
     found: tuple[Found, ...] = ()
-    channels: tuple[str, ...] = ()
-    lookups: tuple[str, ...] = ()
+    channels: tuple[Place, ...] = ()
+    lookups: tuple[Place, ...] = ()
     unreached: tuple[Unreached, ...] = ()
 
     def __add__(self, other: Audience) -> Audience:
@@ -51,26 +55,42 @@ class Audience:
 
 
 class Asking:
-    """Resolves selectors with the configured groups and, where Slack is connected, its directory."""
+    """Resolves selectors with the groups there are and, where Slack is connected, its directory."""
 
-    def __init__(
-        self, directory: Directory | None, groups: Mapping[str, Sequence[str]], surfaces: frozenset[Surface]
-    ) -> None:
+    def __init__(self, directory: Directory | None, groups: Groups, surfaces: frozenset[Surface]) -> None:
         self._directory = directory
         self._groups = groups
         self._surfaces = surfaces
 
-    async def resolve(self, selectors: Iterable[str]) -> Audience:
-        """Everybody behind `selectors`. Raises `Invalid` for a group that the configuration does not have."""
-        parsed, unknown = expand_groups(selectors, self._groups)
+    async def resolve(
+        self,
+        selectors: Iterable[str],
+        asker: Asker,
+        *,
+        pointer: str = "/audience",
+        place: Place | None = None,
+    ) -> Audience:
+        """Everybody behind `selectors`, to be seated in the step and levels of `place`.
+
+        Raises `Invalid`, with its place under `pointer`, for a group that there is not.
+        """
+        parsed = list(selectors)
+        groups = await self._groups.known(asker) if any(s.startswith("group:") for s in parsed) else {}
+        found, unknown = expand_groups(parsed, groups)
         if unknown:
-            known = ", ".join(sorted(self._groups)) or "none"
+            known = ", ".join(sorted(groups)) or "none"
             raise Invalid(
-                [Fault("/audience", f"group:{n} is not configured (known groups: {known})") for n in unknown]
+                [Fault(pointer, f"group:{n} is not configured (known groups: {known})") for n in unknown]
             )
-        if self._directory is None or len(parsed) == 1:
-            return sum([await self._resolve(s) for s in parsed], Audience())
-        return sum(await asyncio.gather(*(self._resolve(s) for s in parsed)), Audience())
+        place = place or Place(selector="")
+        if self._directory is None or len(found) == 1:
+            parts = [await self._resolve(s) for s in found]
+        else:
+            parts = await asyncio.gather(*(self._resolve(s) for s in found))
+        return sum(
+            (_placed(part, place, within) for part, within in zip(parts, found.values(), strict=True)),
+            Audience(),
+        )
 
     async def _resolve(self, selector: Selector) -> Audience:
         match selector.kind:
@@ -110,7 +130,7 @@ class Asking:
             async with asyncio.timeout(LOOKUP_SECONDS):
                 return await self._user_by_email(selector, self._directory)
         except (DirectoryUnavailableError, TimeoutError):
-            return Audience(lookups=(f"slack:{selector.value}",))
+            return Audience(lookups=(Place(selector=f"slack:{selector.value}"),))
         except UnknownTargetError as error:
             return Audience(unreached=(Unreached(target=f"slack:{selector.value}", reason=str(error)),))
 
@@ -129,7 +149,7 @@ class Asking:
 
     async def _channel(self, selector: Selector, directory: Directory) -> Audience:
         await directory.check_channel(selector.value)
-        return Audience(channels=(selector.text,))
+        return Audience(channels=(Place(selector=selector.text),))
 
     def _seated(self, selector: Selector, person: Person) -> Audience:
         trouble = "their Slack account is deactivated" if person.deactivated else None
@@ -140,6 +160,14 @@ class Asking:
 
     def _addresses(self, surface: Surface, value: str) -> tuple[Address, ...]:
         return (Address(surface=surface, value=value),) if surface in self._surfaces else ()
+
+    def reach(self, keys: frozenset[str]) -> tuple[Address, ...]:
+        """Where somebody known by these keys can be told something."""
+        return tuple(
+            address
+            for key in sorted(keys)
+            for address in self._addresses(Surface(key.partition(":")[0]), key.partition(":")[2])
+        )
 
     async def identity(self, requester: str | None) -> tuple[frozenset[str], bool]:
         """Every key of the requester, so that no address of theirs can answer; and whether all of them are known."""
@@ -185,30 +213,61 @@ def _unknown(selector: Selector, reason: str) -> Audience:
 
 
 def _look_up_later(selector: Selector) -> Audience:
-    return Audience(lookups=(selector.text,))
+    return Audience(lookups=(Place(selector=selector.text),))
+
+
+def _placed(part: Audience, place: Place, groups: tuple[str, ...]) -> Audience:
+    """What one selector came to, with the groups that led there and where it is to be seated."""
+    return Audience(
+        found=tuple(replace(f, groups=(*groups, *place.groups)) for f in part.found),
+        channels=tuple(
+            replace(place, selector=c.selector, groups=(*groups, *place.groups)) for c in part.channels
+        ),
+        lookups=tuple(
+            replace(place, selector=c.selector, groups=(*groups, *place.groups)) for c in part.lookups
+        ),
+        unreached=part.unreached,
+    )
 
 
 def check_reach(request: Request) -> None:
-    """Refuse an audience that reaches nobody (`NoAudience`) or could never reach the quorum (`Invalid`)."""
-    reached = [r for r in request.seated if not r.trouble]
-    open_ended = bool(request.channels or request.lookups)
-    channel = any(
-        parse_selector(s).kind is SelectorKind.SLACK_CHANNEL for s in (*request.channels, *request.lookups)
-    )
-    if not reached and not open_ended:
+    """Refuse a step or level that reaches nobody (`NoAudience`) or could never meet its quorum (`Invalid`)."""
+    many = len(request.spec.steps) > 1
+    for index, step in enumerate(request.spec.steps):
+        pointer = f"/steps/{index}" if many else ""
+        _check_stage(request, (index, 0), step.quorum, pointer, step.reject_quorum)
+    for number, level in enumerate(request.spec.escalation, 1):
+        _check_stage(request, (LADDER, number), level.quorum, f"/escalation/{number - 1}")
+
+
+def _check_stage(
+    request: Request, stage: tuple[int, int], rule: QuorumRule, pointer: str, reject_quorum: int = 1
+) -> None:
+    seats = [r for r in request.respondents if (r.step, r.levels[0]) == stage]
+    reached = [r for r in seats if not r.trouble]
+    places = [p for p in (*request.places, *request.lookups) if (p.step, p.levels[0]) == stage]
+    if not reached and not places:
         why = "; ".join(f"{u.target}: {u.reason}" for u in request.unreached)
-        raise NoAudience(f"The audience reaches nobody ({why or 'it is empty'}).")
-    step = request.current
+        where = f" of {pointer.removeprefix('/')}" if pointer else ""
+        raise NoAudience(f"The audience{where} reaches nobody ({why or 'it is empty'}).")
     deciding = [r for r in reached if may_count(request, r)]
+    channel = any(parse_selector(p.selector).kind is SelectorKind.SLACK_CHANNEL for p in places)
+    open_sources = frozenset(s for p in places for s in (*p.groups, p.selector))
     faults = []
-    if why_not := reachable(step.quorum, len(deciding), open_ended=open_ended, channel=channel):
-        faults.append(Fault("/quorum", why_not))
-    if not open_ended and deciding and step.reject_quorum > len(deciding):
-        faults.append(
-            Fault(
-                "/reject_quorum",
-                f"needs {step.reject_quorum} rejections, but only {len(deciding)} may answer",
-            )
-        )
+    if why_not := reachable(rule, deciding, open_sources, channel=channel) or _stranger(
+        rule, seats, open_sources
+    ):
+        faults.append(Fault(f"{pointer}/quorum", why_not))
+    if not places and deciding and reject_quorum > len(deciding):
+        why_not = f"needs {reject_quorum} rejections, but only {len(deciding)} may answer"
+        faults.append(Fault(f"{pointer}/reject_quorum", why_not))
     if faults:
         raise Invalid(faults)
+
+
+def _stranger(rule: QuorumRule, seats: Iterable[Respondent], open_sources: frozenset[str]) -> str | None:
+    """A tree that counts from somebody who is not asked."""
+    asked = open_sources.union(*({*r.via, *r.groups} for r in seats))
+    if strangers := sorted(sources(rule) - asked):
+        return f"counts from {', '.join(strangers)}, which the audience does not name; add it there"
+    return None

@@ -3,36 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bot.domain.audience import parse_selector
+from bot.domain.audience import SelectorKind, parse_selector
 from bot.domain.digest import check_canonical, payload_digest
 from bot.domain.errors import Fault, Invalid, NoAudience
-from bot.domain.request import APPROVE, REJECT, SKIP, Choice, Kind, Level, OnTimeout, Spec, Step
-from bot.wire import MAX_TIMEOUT_SECONDS, Destination, SlackDestination, SubmitBody
+from bot.domain.forms import form_faults
+from bot.domain.request import (
+    APPROVE,
+    REJECT,
+    SKIP,
+    Choice,
+    EscalationLevel,
+    Hours,
+    Kind,
+    Level,
+    OnTimeout,
+    QuorumRule,
+    Spec,
+    Step,
+)
+from bot.domain.rules import rule_faults
+from bot.wire import (
+    MAX_TIMEOUT_SECONDS,
+    Destination,
+    EscalationBody,
+    ReviseBody,
+    SlackDestination,
+    StepBody,
+    SubmitBody,
+)
 
 Destinations = Destination | Sequence[Destination] | None
 
 
-def build_spec(
-    body: SubmitBody, default_audience: tuple[str, ...], now: datetime, known: Sequence[Fault] = ()
-) -> Spec:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What a request that does not say gets."""
+
+    audience: tuple[str, ...] = ()
+    hours: Hours | None = None
+
+
+def build_spec(body: SubmitBody, defaults: Defaults, now: datetime, known: Sequence[Fault] = ()) -> Spec:
     """What `body` asks; raises `Invalid` with every fault and those `known` before, or `NoAudience` for nobody."""
     check_canonical(body.payload, "/payload")
-    faults = [*known, *_not_yet(body), *_choice_faults(body), *_level_faults(body), *_time_faults(body, now)]
-    if body.requester and body.requester.lower().startswith(("email:", "slack:")):
-        faults += _selector_faults([body.requester], "/requester")
-    faults += audience_faults(body.audience, body.destination)
-    if faults:
+    if faults := [*known, *_faults(body, now)]:
         raise Invalid(faults)
+    remind = body.remind_after_seconds
     return Spec(
         title=body.title,
         message=body.message,
         details={k: _text(v) for k, v in body.details.items()},
         payload=body.payload,
         payload_digest=payload_digest(body.payload),
+        form=body.form,
         kind=body.kind,
         choices=tuple(Choice(id=c.id, label=c.label, style=c.style) for c in body.choices),
+        feedback_type=body.feedback_type,
         level=body.level,
         verification_phrase=body.verification_phrase,
         reason=body.reason,
@@ -42,14 +71,120 @@ def build_spec(
         labels={k: _text(v) for k, v in body.labels.items()},
         source_url=body.source_url,
         callback_url=body.callback_url,
-        steps=(
-            Step(
-                audience=selectors(body.audience, body.destination, default_audience),
-                quorum=body.quorum,
-                reject_quorum=body.reject_quorum,
-            ),
-        ),
+        steps=_steps(body, defaults.audience),
+        escalation=tuple(_level(level) for level in body.escalation),
+        remind_after_seconds=tuple(sorted(set(remind))) if isinstance(remind, list) else (),
+        remind_every_seconds=None if isinstance(remind, list) else remind,
+        grace_seconds=body.grace_seconds,
+        hours=defaults.hours,
+        timeout_seconds=_seconds(body, now),
         on_timeout=body.on_timeout,
+    )
+
+
+def revised(spec: Spec, body: ReviseBody) -> Spec:
+    """`spec` with what `body` asks instead; raises `Invalid`."""
+    given = body.model_fields_set
+    check_canonical(body.payload, "/payload")
+    if not given - {"reason"}:
+        raise Invalid([Fault("", "changes nothing; give a title, message, details or payload")])
+    payload = body.payload if "payload" in given else spec.payload
+    if spec.form and (faults := [f for f in form_faults(spec.form, payload) if f.pointer == "/payload"]):
+        raise Invalid(faults)
+    return replace(
+        spec,
+        title=body.title or spec.title,
+        message=spec.message if body.message is None else body.message,
+        details=spec.details if body.details is None else {k: _text(v) for k, v in body.details.items()},
+        payload=payload,
+        payload_digest=payload_digest(payload),
+    )
+
+
+def _faults(body: SubmitBody, now: datetime) -> list[Fault]:
+    faults = [
+        *_choice_faults(body),
+        *_kind_faults(body),
+        *_level_faults(body),
+        *_time_faults(body, now),
+        *_rule_faults(body, body.quorum, "/quorum"),
+        *audience_faults(body.audience, body.destination),
+    ]
+    if body.requester and body.requester.lower().startswith(("email:", "slack:")):
+        faults += selector_faults([body.requester], "/requester")
+    if body.steps is not None and not 1 <= len(body.steps) <= MAX_STEPS:
+        faults.append(Fault("/steps", f"must be 1 to {MAX_STEPS} steps"))
+    for index, step in enumerate(body.steps or ()):
+        faults += _rule_faults(body, step.quorum, f"/steps/{index}/quorum")
+        faults += _stage_faults(step, f"/steps/{index}")
+    if len(body.escalation) > MAX_LEVELS:
+        faults.append(Fault("/escalation", f"has more than {MAX_LEVELS} levels"))
+    for index, level in enumerate(body.escalation):
+        faults += _rule_faults(body, level.quorum, f"/escalation/{index}/quorum")
+        faults += _stage_faults(level, f"/escalation/{index}")
+        if not level.audience and not _listed(level.destination):
+            faults.append(
+                Fault(f"/escalation/{index}/audience", "names nobody; say who is asked at this level")
+            )
+    return faults
+
+
+MAX_STEPS = 20
+MAX_LEVELS = 10
+
+
+def _stage_faults(stage: StepBody | EscalationBody, pointer: str) -> list[Fault]:
+    return [
+        Fault(f"{pointer}{fault.pointer}", fault.detail)
+        for fault in audience_faults(stage.audience, stage.destination)
+    ]
+
+
+def _rule_faults(body: SubmitBody, rule: QuorumRule | None, pointer: str) -> list[Fault]:
+    if body.kind is Kind.CHOICE and isinstance(rule, dict):
+        return [Fault(pointer, "counts one choice's votes, so it must be a number, `all` or `majority` here")]
+    return [] if rule is None else rule_faults(rule, pointer)
+
+
+def _steps(body: SubmitBody, default_audience: tuple[str, ...]) -> tuple[Step, ...]:
+    if body.steps is None:
+        audience = selectors(body.audience, body.destination, default_audience)
+        return (Step(audience=audience, quorum=_quorum(body, audience), reject_quorum=body.reject_quorum),)
+    named = (*(body.audience or ()), *(_selector(d) for d in _listed(body.destination)))
+    return tuple(_step(body, step, named or default_audience) for step in body.steps)
+
+
+def _step(body: SubmitBody, step: StepBody, default_audience: tuple[str, ...]) -> Step:
+    audience = selectors(step.audience, step.destination, default_audience)
+    return Step(
+        name=step.name,
+        audience=audience,
+        quorum=_quorum(body, audience) if step.quorum is None else step.quorum,
+        reject_quorum=body.reject_quorum if step.reject_quorum is None else step.reject_quorum,
+        timeout_seconds=step.timeout_seconds,
+        on_timeout=step.on_timeout,
+    )
+
+
+def _quorum(body: SubmitBody, audience: Sequence[str]) -> QuorumRule:
+    """Feedback is wanted from everybody; from a channel, from whoever gives it before the deadline."""
+    if body.kind is not Kind.FEEDBACK or "quorum" in body.model_fields_set:
+        return body.quorum
+    if any(parse_selector(s).kind is SelectorKind.SLACK_CHANNEL for s in audience):
+        return MAX_ANSWERS
+    return "all"
+
+
+MAX_ANSWERS = 1000
+
+
+def _level(body: EscalationBody) -> EscalationLevel:
+    return EscalationLevel(
+        name=body.name,
+        audience=selectors(body.audience, body.destination, ()),
+        after_seconds=body.after_seconds,
+        quorum=body.quorum,
+        replace=body.replace,
     )
 
 
@@ -58,6 +193,12 @@ def deadline(body: SubmitBody, now: datetime) -> datetime | None:
     if body.timeout_seconds is not None:
         return now + timedelta(seconds=body.timeout_seconds)
     return body.timeout_at
+
+
+def _seconds(body: SubmitBody, now: datetime) -> float | None:
+    if body.timeout_at is not None:
+        return (body.timeout_at - now).total_seconds()
+    return body.timeout_seconds
 
 
 def selectors(
@@ -86,7 +227,7 @@ def _selector(destination: Destination) -> str:
 
 def audience_faults(audience: Sequence[str] | None, destination: Destinations) -> list[Fault]:
     """What is wrong with the selectors that a body names."""
-    return [*_selector_faults(audience or (), "/audience"), *_destination_faults(destination)]
+    return [*selector_faults(audience or (), "/audience"), *_destination_faults(destination)]
 
 
 def _destination_faults(destination: Destinations) -> list[Fault]:
@@ -96,14 +237,15 @@ def _destination_faults(destination: Destinations) -> list[Fault]:
         pointer = f"/destination/{index}" if many else "/destination"
         given = sorted(item.model_dump(exclude_none=True).keys() - {"type"})
         if len(given) == 1:
-            found = _selector_faults([_selector(item)], pointer)
+            found = selector_faults([_selector(item)], pointer)
             faults += [Fault(f"{pointer}/{given[0]}", fault.detail) for fault in found]
         else:
             faults.append(Fault(pointer, "give exactly one of email, userId and channelId"))
     return faults
 
 
-def _selector_faults(texts: Iterable[str], pointer: str) -> list[Fault]:
+def selector_faults(texts: Iterable[str], pointer: str) -> list[Fault]:
+    """What is wrong with selectors, each with its place under `pointer`."""
     faults = []
     for index, text in enumerate(texts):
         try:
@@ -115,20 +257,6 @@ def _selector_faults(texts: Iterable[str], pointer: str) -> list[Fault]:
 
 def _text(value: str | float | bool) -> str:  # noqa: FBT001 - a JSON scalar, not a flag
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _not_yet(body: SubmitBody) -> list[Fault]:
-    """What the model has a place for, but this version does not do: refused, never ignored."""
-    asked = {
-        "/steps": body.steps is not None,
-        "/escalation": bool(body.escalation),
-        "/form": body.form is not None,
-        "/remind_after_seconds": body.remind_after_seconds is not None,
-        "/quorum": isinstance(body.quorum, dict),
-        "/kind": body.kind in {Kind.INPUT, Kind.FEEDBACK},
-        "/on_timeout": body.on_timeout is OnTimeout.ESCALATE and bool(body.escalation),
-    }
-    return [Fault(pointer, "is not available in this version yet") for pointer, used in asked.items() if used]
 
 
 def _choice_faults(body: SubmitBody) -> list[Fault]:
@@ -151,6 +279,21 @@ def _choice_faults(body: SubmitBody) -> list[Fault]:
 MAX_CHOICES = 100
 
 
+def _kind_faults(body: SubmitBody) -> list[Fault]:
+    faults = []
+    if body.kind is Kind.INPUT and body.form is None:
+        faults.append(
+            Fault("/form", "a request of kind `input` needs a form: a JSON Schema of what to fill in")
+        )
+    if body.kind is Kind.FEEDBACK and body.form is not None:
+        faults.append(Fault("/form", "feedback has its own form of a score and a comment; leave this out"))
+    elif body.form is not None:
+        faults += form_faults(body.form, body.payload)
+    if body.kind is not Kind.FEEDBACK and body.feedback_type is not None:
+        faults.append(Fault("/feedback_type", "is for kind `feedback`; set it, or leave the type out"))
+    return faults
+
+
 def _level_faults(body: SubmitBody) -> list[Fault]:
     if body.level is Level.VERIFY and not body.verification_phrase:
         return [Fault("/verification_phrase", "level `verify` needs the phrase that people must type")]
@@ -169,6 +312,12 @@ def _time_faults(body: SubmitBody, now: datetime) -> list[Fault]:
         faults.append(
             Fault("/timeout_at", "is more than ten years away; give an earlier one, or none to wait for ever")
         )
-    if body.on_timeout is OnTimeout.ESCALATE and not body.escalation:
-        faults.append(Fault("/on_timeout", "`escalate` needs an `escalation` that says to whom"))
+    rules = {"/on_timeout": body.on_timeout} | {
+        f"/steps/{index}/on_timeout": step.on_timeout for index, step in enumerate(body.steps or ())
+    }
+    faults += [
+        Fault(pointer, "`escalate` needs an `escalation` that says to whom")
+        for pointer, rule in rules.items()
+        if rule is OnTimeout.ESCALATE and not body.escalation
+    ]
     return faults

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.domain.errors import Fault, Invalid
+from bot.domain.forms import value_faults
 from bot.domain.request import (
     APPROVE,
     REJECT,
@@ -13,6 +14,7 @@ from bot.domain.request import (
     Kind,
     Level,
     ReasonRule,
+    Request,
     RespondentState,
     Response,
     Spec,
@@ -49,7 +51,8 @@ class Answer:
 def decisions(spec: Spec) -> tuple[str, ...]:
     """The decisions a respondent may choose from, in the order surfaces show them."""
     positive = tuple(c.id for c in spec.choices) if spec.kind is Kind.CHOICE else (APPROVE,)
-    return (*positive, REJECT, *((SKIP,) if spec.allow_skip else ()))
+    negative = () if spec.kind is Kind.FEEDBACK else (REJECT,)
+    return (*positive, *negative, *((SKIP,) if spec.allow_skip else ()))
 
 
 def wants_reason(spec: Spec, decision: str) -> bool:
@@ -69,9 +72,10 @@ def state_after(decision: str) -> RespondentState:
     )
 
 
-def check(spec: Spec, answer: Answer, *, operator: bool = False) -> None:
+def check(request: Request, answer: Answer, *, operator: bool = False) -> None:
     """Raise `Invalid` with every fault of `answer`. An operator needs no phrase and may always skip."""
     faults: list[Fault] = []
+    spec = request.spec
     allowed = decisions(spec)
     if answer.decision not in allowed and not (operator and answer.decision == SKIP):
         faults.append(Fault("/decision", _not_allowed(answer.decision, allowed)))
@@ -79,8 +83,10 @@ def check(spec: Spec, answer: Answer, *, operator: bool = False) -> None:
         faults.append(Fault("/reason", "a reason is needed: say in a few words why"))
     if answer.reason and len(answer.reason) > MAX_REASON:
         faults.append(Fault("/reason", f"is longer than {MAX_REASON} characters; shorten it"))
-    if answer.values and spec.form is None:
-        faults.append(Fault("/values", "this request has nothing to edit or fill in; leave the values out"))
+    if answer.decision not in {REJECT, SKIP}:
+        faults += value_faults(request, answer.values or {})
+    elif answer.values:
+        faults.append(Fault("/values", f"go with a yes; a {answer.decision} changes nothing, leave them out"))
     if not operator and wants_phrase(spec, answer.decision) and answer.phrase != spec.verification_phrase:
         faults.append(Fault("/phrase", f"does not match; type exactly: {spec.verification_phrase}"))
     if faults:

@@ -14,7 +14,7 @@ from functools import lru_cache, reduce
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import NotInAudience, SelfApproval, StepClosed, Unavailable
-from bot.domain.request import Address, Request, Respondent, RespondentState, Surface
+from bot.domain.request import LADDER, Address, Place, Request, Respondent, RespondentState, Surface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -118,6 +118,7 @@ class Found:
 
     person: Person
     via: str
+    groups: tuple[str, ...] = ()
     addresses: tuple[Address, ...] = ()
     trouble: str | None = None
 
@@ -135,12 +136,14 @@ class Actor:
     memberships: frozenset[str] = frozenset()
 
 
-def seat(found: Iterable[Found], ids: Iterable[str], *, step: int = 0) -> tuple[Respondent, ...]:
+def seat(
+    found: Iterable[Found], ids: Iterable[str], *, step: int = 0, levels: tuple[int, ...] = (0,)
+) -> tuple[Respondent, ...]:
     """Merge people who share a confirmed email or a Slack id into one respondent each; ids are taken as needed."""
     seats: list[Respondent] = []
     fresh = iter(ids)
     for item in found:
-        newcomer = _respondent(item, step)
+        newcomer = _respondent(item, step, levels)
         same = [s for s in seats if s.keys & item.person.keys]
         seats = [s for s in seats if s not in same]
         for other in same:
@@ -149,7 +152,7 @@ def seat(found: Iterable[Found], ids: Iterable[str], *, step: int = 0) -> tuple[
     return tuple(seats)
 
 
-def _respondent(found: Found, step: int) -> Respondent:
+def _respondent(found: Found, step: int, levels: tuple[int, ...] = (0,)) -> Respondent:
     person = found.person
     return Respondent(
         id="",
@@ -158,6 +161,8 @@ def _respondent(found: Found, step: int) -> Respondent:
         slack_user_id=person.slack_user_id,
         step=step,
         via=(found.via,),
+        groups=found.groups,
+        levels=levels,
         addresses=found.addresses,
         time_zone=person.time_zone,
         state=RespondentState.UNREACHABLE if found.trouble else RespondentState.WAITING,
@@ -180,6 +185,10 @@ def merge(kept: Respondent, other: Respondent) -> Respondent:
         email=kept.email or other.email,
         slack_user_id=kept.slack_user_id or other.slack_user_id,
         via=tuple(dict.fromkeys(kept.via + other.via)),
+        groups=tuple(dict.fromkeys(kept.groups + other.groups)),
+        levels=tuple(sorted({*kept.levels, *other.levels})),
+        generation=max(kept.generation, other.generation),
+        delegate_of=kept.delegate_of or other.delegate_of,
         addresses=tuple(dict.fromkeys(kept.addresses + other.addresses)),
         time_zone=kept.time_zone or other.time_zone,
     )
@@ -189,13 +198,18 @@ def unite(seated: Sequence[Respondent], late: Sequence[Respondent]) -> tuple[Res
     """The people already seated and those found later, each once."""
     result = list(seated)
     for newcomer in late:
-        same = [r for r in result if r.step == newcomer.step and r.keys & newcomer.keys]
+        same = [r for r in result if _beside(r, newcomer) and r.keys & newcomer.keys]
         if not same:
             result.append(newcomer)
             continue
         one = reduce(merge, [*_answered_first(same), newcomer])
         result = [one if r is same[0] else r for r in result if r not in same[1:]]
     return tuple(result)
+
+
+def _beside(one: Respondent, other: Respondent) -> bool:
+    """Whether two seats are asked the same, so that one person needs only one of them."""
+    return one.step == other.step and (one.step != LADDER or one.levels == other.levels)
 
 
 def _answered_first(seats: Iterable[Respondent]) -> list[Respondent]:
@@ -225,15 +239,34 @@ def admit(request: Request, actor: Actor, new_id: str) -> tuple[Request, Respond
         raise SelfApproval("You asked for this yourself, so somebody else has to decide it.")
     if any(r.state is RespondentState.DELEGATED for r in mine):
         raise NotInAudience("You handed this request on, so it is no longer yours to answer.")
+    if mine and max(level for r in mine for level in r.levels) < lowest_level(request):
+        level = request.spec.escalation[request.level - 1]
+        raise NotInAudience(f"The request was escalated to {level.name}, who decide it now.")
     valid = [r for r in mine if _still_seated(r, actor)]
     if valid:
         one = reduce(merge, _answered_first(valid))
         return _with_seat(request, one, replacing=valid), one
-    channel = next((c for c in request.channels if c in actor.memberships), None)
-    if channel is None:
+    place = next((p for p in _joinable(request) if p.selector in actor.memberships), None)
+    if place is None:
         raise _not_admitted(request, seats)
-    one = _newcomer(actor, channel, new_id, request.step)
+    one = _newcomer(actor, place, new_id, request.step)
     return _with_seat(request, one, replacing=()), one
+
+
+def _joinable(request: Request) -> list[Place]:
+    """What anybody may join and then answer: channels, and the user groups of the open step."""
+    lowest = lowest_level(request)
+    places = [p for p in request.open_places if max(p.levels) >= lowest]
+    if lowest == 0:
+        selectors = [parse_selector(s) for s in request.current.audience]
+        places += [Place(selector=s.text) for s in selectors if s.kind is SelectorKind.SLACK_GROUP]
+    return places
+
+
+def lowest_level(request: Request) -> int:
+    """The lowest level whose people may still answer: an escalation may have replaced those before."""
+    reached = request.spec.escalation[: request.level]
+    return max((number for number, level in enumerate(reached, 1) if level.replace), default=0)
 
 
 def refuse_outsiders(person: Person | None) -> None:
@@ -266,9 +299,10 @@ def _still_seated(respondent: Respondent, actor: Actor) -> bool:
     return any(v in actor.memberships for v in respondent.via)
 
 
-def _newcomer(actor: Actor, channel: str, new_id: str, step: int) -> Respondent:
+def _newcomer(actor: Actor, place: Place, new_id: str, step: int) -> Respondent:
     person = actor.person or Person(slack_user_id=_slack_id(actor.keys), name=actor.name)
-    return replace(_respondent(Found(person=person, via=channel), step), id=new_id)
+    found = Found(person=person, via=place.selector, groups=place.groups)
+    return replace(_respondent(found, step, place.levels), id=new_id)
 
 
 def _slack_id(keys: Iterable[str]) -> str | None:
@@ -276,6 +310,7 @@ def _slack_id(keys: Iterable[str]) -> str | None:
 
 
 def _not_admitted(request: Request, seats: Sequence[Respondent]) -> Exception:
+    seats = [s for s in seats if s.step != LADDER]
     if any(s.step < request.step for s in seats):
         return StepClosed("The step you were asked in is closed; the request has moved on.")
     if any(s.step > request.step for s in seats):
@@ -291,19 +326,23 @@ def _not_admitted(request: Request, seats: Sequence[Respondent]) -> Exception:
 
 def expand_groups(
     selectors: Iterable[str], groups: Mapping[str, Sequence[str]]
-) -> tuple[tuple[Selector, ...], tuple[str, ...]]:
-    """Parse selectors and replace `group:NAME` by its members (nested groups too); also the names of unknown groups."""
-    result: dict[Selector, None] = {}
-    unknown: list[str] = []
-    seen: set[str] = set()
-    pending = [parse_selector(s) for s in selectors][::-1]
-    while pending:
-        selector = pending.pop()
+) -> tuple[dict[Selector, tuple[str, ...]], tuple[str, ...]]:
+    """Parse selectors and replace `group:NAME` by its members (nested groups too).
+
+    Gives each selector with the groups that led to it, and the names of unknown groups.
+    """
+    found: dict[Selector, tuple[str, ...]] = {}
+    unknown: dict[str, None] = {}
+
+    def expand(selector: Selector, within: tuple[str, ...]) -> None:
         if selector.kind is not SelectorKind.GROUP:
-            result[selector] = None
+            found[selector] = tuple(dict.fromkeys(found.get(selector, ()) + within))
         elif selector.value not in groups:
-            unknown.append(selector.value)
-        elif selector.value not in seen:
-            seen.add(selector.value)
-            pending += [parse_selector(s) for s in groups[selector.value]][::-1]
-    return tuple(result), tuple(unknown)
+            unknown[selector.value] = None
+        elif selector.text not in within:
+            for member in groups[selector.value]:
+                expand(parse_selector(member), (*within, selector.text))
+
+    for text in selectors:
+        expand(parse_selector(text), ())
+    return found, tuple(unknown)

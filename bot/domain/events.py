@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bot.domain.answers import Answer
     from bot.domain.audience import Actor
-    from bot.domain.request import Respondent, Surface, Unreached
+    from bot.domain.request import Place, Respondent, Spec, Surface, Unreached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,7 @@ class Respond:
 class Operate:
     """An operator decides at once, whatever the quorum. `by` names the operator in words."""
 
-    decision: str
-    reason: str | None
+    answer: Answer
     by: str
     surface: Surface
 
@@ -46,16 +45,76 @@ class Timer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookedUp:
-    """People behind `selectors` are known at last.
+class Withdraw:
+    """`actor` takes their answer back, or undoes a decision that is still held."""
 
-    `found` are new seats, `channels` and `unreached` what else came of it, `requester_keys` the requester's addresses
-    where those were the question.
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Say:
+    """A question back, by `actor`; or without one the requester's reply, by whoever `by` names in words."""
+
+    text: str
+    surface: Surface
+    by: str
+    actor: Actor | None = None
+    new_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revise:
+    """The requester asks for something else: `spec` takes the place of what was asked."""
+
+    spec: Spec
+    reason: str | None
+    by: str
+    surface: Surface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remind:
+    """Ask those who are awaited once more, now."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalate:
+    """Ask the next level, now: an operator (`by`, in words), or a respondent (`actor`)."""
+
+    reason: str | None
+    by: str
+    actor: Actor | None = None
+    new_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegate:
+    """`actor` hands the request on to the person in the seat `to` (its `step`, `groups` and `levels` are not read).
+
+    `by` names an operator who does it for them; `standing`: a stand-in whom they named earlier takes over.
     """
 
-    selectors: tuple[str, ...] = ()
+    actor: Actor
+    to: Respondent
+    new_id: str
+    reason: str | None = None
+    by: str | None = None
+    standing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp:
+    """What became of `places`, which Slack could not be asked about before.
+
+    `found` are new seats (in the `step` and `levels` of their place), `rooms` channels, `unreached` what cannot be
+    told, `requester_keys` the requester's addresses where those were the question.
+    """
+
+    places: tuple[Place, ...] = ()
     found: tuple[Respondent, ...] = ()
-    channels: tuple[str, ...] = ()
+    rooms: tuple[Place, ...] = ()
     unreached: tuple[Unreached, ...] = ()
     requester_keys: frozenset[str] | None = None
 
@@ -68,4 +127,17 @@ class NotTold:
     reason: str
 
 
-Event = Respond | Operate | Cancel | Timer | LookedUp | NotTold
+Event = (
+    Respond
+    | Operate
+    | Cancel
+    | Withdraw
+    | Say
+    | Revise
+    | Remind
+    | Escalate
+    | Delegate
+    | Timer
+    | LookedUp
+    | NotTold
+)

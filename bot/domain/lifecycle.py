@@ -2,76 +2,88 @@
 
 Theory of operation: a request opens `pending` and leaves that state once, for a final one. Everything that can happen
 to it is one of `events`; `apply` looks the event up in `TRANSITIONS`, and the function found there returns the
-next request or raises a refusal, in which case nothing has changed. Only this module makes new states. Each change
+next request or raises a refusal, in which case nothing has changed. Only this package makes new states. Each change
 carries its *facts* (the audit events) and its *tells* (who must be told what, later, by mail); cards are redrawn from
 the stored state after every change, so they need no tell beyond the first.
 
     state     event         next
     ------    -----------   ------------------------------------------------------------
-    pending   Respond       pending, or approved · rejected · skipped by the quorum
+    pending   Respond       the next step, or approved · rejected · skipped by the quorum; new values set others back
+    pending   Withdraw      pending, without that answer
     pending   Operate       approved · rejected · skipped
     pending   Cancel        cancelled
-    pending   Timer         pending before the deadline; then what `on_timeout` says
+    pending   Revise        pending, from the first step, without any answer
+    pending   Delegate      pending, with another person in the seat
+    pending   Escalate      pending, with the next level's people
+    pending   Remind, Say   pending
+    pending   Timer         a held decision; else what `on_timeout` says; else the next level, a reminder
     pending   LookedUp      pending, with more people seated, or what the quorum makes of the answers now
     any       NotTold       the same state, showing who could not be told
     final     the same Respond again: unchanged; any other: `AlreadyResolved`
     final     LookedUp      the same state; people are only told where nobody had to decide (level `info`)
     final     Timer: unchanged
+
+With `grace_seconds` the quorum's decision is held for so long before it is final, and `Withdraw` undoes it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from bot.domain import notices, quorum, telling
-from bot.domain.answers import Answer, check, state_after
+from bot.domain import notices, telling
+from bot.domain.answers import check, state_after
 from bot.domain.audience import admit, unite
+from bot.domain.change import Change, Fact
 from bot.domain.errors import AlreadyResolved, AlreadyResponded, StaleRevision
-from bot.domain.events import Cancel, LookedUp, NotTold, Operate, Respond, Timer
+from bot.domain.events import (
+    Cancel,
+    Delegate,
+    Escalate,
+    LookedUp,
+    NotTold,
+    Operate,
+    Remind,
+    Respond,
+    Revise,
+    Say,
+    Timer,
+    Withdraw,
+)
+from bot.domain.handover import delegate, escalate
 from bot.domain.request import (
     APPROVE,
+    LADDER,
     REJECT,
     SKIP,
-    Json,
-    OnTimeout,
-    Outcome,
+    Kind,
+    Place,
     Request,
     ResolvedBy,
     Respondent,
     RespondentState,
     Response,
-    Spec,
     Status,
     Surface,
     Unreached,
 )
+from bot.domain.revising import edit, revise, say, with_values, withdraw
+from bot.domain.settling import open_step, outcome_of, resolve, settle
+from bot.domain.timers import pass_time, remind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-
     from bot.domain.events import Event
     from bot.domain.policy import Ruling
-    from bot.domain.telling import Tell
+
+Seat = TypeVar("Seat", Respondent, Place)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """One audit event: its type and its data, JSON values only."""
-
-    type: str
-    data: Mapping[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What an event made of a request. Without facts nothing changed."""
-
-    request: Request
-    facts: tuple[Fact, ...] = ()
-    tells: tuple[Tell, ...] = ()
+def at_first_step(request: Request, now: datetime) -> Request:
+    """A request that has not opened yet, with the clock of its first step set."""
+    return open_step(request, 0, now)
 
 
 def open_request(request: Request, ruling: Ruling | None, now: datetime) -> Change:
@@ -90,10 +102,10 @@ def open_request(request: Request, ruling: Ruling | None, now: datetime) -> Chan
     asks = (*telling.asks(request.seated), *telling.channel_cards(request.channels))
     if ruling is None:
         return Change(request=request, facts=(created,), tells=asks)
-    outcome = _outcome(
-        spec, Status.APPROVED, ResolvedBy.POLICY, Surface.POLICY, by="policy", reason=ruling.reason
+    outcome = outcome_of(
+        request, Status.APPROVED, ResolvedBy.POLICY, Surface.POLICY, by="policy", reason=ruling.reason
     )
-    resolved = _resolve(request, outcome, now)
+    resolved = resolve(request, outcome, now)
     if not ruling.tell:
         return replace(resolved, facts=(created, *resolved.facts), tells=telling.callback(request))
     still_to_tell = replace(resolved.request, lookups=request.lookups)
@@ -120,7 +132,20 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
         raise AlreadyResponded(notices.already_responded(request, earlier))
     if event.revision is not None and event.revision != request.revision:
         raise StaleRevision("The request has changed since you opened it; look at it again, then answer.")
-    check(request.spec, answer)
+    check(seated, answer)
+    edited = Change(request=seated)
+    if seated.spec.kind is not Kind.FEEDBACK:
+        edited = edit(seated, respondent, answer.values, now)
+    if edited.request.step != request.step:
+        return edited
+    answered = _record(edited.request, respondent, event, now)
+    receipt = telling.receipt(respondent) if event.actor.surface is Surface.EMAIL else ()
+    response = Change(request=answered, facts=(_response_fact(respondent, event),), tells=receipt)
+    return response.then(replace(edited, request=answered)).then(settle(answered, now))
+
+
+def _record(request: Request, respondent: Respondent, event: Respond, now: datetime) -> Request:
+    answer = event.answer
     response = Response(
         respondent=respondent.id,
         decision=answer.decision,
@@ -130,15 +155,19 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
         at=now,
         step=request.step,
     )
-    answered = replace(
-        seated,
+    return replace(
+        request,
         respondents=tuple(
-            replace(r, state=state_after(answer.decision), trouble=None) if r is respondent else r
-            for r in seated.respondents
+            replace(r, state=state_after(answer.decision), trouble=None) if r.id == respondent.id else r
+            for r in request.respondents
         ),
         responses=(*request.responses, response),
     )
-    fact = Fact(
+
+
+def _response_fact(respondent: Respondent, event: Respond) -> Fact:
+    answer = event.answer
+    return Fact(
         type="request.response",
         data={
             "respondent": respondent.id,
@@ -150,90 +179,42 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
             "as": sorted(event.actor.keys),
         },
     )
-    settled = _settle(answered, now)
-    receipt = telling.receipt(respondent) if event.actor.surface is Surface.EMAIL else ()
-    return Change(request=settled.request, facts=(fact, *settled.facts), tells=(*receipt, *settled.tells))
-
-
-def _settle(request: Request, now: datetime) -> Change:
-    """End the request if the quorum says so."""
-    verdict = quorum.judge(request)
-    if verdict.decision is None:
-        return Change(request=request)
-    last = request.responses[-1]
-    deciding = [r for r in request.responses if state_after(r.decision) == verdict.decision.value]
-    choice = last.decision if verdict.decision is Status.APPROVED and request.spec.choices else None
-    outcome = replace(
-        _outcome(
-            request.spec,
-            verdict.decision,
-            ResolvedBy.RESPONDENTS,
-            last.surface,
-            by=notices.names(request, [r.respondent for r in deciding]),
-            reason=last.reason or next((r.reason for r in reversed(deciding) if r.reason), None),
-        ),
-        respondents=tuple(r.respondent for r in deciding),
-        choice=choice,
-    )
-    return _resolve(request, outcome, now)
 
 
 def _operate(request: Request, event: Operate, now: datetime) -> Change:
-    answer = Answer(decision=event.decision, reason=event.reason)
-    check(request.spec, answer, operator=True)
-    status = {REJECT: Status.REJECTED, SKIP: Status.SKIPPED}.get(event.decision, Status.APPROVED)
-    outcome = _outcome(
-        request.spec, status, ResolvedBy.OPERATOR, event.surface, by=event.by, reason=answer.reason
+    answer = event.answer
+    check(request, answer, operator=True)
+    if answer.decision not in {REJECT, SKIP} and request.spec.kind is not Kind.FEEDBACK:
+        request = with_values(request, answer.values, event.by, now)
+    status = {REJECT: Status.REJECTED, SKIP: Status.SKIPPED}.get(answer.decision, Status.APPROVED)
+    outcome = outcome_of(
+        request, status, ResolvedBy.OPERATOR, event.surface, by=event.by, reason=answer.reason
     )
-    chosen = event.decision if event.decision not in {APPROVE, REJECT, SKIP} else None
-    return _resolve(request, replace(outcome, choice=chosen), now)
+    chosen = answer.decision if answer.decision not in {APPROVE, REJECT, SKIP} else None
+    return resolve(request, replace(outcome, choice=chosen), now)
 
 
 def _cancel(request: Request, event: Cancel, now: datetime) -> Change:
-    return _resolve(
-        request,
-        _outcome(
-            request.spec,
-            Status.CANCELLED,
-            ResolvedBy.REQUESTER,
-            event.surface,
-            by=event.by,
-            reason=event.reason,
-        ),
-        now,
+    outcome = outcome_of(
+        request, Status.CANCELLED, ResolvedBy.REQUESTER, event.surface, by=event.by, reason=event.reason
     )
+    return resolve(request, outcome, now)
 
 
-ON_TIMEOUT: Mapping[OnTimeout, Status] = MappingProxyType(
-    {
-        OnTimeout.EXPIRE: Status.EXPIRED,
-        OnTimeout.APPROVE: Status.APPROVED,
-        OnTimeout.REJECT: Status.REJECTED,
-        OnTimeout.SKIP: Status.SKIPPED,
-    }
-)
-
-
-def _timer(request: Request, _event: Timer, now: datetime) -> Change:
-    if request.timeout_at is None or now < request.timeout_at:
-        return Change(request=request)
-    status = ON_TIMEOUT[request.spec.on_timeout]
-    reason = f"No decision by {notices.instant(request.timeout_at)}."
-    outcome = _outcome(
-        request.spec, status, ResolvedBy.TIMEOUT, Surface.TIMEOUT, by="the deadline", reason=reason
-    )
-    return _resolve(request, outcome, now)
+def _remind(request: Request, event: Remind, now: datetime) -> Change:
+    return remind(request, event.by, now)
 
 
 def _looked_up(request: Request, event: LookedUp, now: datetime) -> Change:
     """Seat and tell the people found. What was answered already may be enough, now that everybody is counted."""
     if request.status.final and not request.lookups:
         return Change(request=request)
+    answered = {(p.selector, p.levels) for p in event.places}
     changed = replace(
         request,
-        respondents=unite(request.respondents, event.found),
-        channels=(*request.channels, *event.channels),
-        lookups=tuple(s for s in request.lookups if s not in event.selectors),
+        respondents=unite(request.respondents, [_where_asked(r, request) for r in event.found]),
+        places=(*request.places, *(_where_asked(p, request) for p in event.rooms)),
+        lookups=tuple(p for p in request.lookups if (p.selector, p.levels) not in answered),
         unreached=(*request.unreached, *event.unreached),
         requester_keys=request.requester_keys | (event.requester_keys or frozenset()),
         requester_known=request.requester_known or event.requester_keys is not None,
@@ -241,12 +222,30 @@ def _looked_up(request: Request, event: LookedUp, now: datetime) -> Change:
     told = {a for r in request.seated for a in r.addresses}
     fact = Fact(
         type="request.updated",
-        data={"looked_up": list(event.selectors), "respondents": [r.id for r in changed.respondents]},
+        data={
+            "looked_up": [p.selector for p in event.places],
+            "respondents": [r.id for r in changed.respondents],
+        },
     )
     new = [replace(r, addresses=tuple(a for a in r.addresses if a not in told)) for r in changed.seated]
-    settled = _settle(_unreachable(changed), now)
-    asks = () if settled.facts else (*telling.asks(new), *telling.channel_cards(event.channels))
+    rooms = [c for c in changed.channels if c not in request.channels]
+    settled = settle(_unreachable(changed), now) if not changed.status.final else Change(request=changed)
+    asks = (
+        ()
+        if settled.request.step != request.step or settled.request.status is not request.status
+        else (
+            *telling.asks(new),
+            *telling.channel_cards(rooms),
+        )
+    )
     return Change(request=settled.request, facts=(fact, *settled.facts), tells=(*asks, *settled.tells))
+
+
+def _where_asked(seat: Seat, request: Request) -> Seat:
+    """Somebody of a level that was reached meanwhile is asked in the open step."""
+    if seat.step == LADDER and min(seat.levels) <= request.level:
+        return replace(seat, step=request.step)
+    return seat
 
 
 def _not_told(request: Request, event: NotTold, _now: datetime) -> Change:
@@ -287,51 +286,29 @@ def _nothing(request: Request, _event: Event, _now: datetime) -> Change:
     return Change(request=request)
 
 
-TRANSITIONS: Mapping[tuple[type, bool], Callable[[Request, Any, datetime], Change]] = MappingProxyType(
+Handler = Callable[[Request, Any, datetime], Change]
+
+_WHILE_PENDING: Mapping[type, Handler] = MappingProxyType(
     {
-        (Respond, False): _respond,
-        (Operate, False): _operate,
-        (Cancel, False): _cancel,
-        (Timer, False): _timer,
-        (LookedUp, False): _looked_up,
-        (NotTold, False): _not_told,
-        (Respond, True): _too_late,
-        (Operate, True): _too_late,
-        (Cancel, True): _too_late,
-        (Timer, True): _nothing,
-        (LookedUp, True): _looked_up,
-        (NotTold, True): _not_told,
+        Respond: _respond,
+        Operate: _operate,
+        Cancel: _cancel,
+        Withdraw: withdraw,
+        Say: say,
+        Revise: revise,
+        Remind: _remind,
+        Escalate: escalate,
+        Delegate: delegate,
+        Timer: pass_time,
+        LookedUp: _looked_up,
+        NotTold: _not_told,
     }
 )
+_ONCE_FINAL: Mapping[type, Handler] = MappingProxyType(
+    dict.fromkeys(_WHILE_PENDING, _too_late) | {Timer: _nothing, LookedUp: _looked_up, NotTold: _not_told}
+)
+TRANSITIONS: Mapping[tuple[type, bool], Handler] = MappingProxyType(
+    {(event, False): handler for event, handler in _WHILE_PENDING.items()}
+    | {(event, True): handler for event, handler in _ONCE_FINAL.items()}
+)
 """(event, is the request final) → what happens."""
-
-
-def _outcome(
-    spec: Spec, decision: Status, resolved_by: ResolvedBy, surface: Surface, *, by: str, reason: str | None
-) -> Outcome:
-    return Outcome(
-        decision=decision,
-        resolved_by=resolved_by,
-        surface=surface,
-        by=by,
-        reason=reason,
-        payload=spec.payload,
-    )
-
-
-def _resolve(request: Request, outcome: Outcome, now: datetime) -> Change:
-    resolved = replace(request, status=outcome.decision, outcome=outcome, resolved_at=now, lookups=())
-    fact = Fact(
-        type="request.resolved",
-        data={
-            "status": str(outcome.decision),
-            "resolved_by": str(outcome.resolved_by),
-            "by": outcome.by,
-            "reason": outcome.reason,
-            "respondents": list(outcome.respondents),
-            "payload_digest": request.spec.payload_digest,
-        },
-    )
-    return Change(
-        request=resolved, facts=(fact,), tells=(*telling.outcome_mails(resolved), *telling.callback(resolved))
-    )

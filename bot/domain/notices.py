@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bot.domain.request import REJECT, SKIP, OnTimeout, Request, ResolvedBy, Response, Status
+from bot.domain.request import (
+    REJECT,
+    SKIP,
+    Kind,
+    OnTimeout,
+    Request,
+    ResolvedBy,
+    RespondentState,
+    Response,
+    Status,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from bot.domain.request import Json
+
+AWAITED = frozenset({RespondentState.WAITING, RespondentState.UNREACHABLE})
+"""Whose answer may still come."""
 
 PAST_TENSE = {REJECT: "rejected", SKIP: "skipped"}
 
@@ -68,7 +84,10 @@ def already_resolved(request: Request) -> str:
 def decided(decision: str, request: Request) -> str:
     """`approved`, `rejected`, `skipped`, or the chosen label."""
     label = next((c.label for c in request.spec.choices if c.id == decision), None)
-    return f"chose {label}" if label else PAST_TENSE.get(decision, "approved")
+    if label:
+        return f"chose {label}"
+    positive = {Kind.INPUT: "filled in", Kind.FEEDBACK: "gave feedback on"}.get(request.spec.kind, "approved")
+    return PAST_TENSE.get(decision, positive)
 
 
 def did(decision: str, request: Request, what: str) -> str:
@@ -89,17 +108,64 @@ def recorded(request: Request, response: Response) -> str:
 
 def waiting_for(request: Request) -> tuple[str, ...]:
     """The names of those whose answer is still awaited."""
-    return tuple(r.label for r in request.seated if not r.state.answered)
+    return tuple(r.label for r in request.seated if r.state in AWAITED)
+
+
+def handed_on(giver: str, taker: str, reason: str | None, *, by: str | None, standing: bool) -> str:
+    """Who takes over from whom: `Ana handed this on to Ben: on holiday`."""
+    if standing:
+        words = f"{taker} stands in for {giver}"
+    elif by:
+        words = f"{by} handed this on from {giver} to {taker}"
+    else:
+        words = f"{giver} handed this on to {taker}"
+    return f"{words}: {reason}" if reason else f"{words}."
+
+
+def edited(editor: str, changes: Iterable[tuple[str, Json, Json]], set_back: Sequence[str]) -> str:
+    """What somebody changed, and whose approval that sets back."""
+    words = f"{editor} changed {_changes(changes)}."
+    if set_back:
+        whose = f"{', '.join(set_back[:-1])} and {set_back[-1]}" if len(set_back) > 1 else set_back[0]
+        words += f" The approval of {whose} was for other values, so it does not count any more."
+    return words
+
+
+def revised(by: str, changes: Sequence[tuple[str, Json, Json]], reason: str | None) -> str:
+    """What the requester asks now in place of what was asked before."""
+    words = f"{by} changed {_changes(changes) if changes else 'the question'}"
+    return f"{words}: {reason}" if reason else f"{words}. Earlier answers do not count any more."
+
+
+def _changes(changes: Iterable[tuple[str, Json, Json]]) -> str:
+    return "; ".join(
+        f"{name or 'the payload'} from {value(old)} to {value(new)}" for name, old, new in changes
+    )
+
+
+def value(value: Json) -> str:
+    """A JSON value in short, as people read it."""
+    if value is None:
+        return "nothing"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}…"
+
+
+MAX_VALUE = 100
 
 
 def without_answer(request: Request) -> str | None:
     """What happens if nobody answers in time."""
-    if request.timeout_at is None:
+    if request.deadline is None:
         return None
+    if request.spec.kind is Kind.FEEDBACK:
+        return "What was given by then is the result."
+    whole = request.deadline == request.timeout_at
+    rule = request.spec.on_timeout if whole else request.current.on_timeout or request.spec.on_timeout
     return {
         OnTimeout.EXPIRE: "Without a decision by then it expires.",
         OnTimeout.APPROVE: "Without a decision by then it counts as approved.",
         OnTimeout.REJECT: "Without a decision by then it counts as rejected.",
         OnTimeout.SKIP: "Without a decision by then it is skipped.",
         OnTimeout.ESCALATE: "Without a decision by then it is escalated.",
-    }[request.spec.on_timeout]
+    }[rule]

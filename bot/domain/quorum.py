@@ -1,19 +1,21 @@
-"""From responses to a verdict, with its reason in words.
+"""From responses to a verdict, with its reason in words. What a rule can say is in `rules`.
 
-A verdict says how many approvals are needed, how many there are, whether that ends the step, and one sentence that
-every surface shows. Only distinct, eligible people count: seats are merged, and the requester's own is left out.
+Only distinct, eligible people count: seats are merged, and the requester's own is left out.
+Whoever a level of the escalation ladder brought in decides by that level's own rule: any rule that is met decides.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bot.domain.audience import may_count
-from bot.domain.request import QuorumRule, Request, Respondent, RespondentState, Status
+from bot.domain.audience import lowest_level, may_count, parse_selector
+from bot.domain.request import Kind, QuorumRule, Request, Respondent, RespondentState, Status
+from bot.domain.rules import Leaf, ways_to_meet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,97 +29,259 @@ class Verdict:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Count:
-    approved: int
-    rejected: int
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """Where the people stand who answer by one rule; a rejection counts whoever it came from.
+
+    `open_sources` are the selectors behind which more people may turn up.
+    """
+
+    approved: Sequence[Respondent]
+    rejected: Sequence[Respondent]
     waiting: Sequence[Respondent]
+    open_sources: frozenset[str]
     open_ended: bool
     uncounted: bool
-    """The rule counts heads, and some people could not be looked up yet."""
+    """Some people could not be looked up yet, so that a rule that counts heads must wait."""
 
-    @property
-    def seats(self) -> int:
-        return self.approved + self.rejected + len(self.waiting)
+    def only(self, source: str | None) -> _Tally:
+        """The part of it that a leaf counts."""
+        if source is None:
+            return self
+        return replace(
+            self,
+            approved=[r for r in self.approved if belongs(r, source)],
+            rejected=[r for r in self.rejected if belongs(r, source)],
+            waiting=[r for r in self.waiting if belongs(r, source)],
+            open_ended=source in self.open_sources,
+        )
+
+    def needed(self, leaf: Leaf) -> int:
+        """The leaf's number of approvals."""
+        seats = len(self.approved) + len(self.rejected) + len(self.waiting)
+        if leaf.approvals == "all":
+            return max(1, seats)
+        if leaf.approvals == "majority":
+            return seats // 2 + 1
+        return int(leaf.approvals)
+
+
+def belongs(respondent: Respondent, source: str) -> bool:
+    """Whether the selector `source` of a tree seated this person."""
+    return source in respondent.groups or source in respondent.via
 
 
 def judge(request: Request) -> Verdict:
     """The verdict on the request's open step, from its respondents' states alone."""
-    step = request.current
-    count = _count(request)
-    required = _required(step.quorum, count.seats)
-    decision = _decide(required, step.reject_quorum, count, any_answer=bool(request.responses))
+    verdicts = [_judge(request, level, rule) for level, rule in _rules(request)]
+    best = max(verdicts, key=lambda v: (v.decision is Status.APPROVED, v.decision is None))
+    if len(verdicts) == 1 or best.decision:
+        return best
+    return replace(best, text=", or ".join(v.text for v in reversed(verdicts) if v.decision is None))
+
+
+def _rules(request: Request) -> list[tuple[int, QuorumRule]]:
+    """The rules that may decide, the last level's first."""
+    if request.level == 0:
+        return [(0, request.current.quorum)]
+    people = {level for r in request.seated for level in r.levels}
+    standing = people | {level for p in (*request.open_places, *request.open_lookups) for level in p.levels}
+    rules = [
+        (level, request.current.quorum if level == 0 else request.spec.escalation[level - 1].quorum)
+        for level in range(request.level, lowest_level(request) - 1, -1)
+        if level in standing
+    ]
+    return rules or [(0, request.current.quorum)]
+
+
+def _judge(request: Request, level: int, rule: QuorumRule) -> Verdict:
+    tally = _tally(request, level)
+    ways = ways_to_meet(rule)
+    distinct = not isinstance(rule, Mapping) or bool(rule.get("distinct", True))
+    met = any(_met(way, tally, distinct=distinct) for way in ways)
+    if request.spec.kind is Kind.CHOICE and met:
+        met = _most_chosen(request, tally) >= tally.needed(ways[0][0])
+    hopeless = not any(_reachable(way, tally, distinct=distinct) for way in ways)
+    counting = tally.uncounted and any(isinstance(leaf.approvals, str) for way in ways for leaf in way)
+    decision = None
+    if len(tally.rejected) >= request.current.reject_quorum:
+        decision = Status.REJECTED
+    elif met and not counting:
+        decision = Status.APPROVED
+    elif (hopeless or _split(request, tally, ways)) and any(
+        r.step == request.step for r in request.responses
+    ):
+        decision = Status.REJECTED if tally.rejected or not hopeless else Status.SKIPPED
     return Verdict(
         decision=decision,
-        required=required,
-        approved=count.approved,
-        rejected=count.rejected,
-        text=_words(required, step.reject_quorum, count, decision),
+        required=min(sum(tally.only(leaf.source).needed(leaf) for leaf in way) for way in ways),
+        approved=len(tally.approved),
+        rejected=len(tally.rejected),
+        text=_words(request, level, rule, tally, decision),
     )
 
 
-def reachable(quorum: QuorumRule, people: int, *, open_ended: bool, channel: bool) -> str | None:
-    """Why an audience of `people` could never reach `quorum`, or None where it can.
+def _tally(request: Request, level: int) -> _Tally:
+    seats = [r for r in request.seated if level in r.levels and may_count(request, r)]
+    open_places = [p for p in (*request.open_places, *request.open_lookups) if level in p.levels]
+    return _Tally(
+        [r for r in seats if r.state is RespondentState.APPROVED],
+        [r for r in request.seated if r.state is RespondentState.REJECTED and may_count(request, r)],
+        [r for r in seats if r.state in {RespondentState.WAITING, RespondentState.UNREACHABLE}],
+        frozenset(s for p in open_places for s in (*p.groups, p.selector)),
+        bool(open_places),
+        any(level in p.levels for p in request.open_lookups),
+    )
 
-    `open_ended`: more people may turn out to belong to it; `channel`: nobody can say how many.
+
+def _met(way: Iterable[Leaf], tally: _Tally, *, distinct: bool) -> bool:
+    return _filled(way, tally, tally.approved, distinct=distinct, hoping=False)
+
+
+def _reachable(way: Iterable[Leaf], tally: _Tally, *, distinct: bool) -> bool:
+    return _filled(way, tally, [*tally.approved, *tally.waiting], distinct=distinct, hoping=True)
+
+
+def _filled(
+    way: Iterable[Leaf], tally: _Tally, people: Sequence[Respondent], *, distinct: bool, hoping: bool
+) -> bool:
+    """Whether `people` fill every place of the leaves. `hoping`: whoever may still turn up is counted on."""
+    places: list[Leaf] = []
+    for leaf in way:
+        part = tally.only(leaf.source)
+        if leaf.rejections is not None and len(part.rejected) >= leaf.rejections:
+            return False
+        if hoping and part.open_ended:
+            continue
+        needed = part.needed(leaf)
+        if not distinct or leaf.source is None:
+            able = people if leaf.source is None else [r for r in people if belongs(r, leaf.source)]
+            if len(able) < needed:
+                return False
+        else:
+            places += [leaf] * needed
+    return _assigned(places, people)
+
+
+def _assigned(places: Sequence[Leaf], people: Sequence[Respondent]) -> bool:
+    """Whether every place finds a person of its own: augmenting paths (Kuhn's algorithm)."""
+    holder: dict[str, int] = {}
+
+    def find(place: int, tried: set[str]) -> bool:
+        for person in people:
+            if person.id in tried or not belongs(person, places[place].source or ""):
+                continue
+            tried.add(person.id)
+            if person.id not in holder or find(holder[person.id], tried):
+                holder[person.id] = place
+                return True
+        return False
+
+    return all(find(place, set()) for place in range(len(places)))
+
+
+def _votes(request: Request, tally: _Tally) -> dict[str, int]:
+    approved = {r.id for r in tally.approved}
+    votes: dict[str, int] = {}
+    for response in request.responses:
+        if response.respondent in approved:
+            votes[response.decision] = votes.get(response.decision, 0) + 1
+    return votes
+
+
+def _most_chosen(request: Request, tally: _Tally) -> int:
+    return max(_votes(request, tally).values(), default=0)
+
+
+def _split(request: Request, tally: _Tally, ways: Sequence[Sequence[Leaf]]) -> bool:
+    """Whether people chose so differently that no choice can be reached by so many any more."""
+    if request.spec.kind is not Kind.CHOICE or tally.open_ended:
+        return False
+    return _most_chosen(request, tally) + len(tally.waiting) < tally.needed(ways[0][0])
+
+
+def reachable(
+    rule: QuorumRule, people: Sequence[Respondent], sources: frozenset[str], *, channel: bool
+) -> str | None:
+    """Why an audience of `people` could never meet `rule`, or None where it can.
+
+    `sources`: the selectors behind which more people may turn up (empty: these are all); `channel`: nobody can say
+    how many.
     """
-    if isinstance(quorum, str):
-        return (
-            f"{quorum!r} needs people who can be counted; an audience with a channel takes a number"
-            if channel
-            else None
-        )
-    if isinstance(quorum, int) and not open_ended and people and quorum > people:
-        return f"needs {quorum} approvals, but only {people} {_people(people)} of the audience may approve"
-    return None
-
-
-def _count(request: Request) -> _Count:
-    seats = [r for r in request.seated if may_count(request, r)]
-    return _Count(
-        approved=sum(r.state is RespondentState.APPROVED for r in seats),
-        rejected=sum(r.state is RespondentState.REJECTED for r in seats),
-        waiting=[r for r in seats if r.state in {RespondentState.WAITING, RespondentState.UNREACHABLE}],
-        open_ended=bool(request.channels or request.lookups),
-        uncounted=isinstance(request.current.quorum, str) and bool(request.lookups),
-    )
-
-
-def _required(rule: QuorumRule, seats: int) -> int:
-    if rule == "all":
-        return max(1, seats)
-    if rule == "majority":
-        return seats // 2 + 1
+    if isinstance(rule, str) and channel:
+        return f"{rule!r} needs people who can be counted; an audience with a channel takes a number"
+    tally = _Tally((), (), people, sources, bool(sources), uncounted=False)
+    distinct = not isinstance(rule, Mapping) or bool(rule.get("distinct", True))
+    if not people or any(_reachable(way, tally, distinct=distinct) for way in ways_to_meet(rule)):
+        return None
     if isinstance(rule, int):
-        return rule
-    raise NotImplementedError("quorum trees are refused at submit")
+        return f"needs {rule} approvals, but only {len(people)} {_people(len(people))} of the audience may approve"
+    return f"can never be met by this audience: {_tree_words(rule, tally)}"
 
 
-def _decide(required: int, reject_quorum: int, count: _Count, *, any_answer: bool) -> Status | None:
-    if count.rejected >= reject_quorum:
-        return Status.REJECTED
-    if count.approved >= required and not count.uncounted:
-        return Status.APPROVED
-    lost = not count.open_ended and count.approved + len(count.waiting) < required
-    if lost and any_answer:
-        return Status.REJECTED if count.rejected else Status.SKIPPED
-    return None
-
-
-def _words(required: int, reject_quorum: int, count: _Count, decision: Status | None) -> str:
-    progress = f"{count.approved} of {required} {'approval' if required == 1 else 'approvals'}"
-    rejections = f"{count.rejected} {'rejection' if count.rejected == 1 else 'rejections'}"
+def _words(request: Request, level: int, rule: QuorumRule, tally: _Tally, decision: Status | None) -> str:
+    """`1 of 2 approvals`, and what became of it."""
+    if isinstance(rule, Mapping):
+        progress, goal = _tree_words(rule, tally), "the quorum"
+    else:
+        required = tally.needed(Leaf(source=None, approvals=rule))
+        progress, goal = (
+            f"{_count(request, tally)} of {required} {_asked_for(request, required)}",
+            str(required),
+        )
+    if level:
+        progress = f"{progress} from {request.spec.escalation[level - 1].name}"
+    rejected, limit = len(tally.rejected), request.current.reject_quorum
+    rejections = f"{rejected} {'rejection' if rejected == 1 else 'rejections'}"
     match decision:
-        case Status.REJECTED if count.rejected >= reject_quorum:
+        case Status.REJECTED if rejected >= limit:
             return f"{progress}; {rejections}"
+        case Status.REJECTED if rejected:
+            return f"{progress}; {rejections}, so {goal} can no longer be reached"
         case Status.REJECTED:
-            return f"{progress}; {rejections}, so {required} can no longer be reached"
+            return f"{progress}; the choices differ, so {goal} can no longer be reached"
         case Status.SKIPPED:
-            return f"{progress}; too many skipped, so {required} can no longer be reached"
-        case None if count.rejected:
-            return f"{progress}; {rejections} of {reject_quorum} that would end it"
+            return f"{progress}; too many skipped, so {goal} can no longer be reached"
+        case None if rejected:
+            return f"{progress}; {rejections} of {limit} that would end it"
         case _:
             return progress
+
+
+def _count(request: Request, tally: _Tally) -> int:
+    return _most_chosen(request, tally) if request.spec.kind is Kind.CHOICE else len(tally.approved)
+
+
+def _asked_for(request: Request, number: int) -> str:
+    one = {Kind.CHOICE: "choice", Kind.INPUT: "answer", Kind.FEEDBACK: "answer"}.get(
+        request.spec.kind, "approval"
+    )
+    return one if number == 1 else f"{one}s"
+
+
+def _tree_words(rule: QuorumRule, tally: _Tally) -> str:
+    """`1 of 1 from security and 0 of 2 from ops (waiting: Ana, Ben)`."""
+    if not isinstance(rule, Mapping):
+        return str(rule)
+    for member, joint in (("all_of", " and "), ("any_of", " or ")):
+        if member in rule:
+            parts = [_tree_words(part, tally) for part in rule[member]]
+            nested = [
+                f"({p})" if len(r.get("all_of", r.get("any_of", ()))) > 1 else p
+                for p, r in zip(parts, rule[member], strict=True)
+            ]
+            return joint.join(nested)
+    source = parse_selector(rule["from"]).text
+    part = tally.only(source)
+    needed = part.needed(Leaf(source=source, approvals=rule.get("approvals", 1)))
+    name = source.removeprefix("group:").removeprefix("email:")
+    awaited = ", ".join(r.label for r in part.waiting[:MAX_NAMES])
+    more = ", …" if len(part.waiting) > MAX_NAMES else ""
+    waits = f" (waiting: {awaited}{more})" if awaited and len(part.approved) < needed else ""
+    return f"{len(part.approved)} of {needed} from {name}{waits}"
+
+
+MAX_NAMES = 5
 
 
 def _people(number: int) -> str:

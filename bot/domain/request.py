@@ -7,9 +7,11 @@ only ever changed by `lifecycle.apply`, which returns a new value.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
+
+from bot.domain.hours import working
 
 Json = Any
 """A JSON value as `json.loads` returns it."""
@@ -119,7 +121,7 @@ class Choice:
 
 
 QuorumRule = int | str | dict[str, Any]
-"""A number of approvals, `"all"`, `"majority"`, or a tree of per-group minimums."""
+"""A number of approvals, `"all"`, `"majority"`, or a tree of per-group minimums (see `domain.quorum`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +136,33 @@ class Step:
     on_timeout: OnTimeout | None = None
 
 
+LADDER = -1
+"""The step of those who are asked only once the request is escalated to their level."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscalationLevel:
-    """Who is asked next when the audience does not answer."""
+    """Who is asked next when those before do not answer: their own `quorum` decides as well as the step's.
+
+    `after_seconds` count from the opening of the step or the level before. `replace`: those before may not answer
+    any more.
+    """
 
     name: str
     audience: tuple[str, ...]
     after_seconds: float | None = None
+    quorum: QuorumRule = 1
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """When people work: weekdays (Monday is 0), and the time of day in their own zone, or else in `zone`."""
+
+    days: tuple[int, ...] = (0, 1, 2, 3, 4)
+    start: str = "09:00"
+    end: str = "17:00"
+    zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +190,11 @@ class Spec:
     steps: tuple[Step, ...]
     escalation: tuple[EscalationLevel, ...] = ()
     remind_after_seconds: tuple[float, ...] = ()
+    remind_every_seconds: float | None = None
+    grace_seconds: float = 0
+    hours: Hours | None = None
+    timeout_seconds: float | None = None
+    """How long one wait lasts, where the deadline escalates and the next level gets as long again."""
     on_timeout: OnTimeout = OnTimeout.EXPIRE
 
 
@@ -183,7 +210,9 @@ class Address:
 class Respondent:
     """One person of the audience, whatever addresses reach them; they count once.
 
-    `via` are the selectors that seated them. `generation` rises when their link must die (delegation, reassignment).
+    `via` are the selectors that seated them, `groups` the names in the request that led there (`group:finance`).
+    `levels` are the rungs of the escalation ladder they stand on (0: asked from the start).
+    `generation` rises when their link must die (delegation, reassignment).
     """
 
     id: str
@@ -192,6 +221,8 @@ class Respondent:
     slack_user_id: str | None = None
     step: int = 0
     via: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    levels: tuple[int, ...] = (0,)
     addresses: tuple[Address, ...] = ()
     state: RespondentState = RespondentState.WAITING
     generation: int = 0
@@ -199,6 +230,8 @@ class Respondent:
     time_zone: str | None = None
     aliases: tuple[str, ...] = ()
     """Ids of seats that turned out to be this same person; their links still lead here."""
+    delegate_of: str | None = None
+    """The respondent who handed the request on to this one."""
 
     @property
     def keys(self) -> frozenset[str]:
@@ -254,6 +287,54 @@ class Unreached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A selector that is kept as it is (a channel, or somebody still to be looked up), and what it seats people as."""
+
+    selector: str
+    step: int = 0
+    levels: tuple[int, ...] = (0,)
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One sentence of the trail: what happened beside the answers, the same words on every surface."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """A question that a respondent asked back, or (`respondent` is None) the requester's reply."""
+
+    by: str
+    respondent: str | None = None
+    text: str
+    surface: Surface
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """One value that was changed before it was decided: what it was, what it is, and who changed it."""
+
+    field: str
+    old: Json
+    new: Json
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A decision that waiters do not see before `until`, so that whoever decided can take it back."""
+
+    outcome: Outcome
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One question put to people, with all that has happened to it."""
 
@@ -266,15 +347,31 @@ class Request:
     requester_keys: frozenset[str] = frozenset()
     requester_known: bool = True
     """False while Slack could not be asked which addresses are the requester's own."""
+    requester_addresses: tuple[Address, ...] = ()
+    """Where the requester can be told of questions."""
     respondents: tuple[Respondent, ...] = ()
-    channels: tuple[str, ...] = ()
-    lookups: tuple[str, ...] = ()
-    """Selectors that Slack could not be asked about yet; the people are looked up later."""
+    places: tuple[Place, ...] = ()
+    """The channels that are asked, of every step and level."""
+    lookups: tuple[Place, ...] = ()
+    """What Slack could not be asked about yet; the people are looked up later."""
     unreached: tuple[Unreached, ...] = ()
     responses: tuple[Response, ...] = ()
+    values: dict[str, Json] = field(default_factory=dict)
+    """What respondents have filled in or changed so far; it goes over the payload."""
+    edits: tuple[Edit, ...] = ()
+    comments: tuple[Comment, ...] = ()
+    trail: tuple[Entry, ...] = ()
+    level: int = 0
+    """How many levels of the escalation ladder have been asked."""
+    reminders: int = 0
+    """How many scheduled reminders of the open step have come and gone."""
+    opened_at: datetime
+    """When the open step opened, or its last escalation began: what reminders and escalation count from."""
+    held: Held | None = None
     outcome: Outcome | None = None
     created_at: datetime
     timeout_at: datetime | None = None
+    step_timeout_at: datetime | None = None
     resolved_at: datetime | None = None
 
     @property
@@ -287,6 +384,26 @@ class Request:
         """The respondents of the open step."""
         return tuple(r for r in self.respondents if r.step == self.step)
 
+    @property
+    def known(self) -> tuple[Respondent, ...]:
+        """Everybody but those whom nobody has turned to yet: the ladder's unreached levels."""
+        return tuple(r for r in self.respondents if r.step != LADDER)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels of the open step, any member of which may answer."""
+        return tuple(p.selector for p in self.open_places)
+
+    @property
+    def open_places(self) -> tuple[Place, ...]:
+        """The channels of the open step, and what they seat people as."""
+        return tuple(p for p in self.places if p.step == self.step)
+
+    @property
+    def open_lookups(self) -> tuple[Place, ...]:
+        """Who of the open step is still to be looked up."""
+        return tuple(p for p in self.lookups if p.step == self.step)
+
     def respondent(self, key: str) -> Respondent | None:
         """The respondent known by `key` (`rsp_…`, `email:…`, `slack:U…`), of the open step first."""
         matches = [r for r in self.respondents if key in r.keys]
@@ -297,6 +414,38 @@ class Request:
         return next((r for r in self.responses if r.respondent == respondent_id), None)
 
     @property
+    def deadline(self) -> datetime | None:
+        """When the request, or its open step, runs out of time."""
+        return min(filter(None, (self.timeout_at, self.step_timeout_at)), default=None)
+
+    @property
+    def remind_at(self) -> datetime | None:
+        """When the next scheduled reminder of the open step is due."""
+        times, every = self.spec.remind_after_seconds, self.spec.remind_every_seconds
+        if every:
+            return self.opened_at + timedelta(seconds=every * (self.reminders + 1))
+        if self.reminders < len(times):
+            return self.opened_at + timedelta(seconds=times[self.reminders])
+        return None
+
+    @property
+    def next_level(self) -> EscalationLevel | None:
+        """Who is asked next, if the ladder goes on."""
+        return self.spec.escalation[self.level] if self.level < len(self.spec.escalation) else None
+
+    @property
     def due_at(self) -> datetime | None:
         """When something must happen by itself; nothing does once the request is final."""
-        return None if self.status.final else self.timeout_at
+        if self.status.final:
+            return None
+        if self.held:
+            return self.held.until
+        return min(filter(None, (self.deadline, self.remind_at, self.escalate_at)), default=None)
+
+    @property
+    def escalate_at(self) -> datetime | None:
+        """When the next level is asked by itself, within working hours."""
+        level = self.next_level
+        if level is None or level.after_seconds is None:
+            return None
+        return working(self.spec.hours, self.opened_at + timedelta(seconds=level.after_seconds), None)

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bot.domain.hours import working
 from bot.domain.request import RespondentState, Surface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from bot.domain.request import Address, Request, Respondent
 
@@ -22,6 +24,8 @@ class Notice(StrEnum):
 
     CARD = "card"
     ASK = "ask"
+    REMINDER = "reminder"
+    NEWS = "news"
     RECEIPT = "receipt"
     OUTCOME = "outcome"
     NOTIFICATION = "notification"
@@ -36,6 +40,10 @@ class Tell:
     surface: str
     address: str
     respondent: str | None = None
+    text: str | None = None
+    """What the news is, in a sentence."""
+    at: datetime | None = None
+    """Not before this."""
 
 
 def asks(respondents: Iterable[Respondent]) -> tuple[Tell, ...]:
@@ -87,3 +95,52 @@ def callback(request: Request) -> tuple[Tell, ...]:
     """The POST to whoever wants to be called back."""
     url = request.spec.callback_url
     return (Tell(notice=Notice.CALLBACK, surface="callback", address=url),) if url else ()
+
+
+def reminders(request: Request, now: datetime) -> tuple[Tell, ...]:
+    """Everybody who is awaited is asked again, in their working hours; a channel as a whole, at once."""
+    people = tuple(
+        Tell(
+            notice=Notice.REMINDER,
+            surface=str(address.surface),
+            address=address.value,
+            respondent=r.id,
+            at=working(request.spec.hours, now, r.time_zone),
+        )
+        for r in request.seated
+        if r.state is RespondentState.WAITING
+        for address in r.addresses
+    )
+    rooms = tuple(
+        Tell(
+            notice=Notice.REMINDER,
+            surface=str(Surface.SLACK),
+            address=c.removeprefix("slack:"),
+            at=working(request.spec.hours, now, None),
+        )
+        for c in request.channels
+    )
+    return people + rooms
+
+
+def news(respondents: Iterable[Respondent], text: str) -> tuple[Tell, ...]:
+    """Tell people what happened to a request they follow, in one sentence."""
+    return tuple(
+        Tell(
+            notice=Notice.NEWS,
+            surface=str(address.surface),
+            address=address.value,
+            respondent=r.id,
+            text=text,
+        )
+        for r in respondents
+        for address in r.addresses
+    )
+
+
+def requester_news(request: Request, text: str) -> tuple[Tell, ...]:
+    """Tell the requester, where they can be told."""
+    return tuple(
+        Tell(notice=Notice.NEWS, surface=str(a.surface), address=a.value, text=text)
+        for a in request.requester_addresses
+    )

@@ -10,6 +10,7 @@ from bot.domain.errors import Unavailable
 from bot.store import migrations
 from bot.store.engine import open_engine
 from bot.store.readers import Readers
+from bot.store.registry import Registry
 from bot.store.tail import Tail
 from bot.store.wakeups import Wakeups, Watch
 from bot.store.writer import Writer
@@ -34,6 +35,7 @@ class SqlStore:
 
     def __init__(self, url: str) -> None:
         self.wakeups = Wakeups()
+        self.registry = Registry(self)
         self.happened: Counter[tuple[str, str]] = Counter()
         self._engine = open_engine(url)
         self._readers = Readers(self._engine)

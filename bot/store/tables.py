@@ -6,6 +6,7 @@
 - `events`: the audit chain. `body` is the exact text that was hashed with the hash before it; `seq` has no gaps, and
   rises in the order of commits, so that who has read up to a number has missed nothing.
 - `chain`: one row, the last event; whoever appends holds it.
+- `groups`, `standins`: small tables that people keep, read whole.
 - `deliveries`: the outbox and the memory of what was sent. A row is due while `due_at` is in the past; a lease is a
   `due_at` in the future with a token. A card is out of date while `shown_version` < `wanted_version`.
 """
@@ -115,4 +116,20 @@ api_keys = Table(
     Column("scopes", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("members", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+standins = Table(
+    "standins",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
 )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from bot.domain.lifecycle import Change
+    from bot.domain.change import Change
     from bot.ports import Idempotency, Notification
 
 Rows = list[dict[str, Any]]
@@ -42,6 +42,7 @@ class _Writes:
 
     opened: Rows = field(default_factory=list)
     changed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    revised: dict[str, dict[str, Any]] = field(default_factory=dict)
     terms: Rows = field(default_factory=list)
     closed: Rows = field(default_factory=list)
     events: Rows = field(default_factory=list)
@@ -63,6 +64,7 @@ class _Writes:
         ):
             mine.extend(theirs)
         self.changed.update(other.changed)
+        self.revised.update(other.revised)
         self.redraws.update(other.redraws)
 
 
@@ -116,6 +118,7 @@ class Batch:
         for statement, rows in (
             (_OPEN, writes.opened),
             (_CHANGE, list(writes.changed.values())),
+            (_REVISE, list(writes.revised.values())),
             (_INSERT_TERMS[connection.dialect.name], writes.terms),
             (_CLOSE_TERMS, writes.closed),
             (_REDRAW, list(writes.redraws.values())),
@@ -250,16 +253,12 @@ class SqlTransaction:
             "state": codec.dump_state(request),
         }
         if before is None:
-            spec = codec.dump_spec(request)
-            created = {
-                "id": request.id,
-                "title": request.spec.title.lower(),
-                "created_at": codec.millis(now),
-                "spec": spec,
-            }
-            self.writes.opened.append(row | created)
-        else:
-            self.writes.changed[request.id] = row | {"of_request": request.id}
+            created = {"id": request.id, "created_at": codec.millis(now)}
+            self.writes.opened.append(row | created | _asked(request))
+            return
+        self.writes.changed[request.id] = row | {"of_request": request.id}
+        if before.spec is not request.spec and before.spec != request.spec:
+            self.writes.revised[request.id] = _asked(request) | {"of_request": request.id}
 
     def _save_terms(self, request: Request, before: Request | None) -> None:
         new = codec.terms(request) - (codec.terms(before) if before else frozenset())
@@ -306,8 +305,14 @@ def _has_cards(request: Request) -> bool:
     )
 
 
+def _asked(request: Request) -> dict[str, Any]:
+    return {"title": request.spec.title.lower(), "spec": codec.dump_spec(request)}
+
+
 def _delivery(request: Request, tell: Tell, now: datetime) -> dict[str, Any]:
     return _row(
+        content=tell.text,
+        due=tell.at,
         surface=tell.surface,
         address=tell.address,
         notice=tell.notice,
@@ -326,8 +331,9 @@ def _row(
     respondent: str | None = None,
     request_id: str | None = None,
     content: str | None = None,
+    due: datetime | None = None,
 ) -> dict[str, Any]:
-    """A delivery that is due now; ids sort in the order they were queued in."""
+    """A delivery that is due now, or later; ids sort in the order they were queued in."""
     ms = codec.millis(now)
     return {
         "id": f"dlv_{ms:012x}{next(_SERIAL) & 0xFFFFFF:06x}{secrets.token_hex(6)}",
@@ -343,7 +349,7 @@ def _row(
         "receipt": None,
         "attempts": 0,
         "error": None,
-        "due_at": ms,
+        "due_at": codec.millis(due) if due else ms,
         "lease": None,
         "created_at": ms,
         "sent_at": None,
@@ -373,6 +379,7 @@ _DUE = (
 )
 _OPEN = Prepared(requests.insert())
 _CHANGE = Prepared(update(requests).where(requests.c.id == bindparam("of_request")))
+_REVISE = Prepared(update(requests).where(requests.c.id == bindparam("of_request")))
 _CLOSE_TERMS = Prepared(update(terms).where(terms.c.request_id == bindparam("of_request")).values(open=False))
 _INSERT_TERMS = {
     "sqlite": Prepared(sqlite.insert(terms).on_conflict_do_nothing()),

@@ -11,12 +11,13 @@ from aiohttp import web
 
 from bot.approvals import MAX_WAIT_SECONDS, Approvals
 from bot.domain.answers import Answer
-from bot.domain.audience import Actor, SelectorKind, parse_selector
 from bot.domain.errors import Fault, Invalid
-from bot.domain.request import Json, Request, Status, Surface
+from bot.domain.notices import AWAITED
+from bot.domain.request import Json, Request, Status
 from bot.ports import MAX_PAGE, ApiKey, Idempotency, Query
 from bot.web.auth import Auth, Scope, require
 from bot.web.body import positive_number, positive_whole, read_json, respond, respond_request
+from bot.web.who import operator, person, respondent, surface
 from bot.wire import (
     NotifyBody,
     ReasonBody,
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PAGE = 50
 MAX_IDEMPOTENCY_KEY = 255
-SURFACE_HEADER = "X-Assent-Surface"
-"""Which of our own clients calls (`cli`, `mcp`, `web`); anything else is `api`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +87,16 @@ class Api:
         """`POST /v1/requests/{id}/responses`: for a respondent, or as operator."""
         caller = await self.auth.caller(http, None)
         body = parse(RespondBody, await read_json(http))
-        request_id, surface = http.match_info["id"], _surface(http)
+        request_id = http.match_info["id"]
+        answer = Answer(
+            decision=body.decision, reason=body.reason, values=body.values or None, phrase=body.phrase
+        )
         if body.respondent is None:
             require(caller, Scope.OPERATE)
-            request = await self.approvals.operate(
-                request_id, body.decision, _reason(body.reason), _operator(caller), surface
-            )
+            request = await self.approvals.operate(request_id, answer, operator(caller), surface(http))
         else:
             require(caller, Scope.RESPOND)
-            actor = Actor(keys=frozenset({_person(body.respondent)}), surface=surface)
-            answer = Answer(
-                decision=body.decision,
-                reason=_reason(body.reason),
-                values=body.values or None,
-                phrase=body.phrase,
-            )
+            actor = respondent(body.respondent, http)
             request = await self.approvals.respond(request_id, actor, answer)
         return respond_request(request)
 
@@ -111,7 +105,7 @@ class Api:
         caller = await self.auth.caller(http, Scope.SUBMIT)
         body = parse(ReasonBody, await read_json(http, empty=True))
         request = await self.approvals.cancel(
-            http.match_info["id"], _reason(body.reason), _operator(caller), _surface(http)
+            http.match_info["id"], _reason(body.reason), operator(caller), surface(http)
         )
         return respond_request(request)
 
@@ -139,7 +133,7 @@ class Api:
         links = [
             {"respondent": r.id, "url": self.links.url(r.id, r.generation)}
             for r in request.seated
-            if not r.state.answered
+            if r.state in AWAITED
         ]
         return request_json(request) | {"links": links}
 
@@ -164,7 +158,7 @@ def _query(http: web.Request, status: Status | None = None) -> Query:
     query = http.query
     return Query(
         status=status or _status(query.get("status")),
-        respondents=(_person(query["respondent"]),) if query.get("respondent") else (),
+        respondents=(person(query["respondent"]),) if query.get("respondent") else (),
         requester=query.get("requester") or None,
         label=query.get("label") or None,
         text=query.get("q") or None,
@@ -182,32 +176,5 @@ def _status(text: str | None) -> Status | None:
         raise Invalid([Fault("/status", f"must be one of {', '.join(Status)}")]) from None
 
 
-def _person(text: str) -> str:
-    """The key of a person as people write it: `rsp_…`, `email:…`, `slack:U…`, or a bare address."""
-    if text.startswith("rsp_"):
-        return text
-    try:
-        selector = parse_selector(text)
-    except ValueError as error:
-        raise Invalid([Fault("/respondent", str(error))]) from None
-    match selector.kind:
-        case SelectorKind.EMAIL | SelectorKind.BOTH | SelectorKind.SLACK_EMAIL:
-            return f"email:{selector.value}"
-        case SelectorKind.SLACK_USER | SelectorKind.SLACK_CHANNEL:
-            return selector.text
-    raise Invalid([Fault("/respondent", "names no single person; write rsp_…, email:NAME@HOST or slack:U…")])
-
-
 def _reason(text: str | None) -> str | None:
     return (text or "").strip() or None
-
-
-def _operator(caller: ApiKey) -> str:
-    return f"operator ({caller.name})"
-
-
-def _surface(http: web.Request) -> Surface:
-    return _CLIENTS.get(http.headers.get(SURFACE_HEADER, ""), Surface.API)
-
-
-_CLIENTS = {s.value: s for s in (Surface.CLI, Surface.MCP, Surface.WEB)}

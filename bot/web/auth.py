@@ -21,7 +21,7 @@ CACHE_SECONDS = 5.0
 """How long a key that was looked up is remembered; a revoked one works no longer than that."""
 
 
-MAX_FAILURES = 20
+MAX_FAILURES = 300
 """Calls in a row without a valid key from one address; then one a second."""
 
 MAX_ADDRESSES = 10_000

@@ -100,7 +100,7 @@ def _json(body: bytes, status: int, headers: Mapping[str, str] | None) -> web.Re
     return web.Response(body=body, status=status, headers=kind | dict(headers) if headers else kind)
 
 
-def problem(error: AssentError, request_id: str) -> web.Response:
+def problem_json(error: AssentError) -> dict[str, Json]:
     """An error as RFC 9457 says it, with our stable `code` and every fault."""
     body: dict[str, Any] = {
         "type": "about:blank",
@@ -108,12 +108,17 @@ def problem(error: AssentError, request_id: str) -> web.Response:
         "status": error.status,
         "detail": error.detail,
         "code": error.code,
-        "request_id": request_id,
     }
     if isinstance(error, Invalid):
         body["errors"] = [{"pointer": f.pointer, "detail": f.detail} for f in error.faults]
     if isinstance(error, AlreadyResolved):
         body["request"] = request_json(error.request)
+    return body
+
+
+def problem(error: AssentError, request_id: str) -> web.Response:
+    """The answer to a call that was refused; `request_id` is the call's, as in the log."""
+    body = problem_json(error) | {"request_id": request_id}
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
     if isinstance(error, RateLimited):
         headers["Retry-After"] = str(error.seconds)

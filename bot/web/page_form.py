@@ -15,7 +15,7 @@ from bot.domain.answers import Answer, check
 from bot.domain.errors import Fault, Invalid
 
 if TYPE_CHECKING:
-    from bot.domain.request import Spec
+    from bot.domain.request import Request
 
 MAX_BODY = 256 * 1024
 """Bytes of a posted form. The longest reason, percent-encoded, takes 36 KB."""
@@ -54,13 +54,13 @@ class Form:
         """The revision that the page had shown; None where the form did not say."""
         return int(self.revision) if self.revision else None
 
-    def check(self, spec: Spec) -> None:
+    def check(self, request: Request) -> None:
         """Raise `Invalid` with every fault, one a field."""
         faults = {f.pointer: f for f in self.faults}
         if not self.decision:
             faults.setdefault("/decision", Fault("/decision", "choose one"))
         try:
-            check(spec, self.answer)
+            check(request, self.answer)
         except Invalid as invalid:
             # Whether the phrase is wanted depends on the decision.
             found = {f.pointer: f for f in invalid.faults if self.decision or f.pointer != "/phrase"}

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-    from bot.approvals.usecases import Approvals
+    from bot.approvals import Approvals
     from bot.links import Links
     from bot.ports import Clock
 
@@ -161,7 +161,7 @@ class _Pages:
             return await self._show(opened, HTTPStatus.CONFLICT)
         try:
             if opened.state == "open" and form.opened_revision in {None, request.revision}:
-                form.check(request.spec)
+                form.check(request)
             actor = Actor(keys=frozenset({respondent.id}), surface=Surface.EMAIL)
             await self.approvals.respond(request.id, actor, form.answer, form.opened_revision)
         except AssentError as refusal:

@@ -59,6 +59,10 @@ class RespondentOut(_Out):
     state: RespondentState
     trouble: str | None
     """Why they cannot be told, in words."""
+    step: int
+    """The step they are asked in."""
+    delegate_of: str | None
+    """The respondent who handed the request on to them."""
 
 
 class ResponseOut(_Out):
@@ -77,6 +81,59 @@ class UnreachableOut(_Out):
 
     target: str
     reason: str
+
+
+class StageOut(_Out):
+    """One step."""
+
+    name: str | None
+    audience: list[str]
+
+
+class EscalationOut(_Out):
+    """The escalation ladder."""
+
+    level: int
+    """How many levels have been asked."""
+    levels: list[str]
+    next_at: AwareDatetime | None
+    """When the next level is asked by itself."""
+
+
+class EditOut(_Out):
+    """One value that was changed before the decision."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, validate_by_name=True)
+
+    field: str
+    from_: Annotated[Json, Field(alias="from")]
+    to: Json
+    by: str
+    at: AwareDatetime
+
+
+class CommentOut(_Out):
+    """A question back, or (without `respondent`) the requester's reply."""
+
+    by: str
+    respondent: str | None
+    text: str
+    surface: Surface
+    at: AwareDatetime
+
+
+class EntryOut(_Out):
+    """What happened beside the answers, in a sentence."""
+
+    at: AwareDatetime
+    text: str
+
+
+class HeldOut(_Out):
+    """A decision that is not final yet: whoever decided can still withdraw."""
+
+    decision: Status
+    until: AwareDatetime
 
 
 class OutcomeOut(_Out):
@@ -114,8 +171,10 @@ class RequestOut(_Out):
     payload_digest: str
     """`sha256:` and the digest of the payload's RFC 8785 form."""
     form: dict[str, Any] | None
+    feedback_type: str | None
     choices: list[ChoiceOut]
     level: Level
+    verification_phrase: str | None
     reason: ReasonRule
     allow_skip: bool
     requester: str | None
@@ -124,12 +183,23 @@ class RequestOut(_Out):
     audience: list[str]
     quorum: QuorumOut
     step: StepOut
+    steps: list[StageOut]
+    escalation: EscalationOut | None
     respondents: list[RespondentOut]
     responses: list[ResponseOut]
+    values: dict[str, Any]
+    """What respondents have filled in or changed so far."""
+    edits: list[EditOut]
+    comments: list[CommentOut]
+    trail: list[EntryOut]
+    held: HeldOut | None
     unreachable: list[UnreachableOut]
     outcome: OutcomeOut | None
     created_at: AwareDatetime
+    remind_at: AwareDatetime | None
+    """When those who have not answered are reminded next."""
     timeout_at: AwareDatetime | None
+    """The deadline of the request or of its open step, whichever comes first."""
     on_timeout: OnTimeout
     resolved_at: AwareDatetime | None
 
@@ -140,6 +210,34 @@ class RequestPage(_Out):
     items: list[RequestOut]
     next_cursor: str | None
     """The `cursor` of the next page, if there is one."""
+
+
+class ResultOut(_Out):
+    """What came of one of several answers: the request, or why it was refused."""
+
+    id: str
+    request: RequestOut | None
+    problem: dict[str, Any] | None
+
+
+class Results(_Out):
+    """What came of several answers."""
+
+    items: list[ResultOut]
+
+
+class GroupOut(_Out):
+    """A group of people."""
+
+    name: str
+    members: list[str] | None
+    """Selectors; null where they are computed for each request."""
+
+
+class Groups(_Out):
+    """Every group, by name."""
+
+    items: list[GroupOut]
 
 
 class LinkOut(_Out):

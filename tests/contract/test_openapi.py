@@ -150,13 +150,18 @@ async def test_the_examples_work(database_url: str) -> None:
     async with running(database_url) as product:
         for call in CALLS:
             for name, example in call.examples.items():
-                answer = await tried(product, call.path, example)
+                answer = await tried(product, call, example)
                 assert answer.status in call.answers or name == "notify", (name, answer.text)
 
 
-async def tried(product: Product, path: str, example: Any) -> Answer:
-    request = await product.submit()
-    return await product.call("POST", path.replace("{id}", request["id"]), json=example)
+async def tried(product: Product, call: Call, example: Any) -> Answer:
+    level = {"name": "manager", "audience": ["email:dee@example.com"]}
+    people = ["email:ana@example.com", "email:cy@example.com"]
+    request = await product.submit(audience=people, quorum=2, escalation=[level], payload={"tool": "refund"})
+    if call.id == "withdraw":
+        await product.answer(request, "approve", "ana@example.com")
+    path = call.path.replace("{id}", request["id"]).replace("{name}", "finance")
+    return await product.call(call.method.upper(), path, json=example)
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from yarl import URL
 
-from bot.approvals import usecases
+from bot.approvals import reading
 from bot.store import tail
 from tests.support.process import serving
 from tests.support.product import ManualClock, running
@@ -268,7 +268,7 @@ async def test_a_replica_finishes_what_a_dead_one_had_leased(
 async def test_a_waiter_at_one_replica_learns_of_an_answer_at_another(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for polling in (usecases, tail):  # what wakes the waiters is the notification
+    for polling in (reading, tail):  # what wakes the waiters is the notification
         monkeypatch.setattr(polling, "POLL_SECONDS", 3600)
     async with running(postgres_url) as here, serving(postgres_url) as there:
         request = await there.submit()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from playwright.async_api import expect
 
-from bot.approvals import usecases
+from bot.approvals import reading
 from tests.support import command
 from tests.support.browser import open_page, running_browser
 from tests.support.product import KEY, Product, running
@@ -140,7 +140,7 @@ WAYS = [
 async def test_an_answer_on_one_surface_is_seen_on_all(
     database_url: str, slack: SlackSandbox, mailbox: Mailbox, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usecases, "POLL_SECONDS", 3600)  # what wakes the waiter is the answer
+    monkeypatch.setattr(reading, "POLL_SECONDS", 3600)  # what wakes the waiter is the answer
     async with running(database_url, slack=slack, mailbox=mailbox, socket_mode=way.socket_mode) as product:
         if way.socket_mode:
             await slack.wait_for(lambda: slack.sockets.connections)

@@ -19,22 +19,23 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bot.approvals import usecases
-from bot.domain import lifecycle
+from bot.approvals import applying
+from bot.domain import lifecycle, timers
+from bot.domain.answers import Answer
 from bot.domain.audience import Actor
 from bot.domain.errors import AssentError
 from bot.domain.events import Cancel, LookedUp, NotTold, Operate, Timer
 from bot.domain.request import OnTimeout, Request, RespondentState, Status, Surface
 from bot.store import SqlStore, migrations
 from bot.store.reader import SqlReader
-from tests.support.asking import NOW, asked, response, somebody
+from tests.support.asking import NOW, asked, places, response, somebody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from bot.domain.change import Change
     from bot.domain.events import Event
-    from bot.domain.lifecycle import Change
 
 PEOPLE = ("p0", "p1", "p2", "p3")
 STATUS = {"approve": Status.APPROVED, "reject": Status.REJECTED, "skip": Status.SKIPPED}
@@ -170,9 +171,9 @@ class Lifecycle(RuleBasedStateMachine):
     def happens(self, event: Event) -> str:
         """Let it happen as the use cases do, the deadline first; the refusal's code, `same` or `recorded`."""
         if self.deadline and self.now >= self.deadline and not self.model.status.final:
-            self.model.change(lifecycle.ON_TIMEOUT[self.model.on_timeout])
+            self.model.change(timers.ON_TIMEOUT[self.model.on_timeout])
         before = self.request
-        result = self.run(lambda tx: usecases._apply(tx, self.id, event, self.now))
+        result = self.run(lambda tx: applying.apply(tx, self.id, event, self.now, lambda change: change))
         self.request = self.run(lambda tx: tx.request(self.id))
         if isinstance(result, AssentError):
             return result.code
@@ -213,7 +214,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(decision=st.sampled_from([*STATUS, "cancel"]))
     def somebody_else_decides(self, decision: str) -> None:
-        operate = Operate(decision=decision, reason=None, by="operator", surface=Surface.CLI)
+        operate = Operate(answer=Answer(decision=decision, reason=None), by="operator", surface=Surface.CLI)
         cancel = Cancel(reason=None, by="bob", surface=Surface.API)
         said = self.happens(cancel if decision == "cancel" else operate)
         assert (said == "already_resolved") is self.model.status.final
@@ -228,7 +229,7 @@ class Lifecycle(RuleBasedStateMachine):
     @precondition(lambda self: self.model.looking_up)
     @rule(found=st.sets(st.sampled_from(PEOPLE)))
     def people_are_looked_up(self, found: set[str]) -> None:
-        event = LookedUp(selectors=(LOOKUP,), found=tuple(self.respondent(p) for p in sorted(found)))
+        event = LookedUp(places=places(LOOKUP), found=tuple(self.respondent(p) for p in sorted(found)))
         self.happens(event)
         if not self.model.status.final:
             self.model.looking_up = False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
+from bot.domain.answers import Answer
 from bot.domain.events import NotTold, Operate
 from bot.domain.request import Status, Surface
 from bot.store.reader import GENESIS, SqlReader
@@ -101,7 +102,7 @@ async def test_two_events_that_change_places_are_found(filled: SqlStore) -> None
 
 async def test_it_can_be_verified_while_others_write(store: SqlStore, other: SqlStore) -> None:
     await save(store, *(asked(ANA, request_id=f"req_{n}") for n in range(30)))
-    operate = Operate(decision="reject", reason=None, by="x", surface=Surface.CLI)
+    operate = Operate(answer=Answer(decision="reject", reason=None), by="x", surface=Surface.CLI)
     writing = [happen((store, other)[n % 2], f"req_{n}", operate) for n in range(30)]
     verifying = asyncio.gather(*(verified(other) for _ in range(10)))
     await asyncio.gather(*writing)

@@ -10,7 +10,7 @@ from bot.domain.answers import Answer
 from bot.domain.audience import Actor
 from bot.domain.digest import payload_digest
 from bot.domain.events import Respond
-from bot.domain.request import Address, Request, Respondent, Spec, Step, Surface
+from bot.domain.request import Address, Place, Request, Respondent, Spec, Step, Surface
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,7 @@ def asked(
     timeout_at: datetime | None = None,
     channels: Sequence[str] = (),
     lookups: Sequence[str] = (),
+    steps: Sequence[Step] = (),
     requester_keys: frozenset[str] = frozenset(),
     requester_known: bool = True,
     at: datetime = NOW,
@@ -51,15 +52,21 @@ def asked(
     step = Step(audience=selectors, quorum=quorum, reject_quorum=reject_quorum)
     return Request(
         id=request_id,
-        spec=Spec(**asks | {"steps": (step,)} | spec),
+        spec=Spec(**asks | {"steps": tuple(steps) or (step,)} | spec),
         respondents=respondents,
-        channels=tuple(channels),
-        lookups=tuple(lookups),
+        places=places(*channels),
+        lookups=places(*lookups),
         requester_keys=requester_keys,
         requester_known=requester_known,
         created_at=at,
+        opened_at=at,
         timeout_at=timeout_at,
     )
+
+
+def places(*selectors: str) -> tuple[Place, ...]:
+    """Channels, or people to be looked up, of a request's first step."""
+    return tuple(Place(selector=selector) for selector in selectors)
 
 
 def by_mail(name: str) -> Actor:

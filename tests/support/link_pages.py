@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
-from bot.approvals.usecases import Approvals, Rules
+from bot.approvals import Approvals, Rules
 from bot.domain.request import Request, Surface
 from bot.links import Links
 from bot.rendering import templates

@@ -57,6 +57,7 @@ def asked(*, pending: tuple[Respondent, ...] = (ANA, BEN), **spec: Any) -> Reque
         spec=Spec(**members | spec),
         respondents=pending,
         created_at=NOW,
+        opened_at=NOW,
         timeout_at=NOW + HOUR,
     )
 

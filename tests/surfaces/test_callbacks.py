@@ -18,6 +18,7 @@ from bot.delivery import callbacks
 from bot.delivery.backoff import JITTER
 from bot.delivery.callbacks import CallbackSender, check_secret, secret_from
 from bot.domain import lifecycle
+from bot.domain.answers import Answer
 from bot.domain.events import Operate
 from bot.domain.request import Request, Spec, Step, Surface
 from bot.domain.telling import Notice
@@ -87,8 +88,8 @@ async def guarded() -> AsyncIterator[CallbackSender]:
 
 def decided() -> Request:
     spec = Spec(title="Refund", payload_digest="sha256:0", steps=(Step(audience=("email:ana@example.com",)),))
-    request = Request(id="req_1", spec=spec, created_at=NOW)
-    event = Operate(decision="approve", reason="Fine", by="Ana", surface=Surface.API)
+    request = Request(id="req_1", spec=spec, created_at=NOW, opened_at=NOW)
+    event = Operate(answer=Answer(decision="approve", reason="Fine"), by="Ana", surface=Surface.API)
     return lifecycle.apply(request, event, NOW + timedelta(seconds=1)).request
 
 

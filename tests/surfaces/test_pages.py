@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain.lifecycle import Change, Fact
+from bot.domain.answers import Answer
+from bot.domain.change import Change, Fact
 from bot.domain.request import Request, RespondentState, Surface
 from tests.support.link_pages import Site, serving
 
@@ -340,7 +341,7 @@ async def test_too_late_shows_who_decided_what_when_and_why(site: Site) -> None:
 
 async def test_even_an_incomplete_answer_is_too_late(site: Site) -> None:
     request = await site.ask()
-    await site.approvals.operate(request.id, "approve", None, "an operator", Surface.API)
+    await site.approvals.operate(request.id, Answer(decision="approve"), "an operator", Surface.API)
     assert (await post(site, site.link(request))).status == 409
 
 

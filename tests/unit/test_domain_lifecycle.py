@@ -9,8 +9,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.domain import lifecycle
+from bot.domain.answers import Answer
 from bot.domain.errors import AlreadyResolved, AlreadyResponded, AssentError, Invalid, StaleRevision
-from bot.domain.events import Cancel, LookedUp, NotTold, Operate, Timer
+from bot.domain.events import (
+    Cancel,
+    Delegate,
+    Escalate,
+    LookedUp,
+    NotTold,
+    Operate,
+    Remind,
+    Revise,
+    Say,
+    Timer,
+    Withdraw,
+)
 from bot.domain.lifecycle import TRANSITIONS
 from bot.domain.policy import Ruling
 from bot.domain.request import (
@@ -24,7 +37,7 @@ from bot.domain.request import (
     Unreached,
 )
 from bot.domain.telling import Notice, Tell
-from tests.support.asking import NOW, after, asked, by_mail, by_slack, response, somebody
+from tests.support.asking import NOW, after, asked, by_mail, by_slack, places, response, somebody
 
 if TYPE_CHECKING:
     from bot.domain.events import Event
@@ -33,9 +46,14 @@ if TYPE_CHECKING:
 LATER = NOW + timedelta(hours=1)
 ANA, BEN, CY = somebody("ana"), somebody("ben"), somebody("cy")
 
-OPERATE = Operate(decision="reject", reason="no", by="operator ops", surface=Surface.CLI)
+OPERATE = Operate(answer=Answer(decision="reject", reason="no"), by="operator ops", surface=Surface.CLI)
 CANCEL = Cancel(reason="changed my mind", by="bob", surface=Surface.API)
-LOOKED_UP = LookedUp(selectors=("slack:U1",), found=(somebody("dan", email=False, slack="U1"),))
+LOOKED_UP = LookedUp(places=places("slack:U1"), found=(somebody("dan", email=False, slack="U1"),))
+WITHDRAW = Withdraw(actor=by_mail("ana"))
+QUESTION = Say(text="Why now?", surface=Surface.EMAIL, by="", actor=by_mail("ana"))
+REVISE = Revise(spec=asked(title="Less").spec, reason=None, by="bob", surface=Surface.API)
+ESCALATE = Escalate(reason="late", by="bob")
+DELEGATE = Delegate(actor=by_mail("ana"), to=somebody("dee"), new_id="rsp_new")
 NOT_TOLD = NotTold(target="email:ana@example.com", reason="no such mailbox")
 
 
@@ -54,17 +72,29 @@ TABLE: dict[tuple[str, str], tuple[Event, Status | type[AssentError]]] = {
     ("pending", "unknown decision"): (response("ana", "maybe"), Invalid),
     ("pending", "stale answer"): (response("ana", revision=0), StaleRevision),
     ("pending", "operator"): (OPERATE, Status.REJECTED),
-    ("pending", "operator, unknown decision"): (replace(OPERATE, decision="maybe"), Invalid),
+    ("pending", "operator, unknown decision"): (replace(OPERATE, answer=Answer(decision="maybe")), Invalid),
     ("pending", "cancel"): (CANCEL, Status.CANCELLED),
     ("pending", "timer"): (Timer(), Status.PENDING),
     ("pending", "looked up"): (LOOKED_UP, Status.PENDING),
     ("pending", "not told"): (NOT_TOLD, Status.PENDING),
+    ("pending", "nothing to withdraw"): (WITHDRAW, Invalid),
+    ("pending", "question"): (QUESTION, Status.PENDING),
+    ("pending", "another question asked"): (REVISE, Status.PENDING),
+    ("pending", "reminder"): (Remind(by="bob"), Status.PENDING),
+    ("pending", "escalation without a ladder"): (ESCALATE, Invalid),
+    ("pending", "handed on"): (DELEGATE, Status.PENDING),
     ("final", "the same answer"): (response("ana"), Status.APPROVED),
     ("final", "another answer"): (response("ana", "reject"), AlreadyResolved),
     ("final", "somebody else's answer"): (response("cy"), AlreadyResolved),
     ("final", "a stranger's answer"): (response("eve"), AlreadyResolved),
     ("final", "operator"): (OPERATE, AlreadyResolved),
     ("final", "cancel"): (CANCEL, AlreadyResolved),
+    ("final", "withdrawal"): (WITHDRAW, AlreadyResolved),
+    ("final", "question"): (QUESTION, AlreadyResolved),
+    ("final", "another question asked"): (REVISE, AlreadyResolved),
+    ("final", "reminder"): (Remind(by="bob"), AlreadyResolved),
+    ("final", "escalation"): (ESCALATE, AlreadyResolved),
+    ("final", "handed on"): (DELEGATE, AlreadyResolved),
     ("final", "timer"): (Timer(), Status.APPROVED),
     ("final", "looked up"): (LOOKED_UP, Status.APPROVED),
     ("final", "not told"): (NOT_TOLD, Status.APPROVED),
@@ -242,7 +272,7 @@ class TestOperator:
     )
     def test_an_operator_decides_at_once_whatever_the_quorum(self, decision: str, status: Status) -> None:
         request = asked(ANA, BEN, quorum="all")
-        done = lifecycle.apply(request, replace(OPERATE, decision=decision), NOW).request
+        done = lifecycle.apply(request, replace(OPERATE, answer=Answer(decision=decision)), NOW).request
         assert done.status is status
         assert done.outcome
         assert (done.outcome.resolved_by, done.outcome.by) == (ResolvedBy.OPERATOR, "operator ops")
@@ -251,11 +281,11 @@ class TestOperator:
 
     def test_an_operator_may_pick_a_choice_but_not_merely_approve_one(self) -> None:
         request = asked(ANA, kind=Kind.CHOICE, choices=(Choice(id="eu", label="Europe"),))
-        done = lifecycle.apply(request, replace(OPERATE, decision="eu"), NOW).request
+        done = lifecycle.apply(request, replace(OPERATE, answer=Answer(decision="eu")), NOW).request
         assert done.outcome
         assert (done.outcome.decision, done.outcome.choice) == (Status.APPROVED, "eu")
         with pytest.raises(Invalid):
-            lifecycle.apply(request, replace(OPERATE, decision="approve"), NOW)
+            lifecycle.apply(request, replace(OPERATE, answer=Answer(decision="approve")), NOW)
 
 
 def test_a_cancelled_request_names_who_took_it_back() -> None:
@@ -274,7 +304,7 @@ class TestLookups:
         assert change.tells == (card,)
 
     def test_a_channel_found_later_gets_its_card(self) -> None:
-        event = LookedUp(selectors=("slack:C1",), channels=("slack:C1",))
+        event = LookedUp(places=places("slack:C1"), rooms=places("slack:C1"))
         change = lifecycle.apply(asked(ANA, lookups=("slack:C1",)), event, NOW)
         assert change.tells == (Tell(notice=Notice.CARD, surface="slack", address="C1"),)
 
@@ -289,7 +319,7 @@ class TestLookups:
         by_slack_only = somebody("anna", email=False, slack="U1")
         request = after(asked(by_slack_only, ANA, BEN, quorum="all", lookups=("x",)), ("ana", "approve"))
         same = somebody("ana", slack="U1", id="rsp_both")
-        event = LookedUp(selectors=("x",), found=(same,))
+        event = LookedUp(places=places("x"), found=(same,))
         request = lifecycle.apply(request, event, NOW).request
         assert [r.id for r in request.respondents] == ["rsp_ana", "rsp_ben"]
         assert after(request, ("ben", "approve")).status is Status.APPROVED
@@ -301,7 +331,7 @@ class TestLookups:
             ("ben", "approve"),
         )
         assert request.status is Status.PENDING
-        event = LookedUp(selectors=("slack:ana@example.com",), found=(somebody("ana", slack="U1", id="x"),))
+        event = LookedUp(places=places("slack:ana@example.com"), found=(somebody("ana", slack="U1", id="x"),))
         change = lifecycle.apply(request, event, LATER)
         assert change.request.status is Status.APPROVED
         assert [f.type for f in change.facts] == ["request.updated", "request.resolved"]
@@ -309,12 +339,12 @@ class TestLookups:
 
     def test_nobody_who_answered_already_is_asked_again(self) -> None:
         request = after(asked(ANA, BEN, quorum=2, lookups=("x",)), ("ana", "approve"))
-        event = LookedUp(selectors=("x",), found=(somebody("ana", slack="U1", id="rsp_other"),))
+        event = LookedUp(places=places("x"), found=(somebody("ana", slack="U1", id="rsp_other"),))
         assert lifecycle.apply(request, event, NOW).tells == ()
 
     def test_what_could_not_be_found_shows(self) -> None:
         note = Unreached(target="slack:S1", reason="the user group has no members")
-        event = LookedUp(selectors=("slack:U1",), unreached=(note,))
+        event = LookedUp(places=places("slack:U1"), unreached=(note,))
         assert lifecycle.apply(pending(), event, NOW).request.unreached == (note,)
 
     def test_the_requesters_addresses_are_learnt_late(self) -> None:

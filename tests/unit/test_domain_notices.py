@@ -8,6 +8,7 @@ from datetime import timedelta, timezone
 import pytest
 
 from bot.domain import lifecycle, notices
+from bot.domain.answers import Answer
 from bot.domain.events import Cancel, Operate, Timer
 from bot.domain.policy import Ruling
 from bot.domain.request import Choice, Kind, OnTimeout, Request, RespondentState, Surface
@@ -23,7 +24,7 @@ def timed_out(on_timeout: OnTimeout) -> Request:
 
 
 def operated(decision: str) -> Request:
-    event = Operate(decision=decision, reason=None, by="operator ops", surface=Surface.CLI)
+    event = Operate(answer=Answer(decision=decision, reason=None), by="operator ops", surface=Surface.CLI)
     return lifecycle.apply(asked(ANA), event, NOW).request
 
 

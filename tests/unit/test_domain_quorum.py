@@ -10,7 +10,7 @@ from bot.domain import lifecycle
 from bot.domain.events import LookedUp
 from bot.domain.quorum import judge, reachable
 from bot.domain.request import Request, RespondentState, Status
-from tests.support.asking import NOW, after, asked, by_slack, response, somebody
+from tests.support.asking import NOW, after, asked, by_slack, places, response, somebody
 
 if TYPE_CHECKING:
     from bot.domain.request import QuorumRule
@@ -111,7 +111,7 @@ class TestNobodyToCount:
 
     def test_it_is_once_the_last_lookup_found_nobody(self) -> None:
         request = of("s--", quorum=2, reject_quorum=3, lookups=("slack:S1",))
-        assert lifecycle.apply(request, LookedUp(selectors=("slack:S1",)), NOW).request.status is (
+        assert lifecycle.apply(request, LookedUp(places=places("slack:S1")), NOW).request.status is (
             Status.REJECTED
         )
 
@@ -140,18 +140,19 @@ def test_whoever_handed_it_on_is_not_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("quorum", "people", "open_ended", "channel", "why_not"),
+    ("quorum", "people", "more", "channel", "why_not"),
     [
-        (2, 2, False, False, None),
-        (3, 2, False, False, "needs 3 approvals, but only 2 people of the audience may approve"),
-        (2, 1, False, False, "needs 2 approvals, but only 1 person of the audience may approve"),
-        (3, 2, True, False, None),
-        (3, 2, True, True, None),
-        ("all", 2, False, False, None),
-        ("all", 2, True, True, "'all' needs people who can be counted; an audience with a channel takes a number"),
+        (2, 2, (), False, None),
+        (3, 2, (), False, "needs 3 approvals, but only 2 people of the audience may approve"),
+        (2, 1, (), False, "needs 2 approvals, but only 1 person of the audience may approve"),
+        (3, 2, ("slack:S1",), False, None),
+        (3, 2, ("slack:C1",), True, None),
+        ("all", 2, (), False, None),
+        ("all", 2, ("slack:C1",), True, "'all' needs people who can be counted; an audience with a channel takes a number"),  # noqa: E501 - a whole sentence
     ],
 )  # fmt: skip
 def test_a_quorum_that_could_never_be_reached_is_known_at_once(
-    quorum: QuorumRule, people: int, *, open_ended: bool, channel: bool, why_not: str | None
+    quorum: QuorumRule, people: int, *, more: tuple[str, ...], channel: bool, why_not: str | None
 ) -> None:
-    assert reachable(quorum, people, open_ended=open_ended, channel=channel) == why_not
+    seats = [somebody(f"p{number}") for number in range(people)]
+    assert reachable(quorum, seats, frozenset(more), channel=channel) == why_not

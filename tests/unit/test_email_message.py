@@ -78,7 +78,12 @@ def ask(**changes: Any) -> Request:
         }
     )
     return Request(
-        id="req_01", spec=spec, respondents=(ANA, BEN), created_at=NOW, timeout_at=NOW + timedelta(hours=7)
+        id="req_01",
+        spec=spec,
+        respondents=(ANA, BEN),
+        created_at=NOW,
+        opened_at=NOW,
+        timeout_at=NOW + timedelta(hours=7),
     )
 
 

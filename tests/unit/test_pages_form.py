@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.domain.digest import payload_digest
 from bot.domain.errors import Fault, Invalid
 from bot.domain.request import Level, ReasonRule, Spec, Step
 from bot.web.page_form import Form
+from tests.support.asking import asked
 
 VERIFIED = Spec(
     title="Delete it",
@@ -21,7 +24,7 @@ VERIFIED = Spec(
 
 def faults(form: Form) -> list[str]:
     with pytest.raises(Invalid) as invalid:
-        form.check(VERIFIED)
+        form.check(replace(asked(), spec=VERIFIED))
     return [f.pointer for f in invalid.value.faults]
 
 
@@ -31,12 +34,12 @@ def test_every_fault_is_named_in_the_order_of_the_page() -> None:
 
 def test_the_phrase_is_not_asked_for_before_a_decision_needs_it() -> None:
     assert faults(Form()) == ["/decision", "/reason"]
-    Form(decision="reject", reason="No").check(VERIFIED)
+    Form(decision="reject", reason="No").check(replace(asked(), spec=VERIFIED))
 
 
 def test_the_phrase_must_match_to_the_letter() -> None:
     assert faults(Form(decision="approve", reason="Yes", phrase="delete prod ")) == ["/phrase"]
-    Form(decision="approve", reason="Yes", phrase="delete prod").check(VERIFIED)
+    Form(decision="approve", reason="Yes", phrase="delete prod").check(replace(asked(), spec=VERIFIED))
 
 
 def test_a_reason_of_blanks_is_no_reason() -> None:
@@ -46,5 +49,5 @@ def test_a_reason_of_blanks_is_no_reason() -> None:
 def test_a_field_shows_one_fault_and_unreadable_text_comes_first() -> None:
     form = Form(decision="reject", faults=(Fault("/reason", "cannot be read"),))
     with pytest.raises(Invalid, match="cannot be read") as invalid:
-        form.check(VERIFIED)
+        form.check(replace(asked(), spec=VERIFIED))
     assert len(invalid.value.faults) == 1

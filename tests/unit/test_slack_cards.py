@@ -29,6 +29,7 @@ from bot.ports import DeliveryState
 from bot.sandbox.blockkit import MOST_VIEW_BYTES, block_faults, text_length, texts, view_faults
 from bot.slack import cards, home, modals
 from bot.slack.cards import Message
+from tests.support.asking import places
 from tests.support.slack_requests import ANA, HOUR, NASTY, NOW, answered, asked, nasty, resolved
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def test_details_is_offered_where_there_is_more_than_the_card_shows() -> None:
 
 
 def test_progress_names_who_answered_and_who_is_waited_for() -> None:
-    request = replace(answered(asked()), channels=("slack:C0OPS",))
+    request = replace(answered(asked()), places=places("slack:C0OPS"))
     shown = words(cards.card(request, NOW).blocks)
     assert "1 of 2 approvals · Ana approved · waiting for Ben and anyone in <#C0OPS>" in shown
 

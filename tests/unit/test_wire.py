@@ -191,6 +191,8 @@ def test_a_request_is_answered_as_the_contract_shows() -> None:
         "slack_user_id": "U1",
         "state": "approved",
         "trouble": None,
+        "step": 0,
+        "delegate_of": None,
     }
     assert shown["responses"] == [
         {

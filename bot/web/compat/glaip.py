@@ -16,7 +16,7 @@ from bot.ports import MAX_PAGE, Query
 from bot.web.auth import Auth, Scope
 from bot.web.body import read_json, respond
 from bot.web.calls import FINAL, WITH_BODY, Call
-from bot.wire import _Body, instant, parse, request_json
+from bot.wire import Body, instant, parse, request_json
 
 if TYPE_CHECKING:
     from bot.approvals import Approvals
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DECISIONS = {"approved": APPROVE, "rejected": REJECT, "skipped": SKIP}
 
 
-class DecisionBody(_Body):
+class DecisionBody(Body):
     """A decision as GL AIP's client posts it; it is the operator's."""
 
     model_config = ConfigDict(extra="ignore")

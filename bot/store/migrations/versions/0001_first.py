@@ -99,6 +99,18 @@ def _outbox() -> None:
     )
     op.create_index("deliveries_by_request", "deliveries", ["request_id"])
     _partial("deliveries_due", "deliveries", "due_at", "due_at IS NOT NULL")
+    op.create_table(
+        "groups",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("members", sa.Text, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "standins",
+        sa.Column("owner", sa.Text, primary_key=True),
+        sa.Column("person", sa.Text, nullable=False),
+        sa.Column("until", sa.BigInteger, nullable=False),
+    )
 
 
 def _partial(name: str, table: str, column: str, where: str) -> None:

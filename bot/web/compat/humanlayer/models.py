@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
-from bot.wire import Text, _Body
+from bot.wire import Body, Text
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
 
@@ -20,7 +20,7 @@ def _refused(value: object) -> object:
 Refused = Annotated[None, BeforeValidator(_refused)]
 
 
-class _Tolerant(_Body):
+class _Tolerant(Body):
     """A body of a protocol that is not ours; members that mean nothing here are let be."""
 
     model_config = ConfigDict(extra="ignore")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from bot.domain.answers import Answer
 from bot.domain import errors
+from bot.domain.answers import Answer
 from bot.domain.request import Json, Request, Surface
 from bot.ports import Idempotency
 from bot.web.auth import Auth, Scope

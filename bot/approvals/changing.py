@@ -1,0 +1,69 @@
+"""What requesters and operators do with a request, and what happens to it by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.approvals.applying import apply
+from bot.approvals.core import Core
+from bot.approvals.submission import revised
+from bot.domain.events import Cancel, NotTold, Operate, Remind, Revise, Say, Timer
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bot.domain.answers import Answer
+    from bot.domain.request import Request, Surface
+    from bot.ports import Transaction
+    from bot.wire import ReviseBody
+
+
+class Changing(Core):
+    """What requesters, operators and the clock do."""
+
+    async def operate(self, request_id: str, answer: Answer, by: str, surface: Surface) -> Request:
+        """Decide at once, as an operator."""
+        return await self._apply(request_id, Operate(answer=answer, by=by, surface=surface))
+
+    async def cancel(self, request_id: str, reason: str | None, by: str, surface: Surface) -> Request:
+        """Take the question back."""
+        return await self._apply(request_id, Cancel(reason=reason, by=by, surface=surface))
+
+    async def remind(self, request_id: str, by: str) -> Request:
+        """Ask those who have not answered again, now."""
+        return await self._apply(request_id, Remind(by=by))
+
+    async def reply(self, request_id: str, text: str, by: str, surface: Surface) -> Request:
+        """Answer what a respondent asked back, for everybody to see."""
+        return await self._apply(request_id, Say(text=text, surface=surface, by=by))
+
+    async def revise(self, request_id: str, body: ReviseBody, by: str, surface: Surface) -> Request:
+        """Ask something else instead: every answer so far is set back."""
+        spec = revised((await self.get(request_id)).spec, body)
+        return await self._apply(
+            request_id, Revise(spec=spec, reason=(body.reason or "").strip() or None, by=by, surface=surface)
+        )
+
+    async def not_told(self, request_id: str, event: NotTold) -> None:
+        """Show on the request that an address could not be told."""
+        await self._apply(request_id, event)
+
+    async def tick(self, limit: int = 100) -> int:
+        """Let every pending request whose time has come move on; how many there were."""
+        now = self._clock.now()
+        next_due = await self.next_due()
+        if next_due is None or next_due > now:
+            return 0
+        standing = await self._stand_ins.now()
+
+        def work(tx: Transaction) -> int:
+            due = tx.due(now, limit)
+            for request_id in due:
+                apply(tx, request_id, Timer(), now, lambda change: standing.take_over(change, now, self._ids))
+            return len(due)
+
+        return await self._store.write(work)
+
+    async def next_due(self) -> datetime | None:
+        """When the next pending request's time comes."""
+        return await self._store.read(lambda tx: tx.next_due())

@@ -1,0 +1,118 @@
+"""What every use case stands on: the ports, who somebody is, and one event applied in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bot.approvals.applying import apply, must
+from bot.approvals.asking import Asking
+from bot.approvals.groups import Asker, Groups
+from bot.approvals.standing import StandIns
+from bot.domain import lifecycle
+from bot.domain.audience import Actor, Person, parse_selector
+from bot.domain.errors import AssentError, NotInAudience, Unavailable
+from bot.domain.request import Request, Spec, Surface
+from bot.ports import DirectoryUnavailableError, UnknownTargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bot.domain.events import Event
+    from bot.domain.request import Hours
+    from bot.ports import Clock, Directory, Ids, Store, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the configuration says about who is asked and who decides."""
+
+    groups: Mapping[str, Sequence[str] | str] = field(default_factory=dict)
+    default_audience: tuple[str, ...] = ()
+    hours: Hours | None = None
+    auto_approve: bool = False
+    callback_allow_private: bool = False
+    surfaces: frozenset[Surface] = frozenset()
+    """Where people can be told: `slack`, `email`."""
+
+
+class Core:
+    """The ports and the rules, shared by all use cases."""
+
+    def __init__(
+        self, store: Store, clock: Clock, ids: Ids, directory: Directory | None, rules: Rules
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._directory = directory
+        self._rules = rules
+        self.groups = Groups(rules.groups, store.registry, clock)
+        self._asking = Asking(directory, self.groups, rules.surfaces)
+        self._stand_ins = StandIns(store.registry, clock)
+
+    async def get(self, request_id: str) -> Request:
+        """The request as stored; raises `NotFound`."""
+        return await self._store.read(lambda tx: must(tx, request_id), ids=(request_id,))
+
+    async def person(self, slack_user_id: str, team: str | None = None) -> Person:
+        """What Slack knows of a user now, who acted from the workspace `team`; raises `Unavailable`."""
+        if self._directory is None:
+            return Person(slack_user_id=slack_user_id)
+        try:
+            return await self._directory.user_now(slack_user_id, team)
+        except DirectoryUnavailableError:
+            raise Unavailable(
+                "Slack cannot be asked who you are just now. Nothing was recorded; try again."
+            ) from None
+        except UnknownTargetError as error:
+            raise NotInAudience(f"Slack does not vouch for you: {error}.") from None
+
+    async def _known(self, actor: Actor) -> Actor:
+        """A Slack actor with what Slack says about them now."""
+        user = next((k.removeprefix("slack:") for k in actor.keys if k.startswith("slack:")), None)
+        if user is None or actor.person or actor.surface is not Surface.SLACK:
+            return actor
+        person = await self.person(user, actor.team)
+        return replace(actor, person=person, keys=actor.keys | person.keys, name=person.name or actor.name)
+
+    async def _memberships(self, request_id: str, actor: Actor) -> frozenset[str]:
+        """The channels and user groups of the request that this actor is in at this moment."""
+        request = await self.get(request_id)
+        seats = [r for r in request.seated if r.keys & actor.keys]
+        keys = actor.keys.union(*(r.keys for r in seats))
+        users = [k.removeprefix("slack:") for k in keys if k.startswith("slack:")]
+        dynamic = {*request.channels, *(s for s in request.current.audience if parse_selector(s).dynamic)}
+        dynamic |= {v for r in request.seated for v in r.via if parse_selector(v).dynamic}
+        if not users or not dynamic or self._directory is None:
+            return frozenset()
+        try:
+            return frozenset(
+                [s for s in dynamic if await self._directory.is_member(s.removeprefix("slack:"), users[0])]
+            )
+        except DirectoryUnavailableError:
+            raise Unavailable(
+                "Slack cannot be asked just now whether you are a member. Nothing was recorded; try again."
+            ) from None
+
+    async def _apply(self, request_id: str, event: Event) -> Request:
+        now = self._clock.now()
+        standing = await self._stand_ins.now()
+
+        def work(tx: Transaction) -> Request | AssentError:
+            return apply(
+                tx, request_id, event, now, lambda change: standing.take_over(change, now, self._ids)
+            )
+
+        outcome = await self._store.write(work, ids=(request_id,))
+        if isinstance(outcome, AssentError):
+            raise outcome
+        return outcome
+
+    async def _dry_run(self, request_id: str, event: Event) -> Request:
+        return lifecycle.apply(await self.get(request_id), event, self._clock.now()).request
+
+
+def asker(spec: Spec) -> Asker:
+    """What computed groups may know of a request."""
+    return Asker(requester=spec.requester, labels=spec.labels)

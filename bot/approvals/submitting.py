@@ -1,0 +1,166 @@
+"""Open a request, and look for people whom Slack could not name at once; tell people without asking."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bot.approvals.applying import must
+from bot.approvals.asking import Audience, check_reach
+from bot.approvals.callbacks import callback_faults
+from bot.approvals.core import Core, asker
+from bot.approvals.groups import Asker
+from bot.approvals.submission import Defaults, audience_faults, build_spec, deadline, selectors
+from bot.domain import lifecycle, policy
+from bot.domain.audience import seat
+from bot.domain.errors import IdempotencyConflict, Invalid, NoAudience
+from bot.domain.events import LookedUp
+from bot.domain.request import LADDER, Place, Request
+from bot.ports import Idempotency, Notification
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bot.domain.request import Respondent, Spec
+    from bot.ports import Requests, Transaction
+    from bot.wire import NotifyBody, SubmitBody
+
+
+class Submitting(Core):
+    """Asking people."""
+
+    async def submit(self, body: SubmitBody, idempotency: Idempotency | None = None) -> tuple[Request, bool]:
+        """Open a request; the flag says whether it is new (else the same key and body were used before).
+
+        Raises `NoAudience`, `Invalid`, `IdempotencyConflict`.
+        """
+        now = self._clock.now()
+        if idempotency and (known := await self._store.read(lambda tx: _replayed(tx, idempotency))):
+            return known, False
+        known_faults = await callback_faults(
+            body.callback_url, allow_private=self._rules.callback_allow_private
+        )
+        defaults = Defaults(audience=self._rules.default_audience, hours=self._rules.hours)
+        request = await self._seat(build_spec(body, defaults, now, known_faults), deadline(body, now), now)
+        ruling = policy.rule(request.spec, auto_approve=self._rules.auto_approve)
+        standing = await self._stand_ins.now()
+        change = standing.take_over(lifecycle.open_request(request, ruling, now), now, self._ids)
+
+        def work(tx: Transaction) -> tuple[Request, bool]:
+            if idempotency:
+                if known := _replayed(tx, idempotency):
+                    return known, False
+                tx.remember(idempotency, request.id, now)
+            tx.save(change, now)
+            return change.request, True
+
+        return await self._store.write(work)
+
+    async def _seat(self, spec: Spec, timeout_at: datetime | None, now: datetime) -> Request:
+        keys, known = await self._asking.identity(spec.requester)
+        audience, respondents = await self._audience(spec)
+        request = Request(
+            id=self._ids.request(now),
+            spec=spec,
+            requester_keys=keys,
+            requester_known=known,
+            requester_addresses=self._asking.reach(keys),
+            respondents=respondents,
+            places=audience.channels,
+            lookups=audience.lookups,
+            unreached=audience.unreached,
+            created_at=now,
+            timeout_at=timeout_at,
+            opened_at=now,
+        )
+        check_reach(request)
+        return lifecycle.at_first_step(request, now)
+
+    async def _audience(self, spec: Spec) -> tuple[Audience, tuple[Respondent, ...]]:
+        """Everybody of every step and level, each seated where they will be asked."""
+        everybody = Audience()
+        respondents: tuple[Respondent, ...] = ()
+        for index, step in enumerate(spec.steps):
+            pointer = "/audience" if len(spec.steps) == 1 else f"/steps/{index}/audience"
+            place = Place(selector="", step=index)
+            part, seats = await self._seats(step.audience, place, asker(spec), pointer)
+            everybody, respondents = everybody + part, respondents + seats
+        for number, level in enumerate(spec.escalation, 1):
+            place = Place(selector="", step=LADDER, levels=(number,))
+            pointer = f"/escalation/{number - 1}/audience"
+            part, seats = await self._seats(level.audience, place, asker(spec), pointer)
+            everybody, respondents = everybody + part, respondents + seats
+        return everybody, respondents
+
+    async def _seats(
+        self, audience: tuple[str, ...], place: Place, who: Asker, pointer: str = "/audience"
+    ) -> tuple[Audience, tuple[Respondent, ...]]:
+        part = await self._asking.resolve(audience, who, pointer=pointer, place=place)
+        ids = (self._ids.respondent() for _ in part.found)
+        return part, seat(part.found, ids, step=place.step, levels=place.levels)
+
+    async def look_up(self, limit: int = 20) -> int:
+        """Try again to find the people Slack could not be asked about; how many requests have news."""
+        found = 0
+        for request_id in await self._store.read(lambda tx: tx.unresolved(limit)):
+            request = await self.get(request_id)
+            event = await self._found(request)
+            if event.places or event.requester_keys is not None:
+                await self._apply(request_id, event)
+                found += 1
+        return found
+
+    async def _found(self, request: Request) -> LookedUp:
+        """What Slack says now about everybody it could not name before."""
+        event = LookedUp()
+        for place in request.lookups:
+            part, seats = await self._seats((place.selector,), place, asker(request.spec))
+            if not part.lookups:
+                event = replace(
+                    event,
+                    places=(*event.places, place),
+                    found=(*event.found, *seats),
+                    rooms=(*event.rooms, *part.channels),
+                    unreached=(*event.unreached, *part.unreached),
+                )
+        keys, known = await self._asking.identity(request.spec.requester)
+        return replace(event, requester_keys=keys if known and not request.requester_known else None)
+
+    async def notify(self, body: NotifyBody) -> None:
+        """Tell people without asking; raises `Invalid`, or `NoAudience` where that reaches nobody."""
+        if faults := audience_faults(body.audience, body.destination):
+            raise Invalid(faults)
+        audience = await self._asking.resolve(
+            selectors(body.audience, body.destination, self._rules.default_audience), Asker(labels={})
+        )
+        now = self._clock.now()
+        places = [(a.surface.value, a.value) for f in audience.found if not f.trouble for a in f.addresses]
+        places += [("slack", c.selector.removeprefix("slack:")) for c in audience.channels]
+        if not places:
+            raise NoAudience(
+                "The notification reaches nobody: name somebody who can be told by Slack or mail."
+            )
+
+        def work(tx: Transaction) -> None:
+            for surface, address in dict.fromkeys(places):
+                tx.notify(Notification(surface=surface, address=address, message=body.message), now)
+
+        await self._store.write(work)
+
+    async def defer(self, surface: str, address: str, content: str) -> None:
+        """Queue what was accepted for the sender of `surface`, which carries it out even after a crash."""
+        now = self._clock.now()
+        accepted = Notification(surface=surface, address=address, message=content)
+        await self._store.write(lambda tx: tx.notify(accepted, now))
+
+
+def _replayed(tx: Requests, idempotency: Idempotency) -> Request | None:
+    known = tx.idempotent(idempotency.key)
+    if known is None:
+        return None
+    digest, request_id = known
+    if digest != idempotency.digest:
+        raise IdempotencyConflict(
+            f"This Idempotency-Key was used for {request_id} with another body; use a new key for a new request."
+        )
+    return must(tx, request_id)

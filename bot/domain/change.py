@@ -1,0 +1,41 @@
+"""What an event makes of a request: the next state, the audit events, and who must be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bot.domain.request import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from bot.domain.request import Json, Request
+    from bot.domain.telling import Tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One audit event: its type and its data, JSON values only."""
+
+    type: str
+    data: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an event made of a request. Without facts nothing changed."""
+
+    request: Request
+    facts: tuple[Fact, ...] = ()
+    tells: tuple[Tell, ...] = ()
+
+    def then(self, later: Change) -> Change:
+        """This change, and the one that followed from it."""
+        return replace(later, facts=self.facts + later.facts, tells=self.tells + later.tells)
+
+
+def noted(request: Request, now: datetime, text: str) -> Request:
+    """The request with one more sentence on its trail."""
+    return replace(request, trail=(*request.trail, Entry(at=now, text=text)))

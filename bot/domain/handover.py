@@ -1,0 +1,132 @@
+"""Other people are asked: the next level of the escalation ladder, or the one to whom somebody hands the request on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bot.domain import notices, telling
+from bot.domain.audience import admit, may_count, unite
+from bot.domain.change import Change, Fact, noted
+from bot.domain.errors import AlreadyResponded, Fault, Invalid
+from bot.domain.request import LADDER, Place, Request, Respondent, RespondentState
+from bot.domain.settling import settle
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bot.domain.events import Delegate, Escalate
+
+MAX_HANDS = 5
+"""How often one request may be handed on, from one to the next."""
+
+
+def escalate(request: Request, event: Escalate, now: datetime) -> Change:
+    """Turn to the next level because somebody wants it, with their reason."""
+    if request.next_level is None:
+        why = "has no further level to escalate to" if request.spec.escalation else "has no escalation"
+        raise Invalid([Fault("/escalation", f"this request {why}")])
+    by = event.by
+    if event.actor:
+        request, respondent = admit(request, event.actor, event.new_id)
+        by = respondent.label
+    return climb(request, now, by=by, reason=event.reason)
+
+
+def climb(request: Request, at: datetime, *, by: str, reason: str | None) -> Change:
+    """Seat and tell the people of the next level; those before may still answer, unless it replaces them."""
+    level = request.spec.escalation[request.level]
+    number = request.level + 1
+    before = request.spec.escalation[request.level - 1].name if request.level else "audience"
+    reached = [r for r in request.respondents if _on(r, number)]
+    moved = [replace(r, step=request.step) for r in reached]
+    why = f": {reason}" if reason else "."
+    climbed = replace(
+        noted(request, at, f"Escalated from {before} to {level.name} by {by}{why}"),
+        level=number,
+        opened_at=at,
+        reminders=0,
+        respondents=unite([r for r in request.respondents if r not in reached], moved),
+        places=_moved(request.places, number, request.step),
+        lookups=_moved(request.lookups, number, request.step),
+    )
+    fact = Fact(
+        type="request.escalated",
+        data={"from": before, "to": level.name, "reason": reason, "by": by, "level": number},
+    )
+    told = {a for r in request.seated for a in r.addresses}
+    new = [replace(r, addresses=tuple(a for a in r.addresses if a not in told)) for r in moved]
+    rooms = [c for c in climbed.channels if c not in request.channels]
+    tells = (*telling.asks(new), *telling.channel_cards(rooms))
+    return Change(request=climbed, facts=(fact,), tells=tells).then(settle(climbed, at))
+
+
+def _on(seat: Respondent | Place, level: int) -> bool:
+    return seat.step == LADDER and seat.levels == (level,)
+
+
+def _moved(places: tuple[Place, ...], level: int, step: int) -> tuple[Place, ...]:
+    return tuple(replace(p, step=step) if _on(p, level) else p for p in places)
+
+
+def delegate(request: Request, event: Delegate, now: datetime) -> Change:
+    """Seat another person in place of the one who hands the request on; their link dies, they stay visible."""
+    request, giver = admit(request, event.actor, event.new_id)
+    if giver.state.answered:
+        given = request.response_of(giver.id)
+        raise AlreadyResponded(
+            notices.already_responded(request, given) if given else "You have answered this already."
+        )
+    if refused := _refused(request, giver, event.to):
+        raise Invalid([Fault("/to", refused)])
+    taker = replace(
+        event.to,
+        step=giver.step,
+        levels=giver.levels,
+        groups=tuple(dict.fromkeys((*giver.groups, *giver.via))),
+        delegate_of=giver.id,
+    )
+    gone = replace(giver, state=RespondentState.DELEGATED, generation=giver.generation + 1, trouble=None)
+    words = notices.handed_on(giver.label, taker.label, event.reason, by=event.by, standing=event.standing)
+    changed = replace(
+        noted(request, now, words),
+        respondents=tuple(
+            part for r in request.respondents for part in ((gone, taker) if r is giver else (r,))
+        ),
+    )
+    fact = Fact(
+        type="request.delegated",
+        data={
+            "from": giver.id,
+            "to": taker.id,
+            "from_name": giver.label,
+            "to_name": taker.label,
+            "reason": event.reason,
+            "by": event.by or giver.label,
+        },
+    )
+    return Change(request=changed, facts=(fact,), tells=telling.asks([taker]))
+
+
+def _refused(request: Request, giver: Respondent, taker: Respondent) -> str | None:
+    """Why the request cannot be handed on to this person, in words."""
+    if taker.keys & giver.keys:
+        return "is the same person; name somebody else"
+    if not may_count(request, taker):
+        return "is who asked for this, and nobody decides their own request; name somebody else"
+    chain = _chain(request, giver)
+    if any(taker.keys & r.keys for r in chain):
+        return f"handed this request on already ({taker.label}); name somebody else"
+    if any(taker.keys & r.keys for r in request.seated):
+        return f"is asked already ({taker.label}), and one person counts once; name somebody else"
+    if len(chain) > MAX_HANDS:
+        return f"would be the {len(chain)}th to get it; a request is handed on {MAX_HANDS} times at most"
+    return None
+
+
+def _chain(request: Request, giver: Respondent) -> list[Respondent]:
+    """The giver and everybody before through whose hands the request came to them."""
+    chain = [giver]
+    while before := next((r for r in request.respondents if r.id == chain[-1].delegate_of), None):
+        chain.append(before)
+    return chain

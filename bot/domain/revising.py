@@ -1,0 +1,170 @@
+"""Second thoughts: an answer is taken back, a question is asked back, values or the whole question change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bot.domain import forms, notices, telling
+from bot.domain.answers import state_after
+from bot.domain.audience import admit
+from bot.domain.change import Change, Fact, noted
+from bot.domain.errors import Fault, Invalid
+from bot.domain.request import Comment, Edit, Request, Respondent, RespondentState
+from bot.domain.settling import open_step, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from bot.domain.events import Revise, Say, Withdraw
+    from bot.domain.request import Json, Response
+
+MAX_COMMENT = 3000
+MAX_COMMENTS = 200
+
+
+def withdraw(request: Request, event: Withdraw, now: datetime) -> Change:
+    """Take an answer back; the person is awaited again."""
+    request, respondent = admit(request, event.actor, "")
+    response = request.response_of(respondent.id)
+    if response is None:
+        raise Invalid(
+            [Fault("/respondent", "has not answered this request, so there is nothing to take back")]
+        )
+    freed = _set_back(request, lambda r: r is response)
+    changed = noted(freed, now, f"{respondent.label} took their answer back.")
+    fact = Fact(
+        type="request.updated",
+        data={"withdrawn": respondent.id, "name": respondent.label, "decision": response.decision},
+    )
+    return Change(request=changed, facts=(fact,)).then(settle(changed, now))
+
+
+def say(request: Request, event: Say, now: datetime) -> Change:
+    """Add a question or a reply to the request, and tell the other side."""
+    text = event.text.strip()
+    if not text or len(text) > MAX_COMMENT:
+        raise Invalid([Fault("/text", f"must have 1 to {MAX_COMMENT} characters")])
+    if len(request.comments) >= MAX_COMMENTS:
+        raise Invalid(
+            [Fault("/text", f"is one too many: {MAX_COMMENTS} comments are the most; talk elsewhere")]
+        )
+    asker = None
+    if event.actor:
+        request, asker = admit(request, event.actor, event.new_id)
+    by = asker.label if asker else event.by
+    comment = Comment(by=by, respondent=asker.id if asker else None, text=text, surface=event.surface, at=now)
+    words = f"{by} asked: {text}" if asker else f"{by} replied: {text}"
+    fact = Fact(
+        type="request.updated",
+        data={"comment": text, "by": by, "respondent": comment.respondent, "surface": str(event.surface)},
+    )
+    if asker:
+        tells = telling.requester_news(request, words)
+    else:
+        waiting = [r for r in request.seated if r.state is RespondentState.WAITING]
+        tells = telling.news(waiting, words)
+    return Change(request=replace(request, comments=(*request.comments, comment)), facts=(fact,), tells=tells)
+
+
+def revise(request: Request, event: Revise, now: datetime) -> Change:
+    """Put another question in the place of this one: every answer is set back, everybody sees what is new."""
+    old = forms.payload(request)
+    fresh = replace(request, spec=event.spec, values={})
+    edits = _edits(old, event.spec.payload, event.by, now)
+    if event.spec == request.spec and not edits:
+        return Change(request=request)
+    answered = [r for r in request.respondents if r.state.answered]
+    words = notices.revised(event.by, [(e.field, e.old, e.new) for e in edits], event.reason)
+    reopened = (
+        open_step(_set_back(fresh, lambda _: True), 0, now)
+        if request.step
+        else _set_back(fresh, lambda _: True)
+    )
+    changed = replace(
+        noted(reopened, now, words),
+        revision=request.revision + 1,
+        edits=(*request.edits, *edits),
+        held=None,
+    )
+    fact = Fact(
+        type="request.updated",
+        data={
+            "revision": changed.revision,
+            "by": event.by,
+            "reason": event.reason,
+            "payload_digest": event.spec.payload_digest,
+            "changes": [{"field": e.field, "from": e.old, "to": e.new} for e in edits],
+            "set_back": [r.id for r in answered],
+        },
+    )
+    waiting = [r for r in changed.seated if r.state is RespondentState.WAITING]
+    return Change(request=changed, facts=(fact,), tells=telling.news(waiting, words))
+
+
+def with_values(request: Request, values: Mapping[str, Json] | None, by: str, now: datetime) -> Request:
+    """The request with values filled in or changed by somebody; a change is a new revision."""
+    before = forms.payload(request)
+    edits = _edits(before, forms.merged(before, values or {}), by, now)
+    if not edits:
+        return request
+    return replace(
+        request,
+        values={**request.values, **(values or {})},
+        edits=(*request.edits, *edits),
+        revision=request.revision + 1,
+    )
+
+
+def edit(request: Request, editor: Respondent, values: Mapping[str, Json] | None, now: datetime) -> Change:
+    """Apply values that come with an answer. Who approved other values before is set back, and told.
+
+    Where that was in an earlier step, all steps are taken again from the first, this one included.
+    """
+    valued = with_values(request, values, editor.label, now)
+    if valued is request:
+        return Change(request=request)
+    edits = valued.edits[len(request.edits) :]
+    affected = [r for r in request.responses if _approves(r) and r.respondent != editor.id]
+    freed = _set_back(valued, lambda r: r in affected)
+    if any(r.step < request.step for r in affected):
+        freed = open_step(freed, 0, now)
+    set_back = [r for r in freed.respondents if any(a.respondent == r.id for a in affected)]
+    words = notices.edited(
+        editor.label, [(e.field, e.old, e.new) for e in edits], [r.label for r in set_back]
+    )
+    changed = noted(freed, now, words)
+    fact = Fact(
+        type="request.updated",
+        data={
+            "by": editor.label,
+            "changes": [{"field": e.field, "from": e.old, "to": e.new} for e in edits],
+            "set_back": [r.id for r in set_back],
+            "revision": changed.revision,
+        },
+    )
+    return Change(request=changed, facts=(fact,), tells=telling.news(set_back, words))
+
+
+def _approves(response: Response) -> bool:
+    return state_after(response.decision) is RespondentState.APPROVED
+
+
+def _edits(before: Json, after: Json, by: str, now: datetime) -> tuple[Edit, ...]:
+    return tuple(
+        Edit(field=name, old=old, new=new, by=by, at=now)
+        for name, old, new in forms.differences(before, after)
+    )
+
+
+def _set_back(request: Request, which: Callable[[Response], bool]) -> Request:
+    """The request without these answers; who gave them is awaited again."""
+    gone = {r.respondent for r in request.responses if which(r)}
+    return replace(
+        request,
+        responses=tuple(r for r in request.responses if not which(r)),
+        respondents=tuple(
+            replace(r, state=RespondentState.WAITING) if r.id in gone else r for r in request.respondents
+        ),
+    )

@@ -1,0 +1,165 @@
+"""From a verdict to what follows: the next step opens, a decision is held for a while, or the request is final."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from bot.domain import forms, notices, quorum, telling
+from bot.domain.answers import state_after
+from bot.domain.change import Change, Fact, noted
+from bot.domain.digest import payload_digest
+from bot.domain.request import (
+    Held,
+    Kind,
+    Outcome,
+    Request,
+    ResolvedBy,
+    Status,
+    Surface,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bot.domain.request import Json, Response
+
+
+def settle(request: Request, now: datetime) -> Change:
+    """What the quorum makes of the answers as they are now."""
+    verdict = quorum.judge(request)
+    if verdict.decision is None:
+        return _released(request)
+    if verdict.decision is Status.APPROVED and request.step + 1 < len(request.spec.steps):
+        return next_step(request, now, verdict.text)
+    outcome = _by_respondents(request, verdict.decision)
+    if not request.spec.grace_seconds:
+        return resolve(request, outcome, now)
+    return _hold(request, outcome, now)
+
+
+def _released(request: Request) -> Change:
+    """Nothing is decided (any more)."""
+    if request.held is None:
+        return Change(request=request)
+    fact = Fact(type="request.updated", data={"held": None})
+    return Change(request=replace(request, held=None), facts=(fact,))
+
+
+def _hold(request: Request, outcome: Outcome, now: datetime) -> Change:
+    until = request.held.until if request.held else now + timedelta(seconds=request.spec.grace_seconds)
+    held = replace(request, held=Held(outcome=outcome, until=until))
+    fact = Fact(type="request.updated", data={"held": str(outcome.decision), "until": until.isoformat()})
+    return Change(request=held, facts=(fact,))
+
+
+def next_step(request: Request, now: datetime, text: str) -> Change:
+    """Close the open step as approved and open the next: its people are told now, not before."""
+    name = request.current.name or f"Step {request.step + 1}"
+    opened = open_step(noted(request, now, f"{name} is approved: {text}."), request.step + 1, now)
+    fact = Fact(
+        type="request.updated",
+        data={"step": opened.step, "name": opened.current.name, "closed": name, "quorum": text},
+    )
+    asks = (*telling.asks(opened.seated), *telling.channel_cards(opened.channels))
+    return Change(request=opened, facts=(fact,), tells=asks).then(settle(opened, now))
+
+
+def open_step(request: Request, index: int, now: datetime) -> Request:
+    """The request with another step open, whose time begins now."""
+    seconds = request.spec.steps[index].timeout_seconds
+    return replace(
+        request,
+        step=index,
+        opened_at=now,
+        reminders=0,
+        step_timeout_at=now + timedelta(seconds=seconds) if seconds else None,
+    )
+
+
+def _by_respondents(request: Request, decision: Status) -> Outcome:
+    """The outcome in the words of those whose answers brought it about."""
+    step = [r for r in request.responses if r.step == request.step]
+    deciding = [r for r in step if state_after(r.decision) == decision.value] or step
+    last = deciding[-1]
+    every = [r for r in request.responses if state_after(r.decision) == decision.value] or deciding
+    return replace(
+        outcome_of(
+            request,
+            decision,
+            ResolvedBy.RESPONDENTS,
+            last.surface,
+            by=notices.names(request, [r.respondent for r in every]),
+            reason=next((r.reason for r in reversed(deciding) if r.reason), None),
+        ),
+        respondents=tuple(r.respondent for r in every),
+        choice=_choice(request, deciding) if decision is Status.APPROVED else None,
+    )
+
+
+def _choice(request: Request, deciding: list[Response]) -> str | None:
+    """What most people chose; of several, what was chosen first."""
+    if request.spec.kind is not Kind.CHOICE:
+        return None
+    chosen = [r.decision for r in deciding]
+    return max(chosen, key=chosen.count)
+
+
+def outcome_of(
+    request: Request,
+    decision: Status,
+    resolved_by: ResolvedBy,
+    surface: Surface,
+    *,
+    by: str,
+    reason: str | None,
+) -> Outcome:
+    """An outcome with the payload and the values as they stand."""
+    payload = forms.payload(request)
+    return Outcome(
+        decision=decision,
+        resolved_by=resolved_by,
+        surface=surface,
+        by=by,
+        reason=reason,
+        values=_feedback(request) if request.spec.kind is Kind.FEEDBACK else request.values,
+        payload=payload,
+        edited=payload != request.spec.payload,
+    )
+
+
+def _feedback(request: Request) -> dict[str, Json]:
+    """Everybody's feedback: the mean score, how many gave one, and the comments in the order they came."""
+    given = [r.values for r in request.responses if r.values]
+    scores = [v["score"] for v in given if "score" in v]
+    return {
+        "score": sum(scores) / len(scores) if scores else None,
+        "count": len(scores),
+        "comments": [v["comment"] for v in given if v.get("comment")],
+        "feedback_type": request.spec.feedback_type,
+    }
+
+
+def resolve(request: Request, outcome: Outcome, now: datetime) -> Change:
+    """The request with its outcome, for ever."""
+    resolved = replace(
+        request, status=outcome.decision, outcome=outcome, resolved_at=now, lookups=(), held=None
+    )
+    fact = Fact(
+        type="request.resolved",
+        data={
+            "status": str(outcome.decision),
+            "resolved_by": str(outcome.resolved_by),
+            "by": outcome.by,
+            "reason": outcome.reason,
+            "choice": outcome.choice,
+            "respondents": list(outcome.respondents),
+            "payload_digest": payload_digest(outcome.payload)
+            if outcome.edited
+            else request.spec.payload_digest,
+        },
+    )
+    return Change(
+        request=resolved, facts=(fact,), tells=(*telling.outcome_mails(resolved), *telling.callback(resolved))
+    )

@@ -1,0 +1,108 @@
+"""What happens by itself: a held decision becomes final, deadlines pass, the ladder is climbed, people are reminded.
+
+However late the timer comes, it does what was due once: a reminder that was missed is not sent three times, and after
+the deadline nobody is reminded of anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bot.domain import notices, telling
+from bot.domain.change import Change, Fact, noted
+from bot.domain.handover import climb
+from bot.domain.request import Kind, OnTimeout, Request, ResolvedBy, Status, Surface
+from bot.domain.settling import next_step, outcome_of, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from bot.domain.events import Timer
+
+ON_TIMEOUT: Mapping[OnTimeout, Status] = MappingProxyType(
+    {
+        OnTimeout.EXPIRE: Status.EXPIRED,
+        OnTimeout.APPROVE: Status.APPROVED,
+        OnTimeout.REJECT: Status.REJECTED,
+        OnTimeout.SKIP: Status.SKIPPED,
+        OnTimeout.ESCALATE: Status.EXPIRED,
+    }
+)
+"""What a deadline makes of a request; `escalate` where nobody is left to turn to."""
+
+
+def pass_time(request: Request, _event: Timer, now: datetime) -> Change:
+    """Everything that is due at `now`."""
+    if request.held:
+        return (
+            resolve(request, request.held.outcome, now)
+            if now >= request.held.until
+            else Change(request=request)
+        )
+    if request.deadline and now >= request.deadline:
+        return _deadline(request, request.deadline, now)
+    change = Change(request=request)
+    while not change.request.status.final and (at := change.request.escalate_at) and now >= at:
+        change = change.then(_climb_in_time(change.request, at))
+    if not change.request.status.final and (at := change.request.remind_at) and now >= at:
+        change = change.then(_remind(change.request, now))
+    return change
+
+
+def _climb_in_time(request: Request, at: datetime) -> Change:
+    return climb(request, at, by="the clock", reason=f"No decision by {notices.instant(at)}.")
+
+
+def _deadline(request: Request, at: datetime, now: datetime) -> Change:
+    whole = at == request.timeout_at
+    rule = request.spec.on_timeout if whole else request.current.on_timeout or request.spec.on_timeout
+    reason = f"No decision by {notices.instant(at)}."
+    if rule is OnTimeout.ESCALATE and request.next_level:
+        longer = _longer(request, now, whole=whole)
+        return climb(longer, now, by="the deadline", reason=reason)
+    if request.spec.kind is Kind.FEEDBACK and request.responses:
+        status, reason = Status.APPROVED, f"Collected until {notices.instant(at)}."
+    else:
+        status = ON_TIMEOUT[rule]
+    if status is Status.APPROVED and not whole and request.step + 1 < len(request.spec.steps):
+        return next_step(replace(request, step_timeout_at=None), now, reason.rstrip("."))
+    outcome = outcome_of(
+        request, status, ResolvedBy.TIMEOUT, Surface.TIMEOUT, by="the deadline", reason=reason
+    )
+    return resolve(request, outcome, now)
+
+
+def _longer(request: Request, now: datetime, *, whole: bool) -> Request:
+    """The next level gets as long as those before had."""
+    if not whole:
+        again = timedelta(seconds=request.current.timeout_seconds or 0)
+        return replace(request, step_timeout_at=now + again)
+    return replace(request, timeout_at=now + timedelta(seconds=request.spec.timeout_seconds or 0))
+
+
+def _remind(request: Request, now: datetime) -> Change:
+    """One reminder for all that have become due."""
+    done = request
+    while (at := done.remind_at) and now >= at:
+        done = replace(done, reminders=_caught_up(done, now))
+    fact = Fact(type="request.reminded", data={"by": "the schedule", "number": done.reminders})
+    return Change(request=done, facts=(fact,), tells=telling.reminders(request, now))
+
+
+def _caught_up(request: Request, now: datetime) -> int:
+    if every := request.spec.remind_every_seconds:
+        return int((now - request.opened_at) / timedelta(seconds=every))
+    return request.reminders + 1
+
+
+def remind(request: Request, by: str, now: datetime) -> Change:
+    """Ask those who are awaited again, because somebody wants it."""
+    waiting = ", ".join(notices.waiting_for(request))
+    said = noted(request, now, f"{by} reminded {waiting or 'everybody'}.")
+    fact = Fact(type="request.reminded", data={"by": by, "number": request.reminders})
+    at_once = replace(request, spec=replace(request.spec, hours=None))
+    return Change(request=said, facts=(fact,), tells=telling.reminders(at_once, now))

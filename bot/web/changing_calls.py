@@ -1,0 +1,160 @@
+"""The documentation of the calls in `bot.web.changes`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.domain import errors
+from bot.web import schemas
+from bot.web.auth import Scope
+from bot.web.calls import ANSWERING, FINAL, ID, WITH_BODY, Call
+from bot.wire import (
+    BulkBody,
+    CommentBody,
+    DelegateBody,
+    EscalateBody,
+    GroupBody,
+    ReasonBody,
+    ReviseBody,
+    WithdrawBody,
+)
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from bot.web.calls import JsonObject, Refusals
+
+NAME: JsonObject = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "description": "The group's name: letters, digits, `_`, `.` and `-`.",
+    "schema": {"type": "string"},
+}
+
+
+def _on_request(
+    name: str,
+    summary: str,
+    text: str,
+    body: type[BaseModel],
+    example: JsonObject,
+    *,
+    scope: Scope | None = None,
+    refusals: Refusals = (),
+) -> Call:
+    return Call(
+        method="post",
+        path=f"/v1/requests/{{id}}/{name}",
+        id=name,
+        summary=summary,
+        text=text,
+        scope=scope,
+        parameters=(ID,),
+        body=body,
+        examples={name: example},
+        answers={200: ("The request as it stands then.", schemas.RequestOut)},
+        refusals=(*WITH_BODY, *FINAL, *refusals),
+    )
+
+
+CHANGES: tuple[Call, ...] = (
+    _on_request(
+        "remind",
+        "Ask again",
+        "Everybody who has not answered is reminded, now. Scope `submit` or `operate`.",
+        ReasonBody,
+        {},
+    ),
+    _on_request(
+        "escalate",
+        "Ask the next level",
+        "Those asked before may still answer, unless the level replaces them. For a respondent (scope `respond`), or "
+        "without one as the key's owner (scope `submit` or `operate`).",
+        EscalateBody,
+        {"reason": "Nobody is in."},
+        refusals=ANSWERING,
+    ),
+    _on_request(
+        "delegate",
+        "Hand a request on",
+        "Another person is asked in this respondent's place, whose link ends; both stay visible. Nobody who is "
+        "asked already, or asked for this, can take it, and it is handed on five times at most. Scope `respond` or "
+        "`operate`.",
+        DelegateBody,
+        {"from": "email:ana@example.com", "to": "email:ben@example.com", "reason": "On holiday."},
+        refusals=ANSWERING,
+    ),
+    _on_request(
+        "withdraw",
+        "Take an answer back",
+        "While the request is pending, a decision that is held by `grace_seconds` included. Then they may answer "
+        "again.",
+        WithdrawBody,
+        {"respondent": "email:ana@example.com"},
+        scope=Scope.RESPOND,
+        refusals=ANSWERING,
+    ),
+    _on_request(
+        "comments",
+        "Ask back, or reply",
+        "A respondent's question (scope `respond`) reaches the requester; the requester's reply (no `respondent`, "
+        "scope `submit`) reaches everybody who has not answered. The request stays open.",
+        CommentBody,
+        {"respondent": "email:ana@example.com", "text": "Which order is this about?"},
+        refusals=ANSWERING,
+    ),
+    _on_request(
+        "revise",
+        "Ask something else instead",
+        "A new revision: every answer so far is set back, everybody sees what changed.",
+        ReviseBody,
+        {"payload": {"tool": "refund", "amount": 900}, "reason": "Two items came back."},
+        scope=Scope.SUBMIT,
+    ),
+    Call(
+        method="post",
+        path="/v1/responses",
+        id="respond_to_all",
+        summary="Answer several requests at once",
+        text="Each gets its own response. Requests of level `verify` are refused. Scopes as for one answer.",
+        body=BulkBody,
+        examples={
+            "several": {"requests": ["req_…"], "respondent": "email:ana@example.com", "decision": "approve"}
+        },
+        answers={200: ("What came of each, in the order asked.", schemas.Results)},
+        refusals=WITH_BODY,
+    ),
+    Call(
+        method="get",
+        path="/v1/groups",
+        id="groups",
+        summary="List the groups",
+        text="Those of the configuration file included.",
+        scope=Scope.READ,
+        answers={200: ("Every group, by name.", schemas.Groups)},
+    ),
+    Call(
+        method="put",
+        path="/v1/groups/{name}",
+        id="put_group",
+        summary="Set who is in a group",
+        text="For requests to come. What the configuration file sets cannot be changed here.",
+        scope=Scope.ADMIN,
+        parameters=(NAME,),
+        body=GroupBody,
+        examples={"finance": {"members": ["ana@example.com", "slack:U0123456789"]}},
+        answers={200: ("The group.", schemas.GroupOut)},
+        refusals=WITH_BODY,
+    ),
+    Call(
+        method="delete",
+        path="/v1/groups/{name}",
+        id="delete_group",
+        summary="Forget a group",
+        scope=Scope.ADMIN,
+        parameters=(NAME,),
+        answers={204: ("It is gone.", None)},
+        refusals=(errors.NotFound, errors.Invalid),
+    ),
+)
