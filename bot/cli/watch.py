@@ -10,7 +10,6 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.text import Text
 
-from bot import wire
 from bot.cli import display
 from bot.cli.common import SERVER, Server
 from bot.client import Event
@@ -29,7 +28,8 @@ def watch(id: Id = None, /, *, after: After = None, server: Server = SERVER) -> 
         with server.client() as client:
             for event in client.events(id, after=after):
                 if server.json:
-                    print(jsonlib.dumps(asdict(event) | {"at": wire.instant(event.at)}), flush=True)
+                    at = event.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                    print(jsonlib.dumps(asdict(event) | {"at": at}), flush=True)
                 else:
                     out.print(_line(event), soft_wrap=True)
                     out.file.flush()

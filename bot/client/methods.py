@@ -6,7 +6,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
     from bot.client.clients import AsyncClient, Client
     from bot.client.events import Event, Following
@@ -35,7 +35,7 @@ class operation(Generic[P, T]):  # noqa: N801 - used as a decorator
 
 
 class stream(Generic[P]):  # noqa: N801 - likewise
-    """A stream as a method that gives an iterator of its events."""
+    """A stream as a method that generates its events."""
 
     def __init__(self, flow: Callable[Concatenate[Any, P], Following]) -> None:
         self.flow = flow
@@ -44,9 +44,9 @@ class stream(Generic[P]):  # noqa: N801 - likewise
     @overload
     def __get__(self, client: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, client: Client, owner: type) -> Callable[P, Iterator[Event]]: ...
+    def __get__(self, client: Client, owner: type) -> Callable[P, Generator[Event]]: ...
     @overload
-    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, AsyncIterator[Event]]: ...
+    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, AsyncGenerator[Event]]: ...
 
     def __get__(self, client: Any, owner: type) -> Any:
         return self if client is None else _bound(client, client.iterate, self.flow)

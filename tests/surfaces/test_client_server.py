@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.client import AsyncClient, Client, Handler, Request, Response
+from bot.client import AsyncClient, Client, Handler, Request, Response, Unreachable
 from tests.support import command
 from tests.support.process import serving
 from tests.support.product import KEY, Product, running
@@ -109,5 +110,19 @@ async def test_watch_shows_a_line_an_event(product: Product) -> None:
         told = [json.loads(await lines.stdout.readline()) for _ in range(3)]
     assert [event["type"] for event in told] == ["request.created", "request.response", "request.resolved"]
     assert all(event["request_id"] == request["id"] and event["at"].endswith("Z") for event in told)
-    lines.terminate()
-    await lines.communicate()
+    lines.send_signal(signal.SIGINT)
+    assert (await command.finish(lines)).status == 130
+
+
+async def test_nobody_answers(unused_tcp_port: int) -> None:
+    blocking, asynchronous = (kind(f"http://127.0.0.1:{unused_tcp_port}") for kind in (Client, AsyncClient))
+    for client in (blocking, asynchronous):
+        client.retries = 0
+    with pytest.raises(Unreachable, match=f"http://127.0.0.1:{unused_tcp_port}"), blocking:
+        blocking.pending()
+    async with asynchronous:
+        with pytest.raises(Unreachable):
+            await asynchronous.pending()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), contextlib.aclosing(asynchronous.events()) as events:
+                await anext(events)
