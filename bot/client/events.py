@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from bot.client.errors import Unreachable
 from bot.client.flows import Answer, Call, Lost, decode, get, may_pass, pauses
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Following:
         return get(self._path, headers=headers, patience=SILENCE, delay=self._delay)
 
     def take(self, part: bytes | Answer | Lost) -> Iterator[Event]:
-        """Read what arrived, or what ended the stream; raises `ApiError` where the server refuses it."""
+        """Read what arrived, or what ended the stream; raises `ApiError` or `Unreachable` where it is refused."""
         if isinstance(part, bytes):
             self._delay, self._backoff = 0.0, pauses()
             yield from self._read(part)
@@ -77,6 +78,7 @@ class Following:
             self._delay = next(self._backoff)
         else:
             decode(part)
+            raise Unreachable(part.url, "it answered, but not with events")
 
     def _read(self, part: bytes) -> Iterator[Event]:
         """Server-sent events (HTML Living Standard §9.2.6), as far as Assent sends them."""

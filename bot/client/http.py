@@ -61,7 +61,7 @@ class HttpTransport:
         time.sleep(call.delay)
         try:
             with self._http.stream(**_arguments(call)) as response:
-                if response.status_code != 200:
+                if not _streams(response):
                     response.read()
                     yield _answer(self._url, response)
                     return
@@ -93,7 +93,7 @@ class AsyncHttpTransport:
         await asyncio.sleep(call.delay)
         try:
             async with self._http.stream(**_arguments(call)) as response:
-                if response.status_code != 200:
+                if not _streams(response):
                     await response.aread()
                     yield _answer(self._url, response)
                     return
@@ -105,6 +105,10 @@ class AsyncHttpTransport:
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+
+def _streams(response: httpx.Response) -> bool:
+    return response.headers.get("content-type", "").startswith("text/event-stream")
 
 
 def _arguments(call: Call) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.client import ApiError
+from bot.client import ApiError, Unreachable
 from bot.client.events import Following
 from bot.client.flows import Answer, Lost
 
@@ -85,3 +85,6 @@ def test_it_ends_where_nothing_more_will_come_and_raises_where_it_is_refused() -
     assert following.done
     with pytest.raises(ApiError, match="not known"):
         list(following.take(Answer(url="", status=401, content=b'{"detail": "The key is not known"}')))
+    for content in (b"{}", b"<html>hello"):
+        with pytest.raises(Unreachable, match="not "):
+            list(following.take(Answer(url="", status=200, content=content)))
