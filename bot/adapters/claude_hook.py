@@ -48,7 +48,7 @@ def _asked(
     may_defer = pending == "defer" and event.get("permission_mode", "default") in ASKING_MODES
     with connect() as client:
         request = client.submit(
-            **question(event["tool_name"], arguments, edit=False),
+            **question(event["tool_name"], arguments, edit=True),
             details={"Folder": event["cwd"]} if event.get("cwd") else {},
             requester="Claude Code",
             audience=default_audience(),

@@ -101,7 +101,7 @@ class _Gate:
             final = approved(outcome.raise_for_rejection(), values)
             return {name: value for name, value in final.items() if value != values[name]}
 
-        return Pause(None, [Question(question(" and ".join(state.next), values, edit=False), answer)])
+        return Pause(None, [Question(question(" and ".join(state.next), values, edit=True), answer)])
 
 
 class Gate(_Gate):
@@ -174,7 +174,7 @@ def _tool_call(action: Mapping[str, Any], decisions: Iterable[str]) -> Question:
     """
     name, arguments, allowed = action["name"], action["args"], set(decisions)
     responds = not allowed & {"approve", "edit"}
-    asked = question(name, arguments, edit=False)
+    asked = question(name, arguments, edit="edit" in allowed)
     if responds:
         form = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
         asked |= {"kind": "input", "form": form}

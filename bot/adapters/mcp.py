@@ -107,7 +107,7 @@ class Tools:
         """Decide whether a tool may be used: for Claude Code's --permission-prompt-tool, not for models."""
         try:
             request = await self._client.submit(
-                **question(tool_name, input, edit=False),
+                **question(tool_name, input, edit=True),
                 requester="Claude Code",
                 audience=default_audience(),
                 timeout_seconds=self._prompt_timeout,

@@ -79,7 +79,7 @@ class Gate:
             state.approve(item)
 
     def _question(self, item: ToolApprovalItem, run_id: str) -> dict[str, Any]:
-        asked = question(str(item.qualified_name), _arguments(item), edit=False)
+        asked = question(str(item.qualified_name), _arguments(item), edit=item.name in self._gated)
         return {**asked, **self._fields, "idempotency_key": key("openai-agents", run_id, str(item.call_id))}
 
 

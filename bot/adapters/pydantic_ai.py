@@ -79,7 +79,7 @@ class Gate:
         )
 
     def _question(self, call: ToolCallPart, run_id: str) -> dict[str, Any]:
-        asked = question(call.tool_name, call.args_as_dict(), edit=False)
+        asked = question(call.tool_name, call.args_as_dict(), edit=True)
         return {**asked, **self._fields, "idempotency_key": key("pydantic-ai", run_id, call.tool_call_id)}
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from bot.client import AsyncClient, Outcome
 
-LONGEST_FIELD = 3000
-"""Characters of an argument that people may edit: what a text input in Slack holds."""
+LONGEST_FIELD, MOST_FIELDS = 3000, 50
+"""Characters of an argument that people may edit, and how many of them: what a form of Assent holds."""
 
 LONGEST_KEY = 255
 """Characters of an idempotency key that the API takes."""
@@ -31,8 +31,10 @@ def question(name: str, arguments: Mapping[str, Any], *, edit: bool) -> dict[str
     while tool in arguments:
         tool += "_"
     asked: dict[str, Any] = {"title": f"Tool call: {name}", "payload": {tool: name, **arguments}}
-    fields = {key: {"type": TYPES[type(value)]} for key, value in arguments.items() if _editable(value)}
-    return {**asked, "form": {"type": "object", "properties": fields}} if edit and fields else asked
+    names = [name for name, value in arguments.items() if edit and _editable(value)][:MOST_FIELDS]
+    fields = {name: {"type": TYPES[type(arguments[name])]} for name in names}
+    form = {"type": "object", "properties": fields, "required": names}
+    return {**asked, "form": form} if names else asked
 
 
 async def ask(client: AsyncClient, questions: Sequence[Mapping[str, Any]]) -> list[Outcome]:
@@ -43,7 +45,7 @@ async def ask(client: AsyncClient, questions: Sequence[Mapping[str, Any]]) -> li
 
 def approved(outcome: Outcome, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The `arguments` that were asked about, as they were approved: with the edits."""
-    return {key: outcome.payload[key] for key in arguments}
+    return {name: outcome.payload[name] for name in arguments if name in outcome.payload}
 
 
 def refusal(outcome: Outcome) -> str:
@@ -66,4 +68,7 @@ def default_audience() -> list[str] | None:
 
 
 def _editable(value: Any) -> bool:
-    return type(value) in TYPES and len(str(value)) <= LONGEST_FIELD
+    """Whether a form can show a value as it is: an empty text or white space around one would not survive it."""
+    if isinstance(value, str):
+        return bool(value) and value == value.strip() and len(value) <= LONGEST_FIELD
+    return type(value) in TYPES

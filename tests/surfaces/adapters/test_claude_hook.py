@@ -53,6 +53,13 @@ async def test_the_hook_defers_and_finds_its_question_again(ana: Person) -> None
     assert len(await ana.requests()) == 1
 
 
+async def test_the_hook_allows_what_people_edited(ana: Person) -> None:
+    deciding = asyncio.create_task(hook(event(), "--wait", "20"))
+    await ana.answers("approve", values={"amount": 900})
+    allowed = await deciding
+    assert (allowed["permissionDecision"], allowed["updatedInput"]) == ("allow", {**CALL, "amount": 900})
+
+
 async def test_the_hook_tells_why_people_said_no(ana: Person) -> None:
     deciding = asyncio.create_task(hook(event(), "--wait", "20"))
     await ana.answers("reject", reason="Ask for photos")

@@ -74,14 +74,15 @@ class Desk:
         return [message.content for message in output["messages"] if message.type == "tool"]
 
 
-async def answers(person: Person, decisions: dict[int, str]) -> None:
-    """Answer a request for each amount, in whatever order they come."""
+async def answers(person: Person, decisions: dict[int, str], **values: int) -> None:
+    """Answer a request for each amount, in whatever order they come; those that are approved, with `values`."""
     for _ in decisions:
         await person.mailbox.next_message(person.address)
     for request in await person.requests(status="pending"):
         decision = decisions[request["payload"]["amount"]]
-        answer = await person.product.answer(request, decision, person.address, reason="Checked")
-        assert answer.status == 200
+        edits = {"values": values} if values and decision == "approve" else {}
+        answer = await person.product.answer(request, decision, person.address, reason="Checked", **edits)
+        assert answer.status == 200, answer.text
 
 
 @pytest.mark.parametrize("mode", ["batched", "per_call"])
@@ -96,6 +97,28 @@ async def test_what_is_approved_runs_and_what_is_rejected_tells_the_model_why(an
         f"User rejected the tool call for `refund` with reason: {refused}",
         "refunded 40",
     ]
+
+
+@pytest.mark.parametrize("mode", ["batched", "per_call"])
+async def test_what_is_edited_runs_as_edited_and_the_model_learns_it(ana: Person, mode: str) -> None:
+    desk = Desk(mode, ["approve", "edit", "reject"])
+    running = asyncio.create_task(desk.run(ana))
+    await answers(ana, {1250: "approve", 40: "reject"}, amount=900)
+    told = await running
+    assert desk.ran == [900]
+    assert '"amount": 900' in next(text for text in told if "refunded 900" in text)
+
+
+async def test_a_tool_that_people_answer_for_does_not_run(ana: Person) -> None:
+    desk = Desk(allowed=["respond", "reject"])
+    running = asyncio.create_task(desk.run(ana))
+    for _ in range(2):
+        await ana.mailbox.next_message(ana.address)
+    for request in await ana.requests(status="pending"):
+        values = {"message": f"I refunded {request['payload']['amount']}"}
+        await ana.product.answer(request, "approve", ana.address, values=values)
+    assert sorted(await running) == ["I refunded 1250", "I refunded 40"]
+    assert desk.ran == []
 
 
 async def test_a_run_that_is_cut_off_asks_nothing_twice(ana: Person) -> None:
@@ -158,9 +181,9 @@ async def test_before_a_breakpoint_nothing_runs_without_approval(ana: Person) ->
         assert (await telling.run(graph, None, config))["result"] == "not allowed"
         config["configurable"]["thread_id"] = "another"
         running = asyncio.create_task(gate.run(graph, {"task": "delete"}, config))
-        await ana.answers("approve")
-        assert (await running)["result"] == "did delete"
-    assert ran == ["delete"]
+        await ana.answers("approve", values={"task": "archive"})
+        assert (await running)["result"] == "did archive"
+    assert ran == ["archive"]
 
 
 async def test_any_other_interrupt_returns_whether_it_was_approved(ana: Person) -> None:

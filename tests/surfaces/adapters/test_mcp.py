@@ -100,6 +100,16 @@ async def test_over_http_a_rejection_comes_with_its_reason(ana: Person) -> None:
     assert (outcome["reason"], outcome["by"]) == ("Ask for photos", ana.address)
 
 
+async def test_an_agent_gets_the_payload_as_people_edited_it(ana: Person) -> None:
+    form = {"type": "object", "properties": {"amount": {"type": "integer", "maximum": 2000}}}
+    async with in_process() as client:
+        asking = asyncio.create_task(client.call_tool("request_approval", {**QUESTION, "form": form}))
+        await ana.answers("approve", values={"amount": 900})
+        outcome = told(await asking)
+    assert (outcome["approved"], outcome["edited"]) == (True, True)
+    assert outcome["payload"] == {**CALL, "amount": 900}
+
+
 async def test_a_bad_call_is_explained_to_the_model(ana: Person) -> None:
     async with in_process() as client:
         unknown = await client.call_tool("wait_for_approval", {"id": "req_none"})
@@ -124,13 +134,16 @@ async def test_the_permission_prompt_asks_once_for_each_call(ana: Person) -> Non
         request = await ana.answers("approve")
         assert await asking == {"behavior": "allow", "updatedInput": CALL}
         assert await prompted(client, tool_use_id="toolu_1") == {"behavior": "allow", "updatedInput": CALL}
+        asking = asyncio.create_task(prompted(client, tool_use_id="toolu_edited"))
+        await ana.answers("approve", values={"amount": 900})
+        assert await asking == {"behavior": "allow", "updatedInput": {**CALL, "amount": 900}}
         asking = asyncio.create_task(prompted(client, tool_use_id="toolu_2"))
         await ana.answers("reject", reason="Not on Fridays")
         denied = await asking
     assert request["payload"] == {"tool": "refund", **CALL}
     assert denied["behavior"] == "deny"
     assert "Not on Fridays" in denied["message"]
-    assert len(await ana.requests()) == 2
+    assert len(await ana.requests()) == 3
 
 
 async def test_the_permission_prompt_denies_and_says_why(

@@ -62,6 +62,19 @@ async def test_what_is_approved_runs(ana: Person, tmp_path: Path) -> None:
     assert not saved.exists()
 
 
+async def test_what_is_edited_runs_as_edited_and_the_model_learns_it(ana: Person, tmp_path: Path) -> None:
+    async with AsyncClient() as assent:
+        desk = Desk(gate := Gate(assent, audience=[ana.selector]))
+        running = asyncio.create_task(
+            gate.run(desk.agent, "Refund it", saved=tmp_path / "run.json", run_config=QUIET)
+        )
+        await ana.answers("approve", values={"amount": 900})
+        await running
+    assert desk.ran == [900]
+    edited = '{"customer": "8841", "amount": 900}'
+    assert desk.told == f"People changed the arguments to {edited}: refunded 900"
+
+
 async def test_what_is_rejected_does_not_run_and_the_model_learns_why(ana: Person, tmp_path: Path) -> None:
     async with AsyncClient() as assent:
         desk = Desk(gate := Gate(assent, audience=[ana.selector]))

@@ -62,6 +62,16 @@ async def test_what_is_approved_runs(ana: Person, tmp_path: Path) -> None:
     assert not saved.exists()
 
 
+async def test_what_is_edited_runs_as_edited(ana: Person, tmp_path: Path) -> None:
+    desk = Desk()
+    async with AsyncClient() as assent:
+        gate = Gate(assent, audience=[ana.selector])
+        running = asyncio.create_task(gate.run(desk.agent, "Refund it", saved=tmp_path / "run.json"))
+        await ana.answers("approve", values={"amount": 900})
+        await running
+    assert (desk.ran, desk.told) == ([900], ["refunded 900"])
+
+
 async def test_what_is_rejected_does_not_run_and_the_model_learns_why(ana: Person, tmp_path: Path) -> None:
     desk = Desk()
     async with AsyncClient() as assent:

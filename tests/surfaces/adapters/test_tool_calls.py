@@ -35,6 +35,22 @@ def test_the_payload_binds_the_tool_and_its_arguments() -> None:
     }
 
 
+def test_people_may_edit_what_a_form_can_show_as_it_is() -> None:
+    plain = {"customer": "8841", "amount": 1250, "rate": 0.5, "urgent": True}
+    hidden = {"note": "", "file": "a\n", "long": "x" * 3001, "items": [1], "nothing": None}
+    assert question("refund", {**plain, **hidden}, edit=True)["form"] == {
+        "type": "object",
+        "properties": {
+            "customer": {"type": "string"},
+            "amount": {"type": "integer"},
+            "rate": {"type": "number"},
+            "urgent": {"type": "boolean"},
+        },
+        "required": ["customer", "amount", "rate", "urgent"],
+    }
+    assert "form" not in question("refund", hidden, edit=True)
+
+
 def test_an_argument_named_tool_hides_nothing() -> None:
     arguments = {"tool": "hammer", "tool_": 1}
     payload = question("buy", arguments, edit=False)["payload"]
