@@ -108,7 +108,8 @@ class AsyncHttpTransport:
 
 
 def _streams(response: httpx.Response) -> bool:
-    return response.headers.get("content-type", "").startswith("text/event-stream")
+    kind: str = response.headers.get("content-type", "")
+    return kind.startswith("text/event-stream")
 
 
 def _arguments(call: Call) -> dict[str, Any]:
