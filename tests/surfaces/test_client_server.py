@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.client import AsyncClient, Client, Handler, Request, Response, Unreachable
+from bot.client import (
+    AsyncClient,
+    Client,
+    Handler,
+    Request,
+    Response,
+    Unreachable,
+    Unverified,
+    require_approval,
+)
 from tests.support import command
 from tests.support.process import serving
 from tests.support.product import KEY, Product, running
@@ -67,6 +76,27 @@ def test_events_end_with_the_outcome_for_blocking_code_too(sqlite_url: str) -> N
         assert next(events).type == "request.created"
         client.reject(request.id, reason="too much")
         assert [(event.type, event.status) for event in events] == [("request.resolved", "rejected")]
+
+
+async def test_a_gated_function_runs_with_the_values_that_a_respondent_filled_in(product: Product) -> None:
+    client = AsyncClient(product.url, product.key)
+    form = {"type": "object", "properties": {"amount": {"type": "integer", "maximum": 1000}}}
+
+    @require_approval(audience=[ANA], client=client, form=form)
+    async def refund(customer: str, amount: int) -> str:
+        return f"{amount} to {customer}"
+
+    async with client:
+        refunding = asyncio.create_task(refund("8841", 1250))
+        async with asyncio.timeout(20):
+            while not (waiting := await client.pending()):
+                assert not refunding.done()
+            await client.approve(waiting[0].id, respondent=ANA, values={"amount": 900})
+            assert await refunding == "900 to 8841"
+        receipt = await client.receipt(waiting[0].id)
+        assert (await client.verify(receipt, {"customer": "8841", "amount": 900}))["status"] == "approved"
+        with pytest.raises(Unverified):
+            await client.verify(receipt, {"customer": "8841", "amount": 1250})
 
 
 async def test_a_handler_answers_what_waits_and_what_comes(product: Product) -> None:
