@@ -45,6 +45,7 @@ def configure(level: int = logging.INFO) -> None:
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for noisy in ("aiohttp", "slack_bolt", "slack_sdk", "alembic", "mail.log", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings repeat errors that it raises as well
 
 
 def join() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
+from bot.store.prepared import errors_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy import PoolProxiedConnection
 
 BUSY_SECONDS = 10
 """How long one process waits for another that writes to the same SQLite file."""
@@ -94,6 +98,54 @@ def _sqlite(url: URL, readers: int) -> Engine:
 def for_writing(engine: Engine) -> Engine:
     """The same engine, for transactions that write: on SQLite they take the write lock at once, never half way."""
     return engine.execution_options(sqlite_begin="IMMEDIATE")
+
+
+class Driver:
+    """One thread's connection to the database driver itself, kept between transactions and replaced after any failure.
+
+    It is a `prepared.Source`. On PostgreSQL statements are queued (pipeline mode) until somebody fetches a result.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.dialect = engine.dialect
+        self.connection: Any = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A transaction that writes: committed at the end of the block, rolled back if it raises."""
+        try:
+            with errors_of(self.dialect):
+                self.connection = self.connection or self._open()
+                with self._queued():
+                    self._run(_BEGIN[self.dialect.name])
+                    yield
+                    self._run("COMMIT")
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> PoolProxiedConnection:
+        connection = self._engine.raw_connection()
+        if self.dialect.name == "postgresql":
+            connection.driver_connection.autocommit = True  # type: ignore[union-attr]  # BEGIN and COMMIT are ours
+        return connection
+
+    def _queued(self) -> AbstractContextManager[Any]:
+        connection = self.connection.driver_connection
+        return connection.pipeline() if self.dialect.name == "postgresql" else nullcontext()
+
+    def _run(self, text: str) -> None:
+        self.connection.cursor().execute(text)
+
+    def close(self) -> None:
+        """Close the connection, and so undo what was not committed."""
+        if self.connection is not None:
+            self.connection.invalidate()
+            self.connection = None
+
+
+_BEGIN = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
 
 
 class KeptConnection:

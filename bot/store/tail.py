@@ -11,8 +11,9 @@ import structlog
 from sqlalchemy import Connection, Engine, select
 
 from bot.domain.errors import Unavailable
+from bot.store.statements import CHANNEL
 from bot.store.tables import chain, events
-from bot.store.transaction import CHANNEL, TOPICS
+from bot.store.transaction import TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

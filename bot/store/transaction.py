@@ -15,14 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import BigInteger, Connection, bindparam, case, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.request import Json, Request, Surface
 from bot.domain.telling import Notice, Tell
 from bot.store import codec
-from bot.store.prepared import ByIds, Prepared
-from bot.store.tables import chain, deliveries, events, idempotency, requests, terms
+from bot.store import statements as sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +27,7 @@ if TYPE_CHECKING:
 
     from bot.domain.change import Change
     from bot.ports import Idempotency, Notification
+    from bot.store.prepared import Source
 
 Rows = list[dict[str, Any]]
 
@@ -75,8 +73,8 @@ class Batch:
     `events`: the number of the last event before them, and of their own last.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._writes = _Writes()
         self._keys: dict[str, tuple[str, str]] = {}
         self.requests: dict[str, Request | None] = {}
@@ -89,7 +87,7 @@ class Batch:
         wanted = sorted(set(request_ids) - self.requests.keys())
         if not wanted:
             return
-        rows = _LOCK.run(self._connection, wanted)
+        rows = sql.LOCK.run(self._source, wanted)
         found = {request.id: request for request in map(codec.load, rows)}
         self.requests.update({i: found.get(i) for i in wanted})
 
@@ -106,29 +104,30 @@ class Batch:
 
     def idempotent(self, key: str) -> tuple[str, str] | None:
         """An idempotency key's record, this batch's own included."""
-        return self._keys.get(key) or recorded_key(self._connection, key)
+        return self._keys.get(key) or recorded_key(self._source, key)
 
     def due(self, now: datetime, limit: int) -> tuple[str, ...]:
         """Ids of requests whose time has come."""
-        return tuple(self._connection.scalars(_DUE, {"now": codec.millis(now), "most": limit}))
+        rows = sql.DUE.run(self._source, now=codec.millis(now), most=limit)
+        return tuple(request_id for (request_id,) in rows.fetchall())
 
     def flush(self) -> None:
         """Write everything."""
-        writes, connection = self._writes, self._connection
+        writes = self._writes
         for statement, rows in (
-            (_OPEN, writes.opened),
-            (_CHANGE, list(writes.changed.values())),
-            (_REVISE, list(writes.revised.values())),
-            (_INSERT_TERMS[connection.dialect.name], writes.terms),
-            (_CLOSE_TERMS, writes.closed),
-            (_REDRAW, list(writes.redraws.values())),
-            (_DELIVER, writes.deliveries),
-            (_REMEMBER, writes.keys),
+            (sql.OPEN, writes.opened),
+            (sql.CHANGE, list(writes.changed.values())),
+            (sql.REVISE, list(writes.revised.values())),
+            (sql.INSERT_TERMS, writes.terms),
+            (sql.CLOSE_TERMS, writes.closed),
+            (sql.REDRAW, list(writes.redraws.values())),
+            (sql.DELIVER, writes.deliveries),
+            (sql.REMEMBER, writes.keys),
         ):
             if rows:
-                statement.run(connection, rows)
+                statement.run(self._source, rows)
         for adopted in writes.adopted:
-            _adopt(connection, adopted)
+            _adopt(self._source, adopted)
         if writes.events:
             self._append(writes.events)
 
@@ -136,7 +135,7 @@ class Batch:
         """Chain the events: each hash covers the event's text and the hash before it."""
         seq: int
         last: str
-        seq, last = _HEAD.run(self._connection, [{}]).fetchone()
+        seq, last = sql.LAST_EVENT.run(self._source).fetchone()
         self.events = (seq, seq + len(rows))
         for row in rows:
             seq += 1
@@ -144,8 +143,8 @@ class Batch:
             body = orjson.dumps({"seq": seq, **row["body"]}, option=orjson.OPT_SORT_KEYS)
             last = link(last, body)
             row |= {"seq": seq, "body": body.decode(), "hash": last}
-        _APPEND.run(self._connection, rows)
-        _ADVANCE.run(self._connection, [{"last_seq": seq, "last_hash": last}])
+        sql.APPEND.run(self._source, rows)
+        sql.MOVE_ON.run(self._source, last_seq=seq, last_hash=last)
 
     @property
     def topics(self) -> frozenset[str]:
@@ -166,13 +165,11 @@ class Batch:
         """
         ids = ",".join(self.committed)
         message = f"{origin}|{','.join(sorted(self.topics))}|{ids if len(ids) < MAX_NOTIFY else ''}"
-        self._connection.execute(_NOTIFY, {"message": message})
+        sql.NOTIFY.run(self._source, message=message)
 
 
 MAX_NOTIFY = 7900
 """Bytes; PostgreSQL takes fewer than 8000 in one notification."""
-
-CHANNEL = "assent"
 
 DELIVERY, DEADLINES, LOOKUPS = "delivery", "deadlines", "lookups"
 """What a commit may have made work for."""
@@ -236,9 +233,9 @@ class SqlTransaction:
         self.writes.deliveries += [_delivery(request, tell, now) for tell in change.tells]
         if before and _has_cards(request):
             self.writes.redraws[request.id] = {
-                "of_request": request.id,
-                "version": request.version,
-                "now": codec.millis(now),
+                "request_id": request.id,
+                "wanted_version": request.version,
+                "due_at": codec.millis(now),
             }
 
     def _known(self, request: Request) -> bool:
@@ -253,12 +250,16 @@ class SqlTransaction:
             "state": codec.dump_state(request),
         }
         if before is None:
-            created = {"id": request.id, "created_at": codec.millis(now)}
-            self.writes.opened.append(row | created | _asked(request))
-            return
-        self.writes.changed[request.id] = row | {"of_request": request.id}
-        if before.spec is not request.spec and before.spec != request.spec:
-            self.writes.revised[request.id] = _asked(request) | {"of_request": request.id}
+            spec = codec.dump_spec(request)
+            created = {
+                "id": request.id,
+                "title": request.spec.title.lower(),
+                "created_at": codec.millis(now),
+                "spec": spec,
+            }
+            self.writes.opened.append(row | created)
+        else:
+            self.writes.changed[request.id] = row | {"id": request.id}
 
     def _save_terms(self, request: Request, before: Request | None) -> None:
         new = codec.terms(request) - (codec.terms(before) if before else frozenset())
@@ -267,7 +268,7 @@ class SqlTransaction:
             {"request_id": request.id, "term": term, "open": is_open} for term in sorted(new)
         ]
         if before and request.status.final and not before.status.final:
-            self.writes.closed.append({"of_request": request.id})
+            self.writes.closed.append({"request_id": request.id, "open": False})
 
     def remember(self, record: Idempotency, request_id: str, now: datetime) -> None:
         """Record an idempotency key."""
@@ -356,62 +357,15 @@ def _row(
     }
 
 
-def _adopt(connection: Connection, row: dict[str, Any]) -> None:
+def _adopt(source: Source, row: dict[str, Any]) -> None:
     """Insert a card's row unless one with this receipt is known."""
     receipt = orjson.loads(row["receipt"])
-    known = connection.scalars(_CARDS, {"of_request": row["request_id"]}).all()
-    if not any(orjson.loads(text).items() >= receipt.items() for text in known):
-        connection.execute(deliveries.insert(), [row])
+    known = sql.CARDS.run(source, of_request=row["request_id"]).fetchall()
+    if not any(orjson.loads(text).items() >= receipt.items() for (text,) in known):
+        sql.DELIVER.run(source, [row])
 
 
-def recorded_key(connection: Connection, key: str) -> tuple[str, str] | None:
+def recorded_key(source: Source, key: str) -> tuple[str, str] | None:
     """The body digest and request id recorded under an idempotency key."""
-    row = connection.execute(_IDEMPOTENT, {"wanted": key}).first()
-    return (row.digest, row.request_id) if row else None
-
-
-_LOCK = ByIds(lock=True)
-_DUE = (
-    select(requests.c.id)
-    .where(requests.c.due_at <= bindparam("now"))
-    .order_by(requests.c.due_at)
-    .limit(bindparam("most"))
-)
-_OPEN = Prepared(requests.insert())
-_CHANGE = Prepared(update(requests).where(requests.c.id == bindparam("of_request")))
-_REVISE = Prepared(update(requests).where(requests.c.id == bindparam("of_request")))
-_CLOSE_TERMS = Prepared(update(terms).where(terms.c.request_id == bindparam("of_request")).values(open=False))
-_INSERT_TERMS = {
-    "sqlite": Prepared(sqlite.insert(terms).on_conflict_do_nothing()),
-    "postgresql": Prepared(postgresql.insert(terms).on_conflict_do_nothing()),
-}
-_REDRAW = Prepared(
-    update(deliveries)
-    .where(
-        deliveries.c.request_id == bindparam("of_request"),
-        deliveries.c.notice == str(Notice.CARD),
-        deliveries.c.state != "failed",
-    )
-    .values(
-        wanted_version=bindparam("version"),
-        due_at=case(
-            (deliveries.c.lease.is_(None), bindparam("now", type_=BigInteger)), else_=deliveries.c.due_at
-        ),
-    )
-)
-_DELIVER = Prepared(deliveries.insert())
-_REMEMBER = Prepared(idempotency.insert())
-_APPEND = Prepared(events.insert())
-_CARDS = select(deliveries.c.receipt).where(
-    deliveries.c.request_id == bindparam("of_request"),
-    deliveries.c.notice == str(Notice.CARD),
-    deliveries.c.receipt.is_not(None),
-)
-_HEAD = Prepared(select(chain.c.seq, chain.c.hash).where(chain.c.id == 1).with_for_update())
-_ADVANCE = Prepared(
-    update(chain).where(chain.c.id == 1).values(seq=bindparam("last_seq"), hash=bindparam("last_hash"))
-)
-_NOTIFY = select(func.pg_notify(CHANNEL, bindparam("message")))
-_IDEMPOTENT = select(idempotency.c.digest, idempotency.c.request_id).where(
-    idempotency.c.key == bindparam("wanted")
-)
+    recorded: tuple[str, str] | None = sql.IDEMPOTENT.run(source, wanted=key).fetchone()
+    return recorded

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from bot.store.engine import KeptConnection, for_writing
+from bot.store.engine import Driver, KeptConnection, for_writing
 from bot.store.transaction import Batch
 from bot.store.units import Answer, Exchange, Unit, unavailable
 
@@ -42,6 +42,7 @@ class Writer:
     """
 
     def __init__(self, engine: Engine, committed: Callable[[Batch], None], origin: str) -> None:
+        self._driver = Driver(engine)
         self._connection = KeptConnection(for_writing(engine))
         self._notifies = engine.dialect.name == "postgresql"
         self._committed = committed
@@ -76,6 +77,7 @@ class Writer:
             for unit in units:
                 if unit.plain:
                     self._exchange.hand_back([self._alone(unit)])
+        self._driver.close()
         self._connection.close()
 
     def _together(self, units: list[Unit]) -> None:
@@ -92,8 +94,8 @@ class Writer:
                 self._retry(unit)
 
     def _commit(self, units: list[Unit]) -> None:
-        with self._connection.transaction() as connection:
-            batch = Batch(connection)
+        batch = Batch(self._driver)
+        with self._driver.transaction():
             batch.lock(i for unit in units for i in unit.ids)
             answers = [_decide(batch, unit) for unit in units]
             batch.flush()
