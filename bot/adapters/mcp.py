@@ -55,7 +55,7 @@ class Tools:
         *,
         title: str,
         message: str | None = None,
-        audience: list[str] | None = None,
+        audience: list[str] | str | None = None,
         payload: dict[str, Any] | None = None,
         details: dict[str, str] | None = None,
         quorum: int | str | None = None,
@@ -76,7 +76,7 @@ class Tools:
             request = await self._client.submit(
                 title=title,
                 message=message,
-                audience=audience or default_audience(),
+                audience=[audience] if isinstance(audience, str) else audience or default_audience(),
                 payload=payload,
                 details=details,
                 quorum=quorum,

@@ -186,6 +186,30 @@ async def test_before_a_breakpoint_nothing_runs_without_approval(ana: Person) ->
     assert ran == ["archive"]
 
 
+async def test_a_run_that_crashed_within_a_step_goes_on_from_there(ana: Person) -> None:
+    ran: list[str] = []
+
+    def crashing(state: State) -> State:
+        ran.append("crashing")
+        if len(ran) == 2:
+            raise OSError("the machine went away")
+        return {"result": f"did {state['task']}"}
+
+    graph = StateGraph(State)
+    graph.add_node("first", lambda _: ran.append("first"))
+    graph.add_node("crashing", crashing)
+    graph.set_entry_point("first")
+    graph.add_edge("first", "crashing")
+    compiled = graph.compile(checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "crashing"}}
+    with Client() as assent:
+        gate = Gate(assent, audience=[ana.selector])
+        with pytest.raises(OSError, match="went away"):
+            gate.run(compiled, {"task": "delete"}, config)
+        assert gate.run(compiled, {"task": "delete"}, config)["result"] == "did delete"
+    assert ran == ["first", "crashing", "crashing"]
+
+
 async def test_any_other_interrupt_returns_whether_it_was_approved(ana: Person) -> None:
     def step(state: State) -> State:
         return {"approved": interrupt({"question": "Proceed?"})}

@@ -204,12 +204,19 @@ class KnowsTasks(ClientExtension):
 
 
 async def test_a_client_that_knows_tasks_gets_one_with_the_id_of_the_request(ana: Person) -> None:
-    knows = KnowsTasks(lambda *_: ana.answers("approve"))
+    async def act(session: ClientSession, task_id: str) -> None:
+        await send(session, "tasks/update", task_id)
+        await ana.answers("approve")
+
+    knows = KnowsTasks(act)
     async with in_process(extensions=[knows]) as client:
         outcome = told(await client.call_tool("request_approval", QUESTION))
+        refused = await client.call_tool("request_approval", {**QUESTION, "audience": "nobody"})
+        await send(client.session, "tasks/cancel", outcome["id"])  # too late: changes nothing
         with pytest.raises(MCPError, match="not_found"):
             await send(client.session, "tasks/get", "req_none")
-    [request] = await ana.requests()
+    [request] = await ana.requests(status="approved")
+    assert refused.is_error
     assert knows.seen == [(request["id"], status) for status in ("working", "working", "completed")]
     assert (outcome["approved"], outcome["payload"]) == (True, CALL)
 

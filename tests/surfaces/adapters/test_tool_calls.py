@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import runpy
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bot.adapters.langgraph import _tool_call
+from bot.adapters.openai_agents import _arguments
 from bot.adapters.tool_calls import approved, key, question, refusal
 from bot.client import Outcome, Rejected, Request
 from tests.support.command import CHECKOUT
@@ -63,6 +65,15 @@ def test_the_model_learns_who_refused_and_why() -> None:
         "Not run. Tool call: refund was rejected by Ana: Ask for photos"
     )
     assert refusal(outcome("expired")) == "Not run. Tool call: refund expired"
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [('{"amount": 1}', {"amount": 1}), ("", {}), ("ls -l", {"input": "ls -l"}), ("[1]", {"input": [1]})],
+)
+def test_a_tool_that_takes_free_text_has_an_input(given: str, arguments: dict[str, Any]) -> None:
+    item: Any = SimpleNamespace(arguments=given)
+    assert _arguments(item) == arguments
 
 
 def test_a_key_fits_into_a_header() -> None:
