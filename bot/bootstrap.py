@@ -131,6 +131,7 @@ class Assent:
         return Rules(
             groups=settings.groups,
             default_audience=settings.assent_default_audience,
+            hours=settings.working_hours.hours if settings.working_hours else None,
             auto_approve=settings.assent_auto_approve,
             callback_allow_private=settings.assent_callback_allow_private,
             surfaces=self._surfaces(),
@@ -189,6 +190,7 @@ class Assent:
             [self._webhook_secret()],
             allow_private=self.settings.assent_callback_allow_private,
             receivers=self._receivers(),
+            secret_of=lambda key_id: self.store.run_read(lambda c: keys.callback_secret(c, key_id)),
         )
         self._stack.push_async_callback(callbacks.close)
         senders: dict[str, Sender] = {"callback": callbacks}

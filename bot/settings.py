@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -24,8 +25,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from bot.approvals.groups import computed
 from bot.delivery.callbacks import check_secret
 from bot.domain.audience import parse_selector
+from bot.domain.hours import hours_fault
+from bot.domain.request import Hours
 from bot.email.addresses import parse_sender
 from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.links import MAX_BASE_URL
@@ -43,6 +47,27 @@ class SettingsError(Exception):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class WorkingHours(BaseModel):
+    """`[working_hours]`: when people may be reminded, and the next level asked by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
+    start: str = "09:00"
+    end: str = "17:00"
+    zone: str = "UTC"
+
+    @property
+    def hours(self) -> Hours:
+        """The same as the domain knows it."""
+        numbers = {name: number for number, name in enumerate(get_args(Weekday))}
+        days = tuple(sorted(numbers[day] for day in self.days))
+        return Hours(days=days, start=self.start, end=self.end, zone=self.zone)
 
 
 class Settings(BaseModel):
@@ -72,7 +97,8 @@ class Settings(BaseModel):
     assent_airflow_url: SecretStr | None = None
     assent_prefect_url: SecretStr | None = None
     assent_config: Path | None = None
-    groups: Mapping[str, tuple[str, ...]] = {}
+    groups: Mapping[str, tuple[str, ...] | str] = {}
+    working_hours: WorkingHours | None = None
     templates: Path | None = None
 
     @field_validator("assent_secret_keys", "assent_default_audience", mode="before")
@@ -164,9 +190,24 @@ class Settings(BaseModel):
 
     @field_validator("groups")
     @classmethod
-    def _members(cls, groups: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
-        _check_selectors(text for members in groups.values() for text in members)
+    def _members(cls, groups: Mapping[str, tuple[str, ...] | str]) -> Mapping[str, tuple[str, ...] | str]:
+        _check_selectors(
+            text for members in groups.values() if isinstance(members, tuple) for text in members
+        )
+        for name, members in groups.items():
+            if isinstance(members, str):
+                try:
+                    computed(name, members)
+                except ValueError as error:
+                    raise _fault(str(error)) from None
         return groups
+
+    @field_validator("working_hours")
+    @classmethod
+    def _hours(cls, value: WorkingHours | None) -> WorkingHours | None:
+        if value and (fault := hours_fault(value.hours)):
+            raise _fault(fault)
+        return value
 
     @property
     def base_url(self) -> str:
@@ -185,6 +226,10 @@ class Settings(BaseModel):
         return file.parent if file else Path.cwd()
 
 
+IN_FILE = frozenset({"groups", "templates", "working_hours"})
+"""What `assent.toml` sets; everything else comes from the environment."""
+
+
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of `environ` (by default the process's), over `.env`, over `assent.toml`; raises SettingsError."""
     values: dict[str, Any] = {k: v for k, v in dotenv_values(".env").items() if v}
@@ -192,7 +237,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     known = {k.lower(): v for k, v in values.items() if k.lower() in Settings.model_fields and k.isupper()}
     faults = _missing(known)
     file = _file(known.get("assent_config"), faults)
-    known |= {"groups": file.get("groups", {}), "templates": file.get("templates")}
+    known |= {"groups": file.get("groups", {})} | {name: file.get(name) for name in IN_FILE - {"groups"}}
     try:
         settings = Settings.model_validate(known)
     except ValidationError as error:
@@ -213,14 +258,17 @@ def _file(named: str | None, faults: list[str]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         faults.append(f"ASSENT_CONFIG: {path} cannot be read: {error}")
         return {}
-    if unknown := set(content) - {"groups", "templates"}:
+    folder = str(path.parent.resolve())
+    if folder not in sys.path:
+        sys.path.append(folder)  # a computed group may stand in a module beside the file
+    if unknown := set(content) - IN_FILE:
         faults.append(f"ASSENT_CONFIG: {path} has unknown entries: {', '.join(sorted(unknown))}")
     return content
 
 
 def _line(error: Any) -> str:
     name = str(error["loc"][0])
-    label = f"ASSENT_CONFIG: {name}" if name in {"groups", "templates"} else name.upper()
+    label = f"ASSENT_CONFIG: {name}" if name in IN_FILE else name.upper()
     return f"{label}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 

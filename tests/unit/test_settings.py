@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot import settings
+from bot.domain.request import Hours
 from bot.settings import Settings, SettingsError, stored_secret
 
 KEYS = "k" * 32
@@ -126,6 +127,19 @@ class TestFiles:
             "ops": (),
         }
 
+    def test_a_group_may_be_computed_by_a_module_beside_the_file(self) -> None:
+        Path("staff_list.py").write_text("def manager(asker):\n    return ['boss@example.com']\n")
+        Path("assent.toml").write_text('[groups]\nmanager = "staff_list:manager"\n')
+        assert settings.load({}).groups == {"manager": "staff_list:manager"}
+
+    def test_working_hours(self) -> None:
+        Path("assent.toml").write_text(
+            '[working_hours]\ndays = ["mon", "sat"]\nstart = "08:30"\nzone = "Europe/Berlin"\n'
+        )
+        hours = settings.load({}).working_hours
+        assert hours
+        assert hours.hours == Hours(days=(0, 5), start="08:30", end="17:00", zone="Europe/Berlin")
+
     def test_or_from_one_that_is_named(self) -> None:
         Path("other.toml").write_text('templates = "mine"\n')
         loaded = settings.load({"ASSENT_CONFIG": "other.toml"})
@@ -137,6 +151,10 @@ class TestFiles:
             ("[groups", "cannot be read"),
             ('[groups]\nfinance = ["ana"]', "ASSENT_CONFIG: groups: 'ana' is no email address"),
             ('[groups]\nfinance = "ana@example.com"', "ASSENT_CONFIG: groups: "),
+            ('[groups]\nboss = "nowhere:boss"', "group boss: 'nowhere:boss' cannot be imported"),
+            ('[working_hours]\nstart = "18:00"', "ASSENT_CONFIG: working_hours: start must be before end"),
+            ('[working_hours]\nzone = "Europe/Oz"', "'Europe/Oz' is no time zone"),
+            ('[working_hours]\ndays = ["monday"]', "ASSENT_CONFIG: working_hours: "),
             ("templates = 5", "ASSENT_CONFIG: templates: "),
             ("[group]\nfinance = []", "has unknown entries: group"),
         ],
