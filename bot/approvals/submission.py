@@ -46,7 +46,14 @@ class Defaults:
     hours: Hours | None = None
 
 
-def build_spec(body: SubmitBody, defaults: Defaults, now: datetime, known: Sequence[Fault] = ()) -> Spec:
+def build_spec(
+    body: SubmitBody,
+    defaults: Defaults,
+    now: datetime,
+    known: Sequence[Fault] = (),
+    *,
+    submitted_by: str | None = None,
+) -> Spec:
     """What `body` asks; raises `Invalid` with every fault and those `known` before, or `NoAudience` for nobody."""
     check_canonical(body.payload, "/payload")
     if faults := [*known, *_faults(body, now)]:
@@ -71,6 +78,7 @@ def build_spec(body: SubmitBody, defaults: Defaults, now: datetime, known: Seque
         labels={k: _text(v) for k, v in body.labels.items()},
         source_url=body.source_url,
         callback_url=body.callback_url,
+        submitted_by=submitted_by,
         steps=_steps(body, defaults.audience),
         escalation=tuple(_level(level) for level in body.escalation),
         remind_after_seconds=tuple(sorted(set(remind))) if isinstance(remind, list) else (),

@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 class Submitting(Core):
     """Asking people."""
 
-    async def submit(self, body: SubmitBody, idempotency: Idempotency | None = None) -> tuple[Request, bool]:
+    async def submit(
+        self, body: SubmitBody, idempotency: Idempotency | None = None, *, key_id: str | None = None
+    ) -> tuple[Request, bool]:
         """Open a request; the flag says whether it is new (else the same key and body were used before).
 
-        Raises `NoAudience`, `Invalid`, `IdempotencyConflict`.
+        `key_id` names the API key that it came with. Raises `NoAudience`, `Invalid`, `IdempotencyConflict`.
         """
         now = self._clock.now()
         if idempotency and (known := await self._store.read(lambda tx: _replayed(tx, idempotency))):
@@ -41,7 +43,8 @@ class Submitting(Core):
             body.callback_url, allow_private=self._rules.callback_allow_private
         )
         defaults = Defaults(audience=self._rules.default_audience, hours=self._rules.hours)
-        request = await self._seat(build_spec(body, defaults, now, known_faults), deadline(body, now), now)
+        spec = build_spec(body, defaults, now, known_faults, submitted_by=key_id)
+        request = await self._seat(spec, deadline(body, now), now)
         ruling = policy.rule(request.spec, auto_approve=self._rules.auto_approve)
         standing = await self._stand_ins.now()
         change = standing.take_over(lifecycle.open_request(request, ruling, now), now, self._ids)

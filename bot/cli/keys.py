@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
@@ -36,17 +37,21 @@ def create(*, name: str, scopes: str, json: bool = False) -> None:
     granted = _scopes(scopes)
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise Failure(f"--name: give 1 to {MAX_NAME} printable characters", status=2)
+    from bot.delivery.callbacks import secret_from
     from bot.store import direct
     from bot.store import keys as stored
 
+    signing = secret_from(token_hex(32))
     with direct.writing(load_settings().assent_database_url) as connection:
-        key, secret = stored.create(connection, name.strip(), granted, datetime.now(UTC))
+        key, secret = stored.create(connection, name.strip(), granted, datetime.now(UTC), signing)
     if json:
-        display.print_json({"id": key.id, "key": secret, "name": key.name, "scopes": sorted(key.scopes)})
+        shown = {"id": key.id, "key": secret, "callback_secret": signing}
+        display.print_json({**shown, "name": key.name, "scopes": sorted(key.scopes)})
     else:
         print(secret)
         note = f"This is {key.id}. Keep it now: it cannot be shown again."
         print(note, file=sys.stderr)
+        print(f"Callbacks of requests that come with it are signed with {signing}", file=sys.stderr)
 
 
 @keys.command(name="list")

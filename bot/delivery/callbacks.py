@@ -24,7 +24,7 @@ from bot.ports import Delivery, Failed, Result, Retry, Sent
 from bot.wire import instant, request_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bot.delivery.receivers import Receiver
     from bot.domain.request import Request
@@ -65,14 +65,21 @@ class PrivateAddressError(OSError):
 class CallbackSender:
     """`ports.Sender` for the surface `callback`; an address is a URL. It belongs to one event loop.
 
-    `secrets` (`whsec_…`) all sign, so that receivers can move from an old one to a new one. What is at one of the
-    `receivers` is told in that system's own words instead.
+    `secrets` (`whsec_…`) all sign, so that receivers can move from an old one to a new one; where `secret_of` knows
+    one of the API key that a request came with, that one signs in their place. What is at one of the `receivers` is
+    told in that system's own words instead.
     """
 
     def __init__(
-        self, secrets: Sequence[str], *, allow_private: bool, receivers: Sequence[Receiver] = ()
+        self,
+        secrets: Sequence[str],
+        *,
+        allow_private: bool,
+        receivers: Sequence[Receiver] = (),
+        secret_of: Callable[[str], Awaitable[str | None]] | None = None,
     ) -> None:
-        self._signers = [Webhook(secret) for secret in secrets]
+        self._secrets = secrets
+        self._secret_of = secret_of
         self._receivers = receivers
         self._allow_private = allow_private
         self._open: aiohttp.ClientSession | None = None
@@ -104,20 +111,16 @@ class CallbackSender:
                 return await receiver.tell(self._session(), delivery.address, request)
         event = {"type": "request.resolved", "timestamp": instant(request.resolved_at)}
         body = orjson.dumps(event | {"data": request_json(request)})
+        headers = _headers(delivery.id, body, now, await self._secrets_for(request))
         async with self._session().post(
-            delivery.address, data=body, headers=self._headers(delivery.id, body, now), allow_redirects=False
+            delivery.address, data=body, headers=headers, allow_redirects=False
         ) as response:
             return _judge(response.status, response.headers.get("Retry-After"), request, now)
 
-    def _headers(self, message_id: str, body: bytes, now: datetime) -> dict[str, str]:
-        at, text = now.astimezone(UTC), body.decode()
-        return {
-            "Content-Type": "application/json",
-            "User-Agent": "Assent",
-            "webhook-id": message_id,
-            "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": " ".join(signer.sign(message_id, at, text) for signer in self._signers),
-        }
+    async def _secrets_for(self, request: Request) -> Sequence[str]:
+        key_id = request.spec.submitted_by
+        own = await self._secret_of(key_id) if self._secret_of and key_id else None
+        return [own] if own else self._secrets
 
     def _session(self) -> aiohttp.ClientSession:
         if self._open is None:
@@ -134,6 +137,17 @@ class CallbackSender:
         if not self._allow_private and (private := private_address(str(address[0]))):
             raise PrivateAddressError(f"the callback URL leads to {private}, where callbacks may not go")
         return socket.socket(family, kind, protocol)
+
+
+def _headers(message_id: str, body: bytes, now: datetime, secrets: Sequence[str]) -> dict[str, str]:
+    at, text = now.astimezone(UTC), body.decode()
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "Assent",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": " ".join(Webhook(secret).sign(message_id, at, text) for secret in secrets),
+    }
 
 
 def _judge(status: int, retry_after: str | None, request: Request, now: datetime) -> Result:

@@ -187,6 +187,8 @@ class Spec:
     labels: dict[str, str] = field(default_factory=dict)
     source_url: str | None = None
     callback_url: str | None = None
+    submitted_by: str | None = None
+    """The id of the API key that it came with, whose secret signs the callback."""
     steps: tuple[Step, ...]
     escalation: tuple[EscalationLevel, ...] = ()
     remind_after_seconds: tuple[float, ...] = ()

@@ -1,4 +1,4 @@
-"""API keys: only their SHA-256 is stored."""
+"""API keys: only their SHA-256 is stored. The secrets that sign callbacks are stored as they are, to sign with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-def create(connection: Connection, name: str, scopes: frozenset[str], now: datetime) -> tuple[ApiKey, str]:
+def create(
+    connection: Connection,
+    name: str,
+    scopes: frozenset[str],
+    now: datetime,
+    callback_secret: str | None = None,
+) -> tuple[ApiKey, str]:
     """A new key: what is known of it, and the key itself, which is shown this once."""
     secret = f"ask_{secrets.token_urlsafe(32)}"
     key = ApiKey(id=f"key_{secrets.token_hex(6)}", name=name, scopes=scopes, created_at=now)
@@ -26,6 +32,7 @@ def create(connection: Connection, name: str, scopes: frozenset[str], now: datet
             name=name,
             digest=hashlib.sha256(secret.encode()).hexdigest(),
             scopes=",".join(sorted(scopes)),
+            callback_secret=callback_secret,
             created_at=codec.millis(now),
         )
     )
@@ -36,6 +43,12 @@ def find(connection: Connection, digest: str) -> ApiKey | None:
     """The key with this SHA-256 (hex), unless it was revoked."""
     row = connection.execute(_BY_DIGEST, {"wanted": digest}).first()
     return _key(row) if row else None
+
+
+def callback_secret(connection: Connection, key_id: str) -> str | None:
+    """What signs the callbacks of requests that came with this key, were it revoked since or not."""
+    found: str | None = connection.scalar(select(api_keys.c.callback_secret).where(api_keys.c.id == key_id))
+    return found
 
 
 def every(connection: Connection) -> tuple[ApiKey, ...]:

@@ -114,6 +114,7 @@ api_keys = Table(
     Column("name", Text, nullable=False),
     Column("digest", Text, nullable=False, unique=True),
     Column("scopes", Text, nullable=False),
+    Column("callback_secret", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
 )

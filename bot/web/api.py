@@ -64,7 +64,8 @@ class Api:
         caller = await self.auth.caller(http, Scope.SUBMIT)
         body = await read_json(http)
         parsed = parse(SubmitBody, body)
-        request, new = await self.approvals.submit(parsed, _idempotency(http, caller, body))
+        once = _idempotency(http, caller, body)
+        request, new = await self.approvals.submit(parsed, once, key_id=caller.id)
         location = {"Location": f"/v1/requests/{request.id}"}
         return respond_request(request, status=201 if new else 200, headers=location)
 

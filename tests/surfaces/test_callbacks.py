@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot.delivery import callbacks
 from bot.delivery.backoff import JITTER
@@ -24,6 +25,7 @@ from bot.domain.request import Request, Spec, Step, Surface
 from bot.domain.telling import Notice
 from bot.ports import Delivery, Failed, Result, Retry, Sent
 from bot.wire import request_json
+from tests.support import command
 from tests.support.product import ManualClock, running
 
 if TYPE_CHECKING:
@@ -127,6 +129,30 @@ async def test_a_receiver_verifies_it_with_any_of_the_secrets(
             "timestamp": event["data"]["resolved_at"],
             "data": json.loads(json.dumps(request_json(request))),
         }
+
+
+async def test_a_key_of_its_own_has_a_secret_of_its_own(sqlite_url: str, receiver: Receiver) -> None:
+    async with running(
+        sqlite_url, assent_callback_allow_private=True, assent_webhook_secret=SECRET
+    ) as product:
+        made = await command.run(
+            "keys", "create", "--name", "ci", "--scopes", "submit", "--json", ASSENT_DATABASE_URL=sqlite_url
+        )
+        for key in (product.key, made.json["key"]):
+            product.http.headers["Authorization"] = f"Bearer {key}"
+            await product.submit(level="info", callback_url=receiver.url)
+        await receiver.wait_for(2)
+    secrets = (SECRET, made.json["callback_secret"])
+    signed_with = {secret for secret in secrets for r in receiver.received if verifies(secret, r)}
+    assert signed_with == set(secrets)
+    assert all(sum(verifies(secret, r) for secret in secrets) == 1 for r in receiver.received)
+
+
+def verifies(secret: str, received: tuple[web.Request, bytes]) -> bool:
+    http, body = received
+    with contextlib.suppress(WebhookVerificationError):
+        return bool(Webhook(secret).verify(body, dict(http.headers)))
+    return False
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("digest", sa.Text, nullable=False, unique=True),
         sa.Column("scopes", sa.Text, nullable=False),
+        sa.Column("callback_secret", sa.Text),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("revoked_at", sa.BigInteger),
     )

@@ -110,12 +110,12 @@ class HumanLayer:
 
     def _routes(self, kind: Kind) -> list[web.RouteDef]:
         async def ask(http: web.Request) -> web.Response:
-            await self._auth.caller(http, Scope.SUBMIT)
+            caller = await self._auth.caller(http, Scope.SUBMIT)
             body = parse(kind.body, await read_json(http))
             submission = parse(SubmitBody, kind.submission(body))
             same = json.dumps(body.spec.model_dump(mode="json"), sort_keys=True).encode()
             key = Idempotency(key=_key(kind, body.call_id), digest=hashlib.sha256(same).hexdigest())
-            request, new = await self._approvals.submit(submission, key)
+            request, new = await self._approvals.submit(submission, key, key_id=caller.id)
             return respond(_document(kind, request), status=201 if new else 200)
 
         async def look(http: web.Request) -> web.Response:
