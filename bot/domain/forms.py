@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import SchemaError, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from bot.domain.digest import check_canonical, escape_pointer
 from bot.domain.errors import Fault, Invalid
 from bot.domain.request import Json, Kind, Request, Spec
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 MAX_FIELDS = 50
 """A Slack modal holds 100 blocks; a form leaves room for the question itself."""
@@ -75,7 +76,11 @@ def fields(request: Request) -> tuple[Field, ...]:
     form = form_of(request.spec)
     if form is None:
         return ()
-    current = {} if request.spec.kind is Kind.FEEDBACK else payload(request)
+    return fields_of(form, {} if request.spec.kind is Kind.FEEDBACK else payload(request))
+
+
+def fields_of(form: Mapping[str, Any], current: Json) -> tuple[Field, ...]:
+    """The fields of a form, with their values in `current`."""
     return tuple(
         _field(form, name, current if isinstance(current, dict) else {}) for name in form["properties"]
     )
@@ -136,14 +141,22 @@ def value_faults(request: Request, values: Mapping[str, Json]) -> list[Fault]:
     return [_fault(error) for error in _validator(form).iter_errors(merged(base, values))]
 
 
-def read(request: Request, typed: Mapping[str, str | Sequence[str]]) -> tuple[dict[str, Json], list[Fault]]:
+Typed = Mapping[str, str | Sequence[str]]
+
+
+def read(request: Request, typed: Typed) -> tuple[dict[str, Json], list[Fault]]:
+    """Values for a request's form out of what was typed or picked; see `read_fields`."""
+    return read_fields(fields(request), typed)
+
+
+def read_fields(known: Sequence[Field], typed: Typed) -> tuple[dict[str, Json], list[Fault]]:
     """Values out of what was typed or picked, by field name, and what cannot be read.
 
     Only what differs from the current value is kept; a field that is not in `typed` keeps its value.
     """
     values: dict[str, Json] = {}
     faults = []
-    for field in fields(request):
+    for field in known:
         if field.read_only or field.name not in typed:
             continue
         try:
@@ -205,6 +218,9 @@ def _number(text: str, *, whole: bool) -> float:
 
 def form_faults(form: Mapping[str, Any], payload: Json) -> list[Fault]:
     """What is wrong with a form that a request brings, and with the payload it describes."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - see `_validator`
+    from jsonschema.exceptions import SchemaError  # noqa: PLC0415
+
     try:
         Draft202012Validator.check_schema(form)
     except SchemaError as error:
@@ -299,6 +315,9 @@ def _titled(schema: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 def _validator(form: Mapping[str, Any]) -> Draft202012Validator:
     """Only the form's own fields are looked at: the payload may hold more than the form shows."""
+    # Most requests have no form, and the command line shows fields without the server's libraries.
+    from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415
+
     return Draft202012Validator({**form, "additionalProperties": True}, format_checker=FormatChecker())
 
 
