@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from rich.text import Text
 
 from bot import __version__
-from bot.cli import answering, asking, audit, claude_hook, display, doctor, keys, mcp, operating, watch
+from bot.cli import answering, asking, audit, claude_hook, display, doctor, keys, mcp, operating, runs, watch
 from bot.cli.common import Failure
 from bot.client import ApiError, AssentError, Unreachable
 from bot.domain.errors import Unavailable
@@ -42,6 +42,8 @@ app.command(keys.keys)
 app.command(audit.audit)
 app.command(mcp.mcp)
 app.command(claude_hook.claude_hook)
+app.command(runs.run_automation, name="run")
+app.command(runs.runs)
 app.command(operating.db)
 app.command(operating.manifest)
 app.command(doctor.doctor)

@@ -94,12 +94,10 @@ class Automation:
         raise LookupError(f"{self.name} has no hitl element {id!r}")
 
     async def run(self, ctx: Ctx, values: Mapping[str, Json]) -> Json:
-        """Run the elements; return their results, and the last outcome that people gave."""
+        """Run the elements; return their results by id."""
         scope: dict[str, Json] = {"input": values}
         await self._run(ctx, self._source.document.elements, scope)
-        gates = {element.id for _, element in self._source.walk() if isinstance(element, Hitl)}
-        last = next((scope[id] for id in reversed(scope) if id in gates), None)
-        return {"results": {id: scope[id] for id in scope if id != "input"}, "outcome": last}
+        return {id: scope[id] for id in scope if id != "input"}
 
     async def _run(self, ctx: Ctx, elements: list[Any], scope: dict[str, Json]) -> None:
         for element, after in zip(elements, [*elements[1:], None], strict=True):
@@ -120,7 +118,7 @@ class Automation:
                     )
                 case Notify():
                     told = expressions.fill(element.spec.model_dump(exclude_none=True), scope)
-                    await ctx.notify(element.id, **told)
+                    await ctx.notify(element.id, **_listed(told))
                 case Condition():
                     chosen = expressions.evaluate(expressions.parse(element.test), scope)
                     await self._run(ctx, element.then if chosen else element.otherwise, scope)
@@ -210,7 +208,13 @@ def _asked(element: Hitl, scope: Mapping[str, Json]) -> dict[str, Json]:
     """Return whom a gate asks, by the fields of a request; without anybody of its own, the input's audience."""
     own = {who: value for who in WHO if (value := getattr(element.spec, who))}
     asked = expressions.fill(own, scope) if own else {"audience": scope["input"].get("audience")}
-    return {who: [value] if isinstance(value, str) else value for who, value in asked.items()}
+    return _listed(asked)
+
+
+def _listed(fields: dict[str, Json]) -> dict[str, Json]:
+    """Let one selector stand for a list of it."""
+    audience = fields.get("audience")
+    return {**fields, "audience": [audience]} if isinstance(audience, str) else fields
 
 
 def _named(condition: Condition) -> set[str]:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-PLACE = re.compile(r"\{\{(.*?)\}\}")
+PLACE = re.compile(r"\{\{([^{}]*)\}\}")
 
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _COMPARISONS: dict[type[ast.cmpop], Any] = {
@@ -135,5 +135,5 @@ def _check(tree: ast.expr) -> None:
                 continue
         what = ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__.lower()
         raise ValueError(
-            f"{what!r} is not of the language: compare names and values with == != < <= > >= in, and or not"
+            f"{what!r} is not of the language: compare names and values with == != < <= > >= in"
         )

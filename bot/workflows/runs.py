@@ -36,6 +36,10 @@ class Run:
 
     id: str
     workflow: str
+    application: str
+    """The `name` of the Durable that runs it."""
+    version: str | None
+    """The application version that its rows are for, None for the newest of an engine that was joined."""
     status: Status
     attempt: int
     """How often the handler was called before this one."""
@@ -62,8 +66,11 @@ class Run:
 class Runs:
     """The runs of one application in a database whose schema is there."""
 
-    def __init__(self, database_url: str, name: str, version: str | None) -> None:
-        """Connect; `version` is None where rows are run by the newest version of somebody else's application."""
+    def __init__(self, database_url: str, name: str | None, version: str | None) -> None:
+        """Connect at the first use; without a name, the runs of every application can be read.
+
+        `version` is None where rows are run by the newest version of somebody else's application.
+        """
         self._name = name
         self._version = version
         self._db = DBOSClient(
@@ -75,6 +82,11 @@ class Runs:
 
     def close(self) -> None:
         self._db.destroy()
+
+    def check(self) -> None:
+        """Read a row; raises whatever keeps it from that."""
+        self._db.check_connection()
+        self._rows(FIRST, limit=1)
 
     def begin(self, state: State) -> None:
         """Enqueue the first row of a run; one that was started before stays as it is."""
@@ -162,7 +174,7 @@ class Runs:
     def _enqueue(self, name: str, state: State, delay: float | None, attributes: dict[str, Any]) -> None:
         options: EnqueueOptions = {
             "workflow_name": name,
-            "queue_name": self._name,
+            "queue_name": cast("str", self._name),
             "workflow_id": state.row,
             "serialization_type": WorkflowSerializationFormat.PORTABLE,
             "attributes": attributes,
@@ -204,6 +216,8 @@ def _view(first: WorkflowStatus, row: WorkflowStatus) -> Run:
     return Run(
         id=state.run_id,
         workflow=state.workflow,
+        application=first.application_name or "",
+        version=VERSION if first.app_version == VERSION else None,
         status=status,
         attempt=state.attempt,
         input=state.input,
