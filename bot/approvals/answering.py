@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.approvals.core import Core
@@ -11,6 +10,7 @@ from bot.domain.audience import Actor, SelectorKind, parse_selector, seat
 from bot.domain.errors import AssentError, Fault, Invalid, NotInAudience
 from bot.domain.events import Delegate, Escalate, Respond, Say, Withdraw
 from bot.domain.request import Level, Place, Request, Respondent
+from bot.domain.values import replace
 from bot.ports import StandIn
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.domain.audience import (
@@ -19,6 +19,7 @@ from bot.domain.errors import Fault, Invalid, NoAudience
 from bot.domain.quorum import reachable
 from bot.domain.request import LADDER, Address, Place, QuorumRule, Request, Surface, Unreached
 from bot.domain.rules import sources
+from bot.domain.values import replace
 from bot.ports import Directory, DirectoryUnavailableError, UnknownTargetError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ OFF = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Audience:
     """What selectors came to: people, channels, what is to be looked up later, what is unreachable."""
 

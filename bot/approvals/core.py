@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot.approvals.applying import apply, must
@@ -13,6 +13,7 @@ from bot.domain import lifecycle
 from bot.domain.audience import Actor, Person, parse_selector
 from bot.domain.errors import AssentError, NotInAudience, Unavailable
 from bot.domain.request import Request, Spec, Surface
+from bot.domain.values import replace
 from bot.ports import DirectoryUnavailableError, UnknownTargetError
 
 if TYPE_CHECKING:

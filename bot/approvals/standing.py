@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.approvals.recent import Recent
@@ -11,6 +11,7 @@ from bot.domain.audience import Actor
 from bot.domain.errors import AssentError
 from bot.domain.events import Delegate
 from bot.domain.request import Surface
+from bot.domain.values import replace
 
 if TYPE_CHECKING:
     from datetime import datetime

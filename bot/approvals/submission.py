@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.domain.audience import SelectorKind, parse_selector
@@ -25,6 +25,7 @@ from bot.domain.request import (
     Step,
 )
 from bot.domain.rules import rule_faults
+from bot.domain.values import replace
 from bot.wire import (
     MAX_TIMEOUT_SECONDS,
     Destination,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.approvals.applying import must
@@ -16,6 +15,7 @@ from bot.domain.audience import seat
 from bot.domain.errors import IdempotencyConflict, Invalid, NoAudience
 from bot.domain.events import LookedUp
 from bot.domain.request import LADDER, Place, Request
+from bot.domain.values import replace
 from bot.ports import Idempotency, Notification
 
 if TYPE_CHECKING:

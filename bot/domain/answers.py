@@ -24,7 +24,7 @@ MAX_REASON = 3000
 """Characters; what a Slack text input can hold, so that every surface takes the same."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """One answer: the decision, its reason, edited values, and the phrase typed where one is wanted.
 

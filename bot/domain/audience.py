@@ -8,13 +8,14 @@ share a confirmed email or a Slack id are merged into one seat, and count once.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache, reduce
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import NotInAudience, SelfApproval, StepClosed, Unavailable
 from bot.domain.request import LADDER, Address, Place, Request, Respondent, RespondentState, Surface
+from bot.domain.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +47,7 @@ _SLACK_IDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Selector:
     """One parsed selector; `value` is the id, the lower-cased address, or the group's name."""
 
@@ -88,7 +89,7 @@ def _email(text: str) -> str:
     return text.lower()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Person:
     """What a directory knows. `email` only where it is confirmed to be theirs; `external`: of another organisation."""
 
@@ -112,7 +113,7 @@ class Person:
         return frozenset(keys)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """A person that a selector names, where it wants them told, and `trouble`: why they cannot be, in words."""
 
@@ -123,7 +124,7 @@ class Found:
     trouble: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Actor:
     """Who is responding, as far as the surface could prove it; `memberships`: channels and groups checked just now."""
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bot.domain.request import Request
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fault:
     """One thing wrong with an input: its JSON pointer (RFC 6901), and what is wrong and how to mend it."""
 

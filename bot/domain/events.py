@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bot.domain.request import Place, Respondent, Spec, Surface, Unreached
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Respond:
     """`actor` gives `answer`. `new_id` is for a channel member's new seat; `revision` is what they saw, if known."""
 
@@ -21,7 +21,7 @@ class Respond:
     revision: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Operate:
     """An operator decides at once, whatever the quorum. `by` names the operator in words."""
 
@@ -30,7 +30,7 @@ class Operate:
     surface: Surface
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Cancel:
     """The question is taken back. `by` names who did so, in words."""
 
@@ -39,19 +39,19 @@ class Cancel:
     surface: Surface
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Timer:
     """Time has passed; whether anything is due is the request's to say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Withdraw:
     """`actor` takes their answer back, or undoes a decision that is still held."""
 
     actor: Actor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Say:
     """A question back, by `actor`; or without one the requester's reply, by whoever `by` names in words."""
 
@@ -62,7 +62,7 @@ class Say:
     new_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Revise:
     """The requester asks for something else: `spec` takes the place of what was asked."""
 
@@ -72,14 +72,14 @@ class Revise:
     surface: Surface
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Remind:
     """Ask those who are awaited once more, now."""
 
     by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Escalate:
     """Ask the next level, now: an operator (`by`, in words), or a respondent (`actor`)."""
 
@@ -89,7 +89,7 @@ class Escalate:
     new_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Delegate:
     """`actor` hands the request on to the person in the seat `to` (its `step`, `groups` and `levels` are not read).
 
@@ -104,7 +104,7 @@ class Delegate:
     standing: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LookedUp:
     """What became of `places`, which Slack could not be asked about before.
 
@@ -119,7 +119,7 @@ class LookedUp:
     requester_keys: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class NotTold:
     """A delivery failed for good: nobody can be told at `target` (`slack:U…`, `slack:C…`, `email:…`), and why."""
 

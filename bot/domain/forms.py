@@ -47,7 +47,7 @@ FEEDBACK: Mapping[str, Any] = {
 """The form of every `feedback` request."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Field:
     """One field as surfaces show it.
 

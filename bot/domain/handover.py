@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.domain import notices, telling
@@ -11,6 +10,7 @@ from bot.domain.change import Change, Fact, noted
 from bot.domain.errors import AlreadyResponded, Fault, Invalid
 from bot.domain.request import LADDER, Place, Request, Respondent, RespondentState
 from bot.domain.settling import settle
+from bot.domain.values import replace
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -29,7 +29,6 @@ With `grace_seconds` the quorum's decision is held for so long before it is fina
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -73,6 +72,7 @@ from bot.domain.request import (
 from bot.domain.revising import edit, revise, say, with_values, withdraw
 from bot.domain.settling import open_step, outcome_of, resolve, settle
 from bot.domain.timers import pass_time, remind
+from bot.domain.values import replace
 
 if TYPE_CHECKING:
     from bot.domain.events import Event

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.domain.request import Level, Spec
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ruling:
     """Approved by policy, with the reason in words. `tell`: people are still informed."""
 

@@ -7,18 +7,19 @@ Whoever a level of the escalation ladder brought in decides by that level's own 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.domain.audience import lowest_level, may_count, parse_selector
 from bot.domain.request import Kind, QuorumRule, Request, Respondent, RespondentState, Status
 from bot.domain.rules import Leaf, ways_to_meet
+from bot.domain.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """`decision` is None while the step waits. `text` is the progress or the result in words."""
 
@@ -29,7 +30,7 @@ class Verdict:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Tally:
     """Where the people stand who answer by one rule; a rejection counts whoever it came from.
 

@@ -111,7 +111,7 @@ APPROVE, REJECT, SKIP = "approve", "reject", "skip"
 """The decisions every request knows. A `choice` request adds the ids of its choices."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Choice:
     """One option of a `choice` request."""
 
@@ -124,7 +124,7 @@ QuorumRule = int | str | dict[str, Any]
 """A number of approvals, `"all"`, `"majority"`, or a tree of per-group minimums (see `domain.quorum`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """One stage: who is asked, and the rule that ends it. A one-step request is the usual case."""
 
@@ -140,7 +140,7 @@ LADDER = -1
 """The step of those who are asked only once the request is escalated to their level."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EscalationLevel:
     """Who is asked next when those before do not answer: their own `quorum` decides as well as the step's.
 
@@ -155,7 +155,7 @@ class EscalationLevel:
     replace: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Hours:
     """When people work: weekdays (Monday is 0), and the time of day in their own zone, or else in `zone`."""
 
@@ -165,7 +165,7 @@ class Hours:
     zone: str = "UTC"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Spec:
     """What was asked. `payload` is exactly what will be done; `payload_digest` is `sha256:` of its canonical JSON."""
 
@@ -200,7 +200,7 @@ class Spec:
     on_timeout: OnTimeout = OnTimeout.EXPIRE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Address:
     """One place where a person or a channel is told: `surface` is `slack` or `email`."""
 
@@ -208,7 +208,7 @@ class Address:
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Respondent:
     """One person of the audience, whatever addresses reach them; they count once.
 
@@ -251,7 +251,7 @@ class Respondent:
         return self.name or self.email or self.slack_user_id or self.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Response:
     """One respondent's answer, as given."""
 
@@ -264,7 +264,7 @@ class Response:
     step: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """The one result. `payload` has the respondents' edits merged in; `by` names who decided, in words."""
 
@@ -280,7 +280,7 @@ class Outcome:
     by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Unreached:
     """A selector or address that could not be told, and why, in words."""
 
@@ -288,7 +288,7 @@ class Unreached:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Place:
     """A selector that is kept as it is (a channel, or somebody still to be looked up), and what it seats people as."""
 
@@ -298,7 +298,7 @@ class Place:
     groups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One sentence of the trail: what happened beside the answers, the same words on every surface."""
 
@@ -306,7 +306,7 @@ class Entry:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Comment:
     """A question that a respondent asked back, or (`respondent` is None) the requester's reply."""
 
@@ -317,7 +317,7 @@ class Comment:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Edit:
     """One value that was changed before it was decided: what it was, what it is, and who changed it."""
 
@@ -328,7 +328,7 @@ class Edit:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Held:
     """A decision that waiters do not see before `until`, so that whoever decided can take it back."""
 
@@ -336,7 +336,7 @@ class Held:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """One question put to people, with all that has happened to it."""
 

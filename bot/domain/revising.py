@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.domain import forms, notices, telling
@@ -12,6 +11,7 @@ from bot.domain.change import Change, Fact, noted
 from bot.domain.errors import Fault, Invalid
 from bot.domain.request import Comment, Edit, Request, Respondent, RespondentState
 from bot.domain.settling import open_step, settle
+from bot.domain.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -30,7 +30,7 @@ MAX_WAYS = 64
 """Most alternatives of a tree: ways in which it can be met."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Leaf:
     """So many approvals from one group of people (`source`: everybody). `rejections` of theirs make it fail."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from bot.domain.request import (
     Status,
     Surface,
 )
+from bot.domain.values import replace
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -32,7 +32,7 @@ class Notice(StrEnum):
     CALLBACK = "callback"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Tell:
     """Somebody must be told something, later."""
 

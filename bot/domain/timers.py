@@ -6,7 +6,6 @@ the deadline nobody is reminded of anything.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from bot.domain.change import Change, Fact, noted
 from bot.domain.handover import climb
 from bot.domain.request import Kind, OnTimeout, Request, ResolvedBy, Status, Surface
 from bot.domain.settling import next_step, outcome_of, resolve
+from bot.domain.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
