@@ -62,7 +62,10 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryState:
-    """One delivery as people see it: `state` is `queued`, `sent`, `retrying`, `failed` or `lost`."""
+    """One delivery as people see it: `state` is `queued`, `sent`, `retrying`, `failed` or `lost`.
+
+    `receipt` is what the last sending returned: Slack's channel and ts, or a mail's Message-ID.
+    """
 
     id: str
     surface: str
@@ -73,6 +76,7 @@ class DeliveryState:
     attempts: int
     error: str | None
     at: datetime | None
+    receipt: dict[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
