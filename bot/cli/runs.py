@@ -198,7 +198,7 @@ def _exit_status(run: Run) -> int:
     if run.refused:
         return EXIT_OF_STATUS[run.refused["status"]]
     *_, last = (None, *run.outcomes.values())
-    return EXIT_OF_STATUS[last.status] if last else 0
+    return 0 if last is None else EXIT_OF_STATUS[last.status]
 
 
 def _print(run: Run, *, as_json: bool) -> None:

@@ -225,7 +225,7 @@ def _view(first: WorkflowStatus, row: WorkflowStatus) -> Run:
         updated_at=_instant(row.updated_at),
         waiting=state.waiting if status == "paused" else None,
         done=[*state.memory],
-        outcomes={key: outcome for key in asked if (outcome := state.outcome(key))},
+        outcomes={key: outcome for key in asked if (outcome := state.outcome(key)) is not None},
         result=ending.get("result"),
         error=ending.get("error"),
         refused=ending.get("request"),
