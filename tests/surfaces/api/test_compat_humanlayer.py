@@ -117,6 +117,17 @@ async def test_a_tool_that_nobody_answers_for_does_not_run(product: Product) -> 
     assert decided.comment.startswith("No decision by ")
 
 
+async def test_a_tool_does_not_run_where_people_approved_something_else(product: Product) -> None:
+    async def revise_and_approve(request: Json) -> None:
+        body = {"payload": {"tool": "refund", "kwargs": {"customer": "8841", "amount": 1}}}
+        await product.call("POST", f"/v1/requests/{request['id']}/revise", json=body)
+        await product.answer(request, "approve", "ana@example.com")
+
+    result = await call_and(product, revise_and_approve)
+    assert result.startswith("Error fetching approval for refund: 409")
+    assert "stale_revision" in result
+
+
 async def test_a_call_is_asked_once_and_answered_once(product: Product) -> None:
     agent = client(product)
 

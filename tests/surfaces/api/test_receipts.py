@@ -60,6 +60,14 @@ async def test_a_receipt_says_who_decided_what_and_when(sqlite_product: Product)
     assert token.header["typ"] == "assent-receipt+jwt"
 
 
+async def test_a_receipt_is_about_what_was_approved_after_edits(sqlite_product: Product) -> None:
+    form = {"type": "object", "properties": {"amount": {"type": "integer"}}}
+    request = await sqlite_product.submit(payload=PAYLOAD, form=form)
+    await sqlite_product.answer(request, "approve", "ana@example.com", values={"amount": 900})
+    token = verified(await receipt_of(sqlite_product, request), await published(sqlite_product))
+    assert token.claims["payload_digest"] == payload_digest(PAYLOAD | {"amount": 900})
+
+
 async def test_a_changed_receipt_proves_nothing(sqlite_product: Product) -> None:
     rejected = await sqlite_product.submit(payload=PAYLOAD)
     await sqlite_product.answer(rejected, "reject", "ana@example.com")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.domain import notices
-from bot.domain.errors import Fault, Invalid
+from bot.domain.errors import Fault, Invalid, StaleRevision
 from bot.domain.request import APPROVE, REJECT, Json, Request, Status
 from bot.web.compat.humanlayer.models import (
     ContactAnswer,
@@ -41,8 +41,9 @@ EXTENDED = frozenset({"on_timeout", "quorum", "remind_after_seconds", "timeout_a
 class Kind:
     """One kind of request: the paths of its routes, what they take, and what they answer.
 
-    `submission` makes the fields of our own, raising `Invalid`; `sent` reads out of ours what the client sent;
-    `status` says what became of it; `decision` makes an answer a decision and its reason, raising `Invalid`.
+    `submission` makes the fields of our own, raising `Invalid`; `sent` reads out of ours what the client sent, raising
+    `StaleRevision`; `status` says what became of it; `decision` makes an answer a decision and its reason, raising
+    `Invalid`.
     """
 
     path: str
@@ -72,6 +73,12 @@ def _kept(body: FunctionCallBody | HumanContactBody, *shown: str) -> dict[str, J
 
 
 def _restored(request: Request, **shown: Json) -> dict[str, Json]:
+    """What the client sent; raises `StaleRevision` where people were asked something else since."""
+    if request.revision > 1:
+        raise StaleRevision(
+            "The question was changed after this call had asked it, so an answer is not about the call any more. "
+            "Ask again, with a new call_id."
+        )
     kept = request.spec.payload["humanlayer"]
     return {**kept, "spec": {**kept["spec"], **shown}}
 
