@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
+from bot.domain.errors import RateLimited
 from bot.web import auth
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.support.product import Product
 
 
@@ -34,3 +35,16 @@ async def test_failures_are_limited_and_calls_with_a_key_are_not(
     now += 1
     assert (await sqlite_product.call("GET", "/v1/pending", headers=wrong)).status == 401
     assert (await sqlite_product.call("GET", "/v1/pending", headers=wrong)).status == 429
+
+
+def test_addresses_are_limited_apart_and_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(auth, "MAX_FAILURES", 1)
+    monkeypatch.setattr(auth, "MAX_ADDRESSES", 2)
+    failures = auth.Failures()
+    failures.add("a")
+    failures.add("b")
+    with pytest.raises(RateLimited):
+        failures.add("a")
+    failures.add("c")
+    failures.add("a")
