@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 MAX_WAIT_SECONDS = 60.0
 INBOX_CHANNELS = 50
 """Most channels looked through for one person's inbox."""
-POLL_SECONDS = 2.0
-"""How often a waiter looks for itself, should every hint be lost."""
 
 
 class Reading(Core):
@@ -37,13 +35,12 @@ class Reading(Core):
         """The request as soon as it is final, else as it stands after `seconds` (at most 60); raises `NotFound`."""
         ends = asyncio.get_running_loop().time() + min(seconds, MAX_WAIT_SECONDS)
         with self._store.watch(request_id) as watch:
-            request = await self.get(request_id)
+            request = watch.known or await self.get(request_id)
             while not (request.status.final or self._draining):
                 left = ends - asyncio.get_running_loop().time()
                 if left <= 0:
                     break
-                hinted = await watch.changed(min(left, POLL_SECONDS))
-                request = hinted or await self.get(request_id)
+                request = await watch.changed(left) or await self.get(request_id)
         return request
 
     def drain(self) -> None:

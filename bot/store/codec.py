@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from pydantic import TypeAdapter
 
-from bot.domain.request import Request, Spec
+from bot.domain.request import Request
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
 _REQUEST = TypeAdapter(Request)
-_SPEC = TypeAdapter(Spec)
 
 
 def millis(at: datetime) -> int:
@@ -28,12 +28,12 @@ def instant(ms: int) -> datetime:
 
 def dump_spec(request: Request) -> str:
     """The JSON of what was asked."""
-    return _SPEC.dump_json(request.spec).decode()
+    return orjson.dumps(request.spec, default=list).decode()
 
 
 def dump_state(request: Request) -> str:
     """The JSON of everything else."""
-    return _REQUEST.dump_json(request, exclude={"spec"}).decode()
+    return orjson.dumps({k: v for k, v in vars(request).items() if k != "spec"}, default=list).decode()
 
 
 def load(row: Row[Any, Any] | tuple[str, str]) -> Request:

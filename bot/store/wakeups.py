@@ -20,28 +20,37 @@ class Watch:
 
     def __init__(self, known: Request | None = None) -> None:
         self.known = known
-        self._changed = asyncio.Event()
+        self._hinted = False
         self._latest: Request | None = None
+        self._waiting: asyncio.Future[None] | None = None
 
     def hint(self, request: Request | None) -> None:
         """Something was committed; `request` is the result, where this process committed it.
 
         Where another process has committed too, only the store knows which is newer, unless one is final.
         """
-        if request and (request.status.final or not self._changed.is_set()):
+        if request and (request.status.final or not self._hinted):
             self._latest = request
         elif not (self._latest and self._latest.status.final):
             self._latest = None
-        self._changed.set()
+        self._hinted = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting and not self._waiting.done():
+            self._waiting.set_result(None)
 
     async def changed(self, seconds: float) -> Request | None:
         """Wait for the next hint, at most `seconds`; the committed request where it is at hand."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            return None
-        self._changed.clear()
+        if not self._hinted:
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            timer = loop.call_later(seconds, self._wake)
+            try:
+                await self._waiting
+            finally:
+                timer.cancel()
+        self._hinted = False
         latest, self._latest = self._latest, None
         return latest
 

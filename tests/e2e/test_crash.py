@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import psycopg
 from yarl import URL
 
-from bot.approvals import reading
 from bot.store import tail
 from tests.support.process import serving
 from tests.support.product import ManualClock, running
@@ -268,8 +267,7 @@ async def test_a_replica_finishes_what_a_dead_one_had_leased(
 async def test_a_waiter_at_one_replica_learns_of_an_answer_at_another(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for polling in (reading, tail):  # what wakes the waiters is the notification
-        monkeypatch.setattr(polling, "POLL_SECONDS", 3600)
+    monkeypatch.setattr(tail, "POLL_SECONDS", 3600)  # what wakes the waiters is the notification
     async with running(postgres_url) as here, serving(postgres_url) as there:
         request = await there.submit()
         waiters = [asyncio.create_task(here.get(request, wait=60)) for _ in range(5)]

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from playwright.async_api import expect
 
-from bot.approvals import reading
 from tests.support import command
 from tests.support.browser import open_page, running_browser
 from tests.support.product import KEY, Product, running
@@ -138,9 +137,8 @@ WAYS = [
 
 @pytest.mark.parametrize("way", WAYS, ids=[way.answer.__name__ for way in WAYS])
 async def test_an_answer_on_one_surface_is_seen_on_all(
-    database_url: str, slack: SlackSandbox, mailbox: Mailbox, way: Way, monkeypatch: pytest.MonkeyPatch
+    database_url: str, slack: SlackSandbox, mailbox: Mailbox, way: Way
 ) -> None:
-    monkeypatch.setattr(reading, "POLL_SECONDS", 3600)  # what wakes the waiter is the answer
     async with running(database_url, slack=slack, mailbox=mailbox, socket_mode=way.socket_mode) as product:
         if way.socket_mode:
             await slack.wait_for(lambda: slack.sockets.connections)
