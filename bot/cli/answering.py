@@ -1,4 +1,4 @@
-"""Commands of those who are asked: pending, list, show, approve, reject, skip."""
+"""Commands of those who are asked: pending, list, show, approve, reject, skip, choose."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from bot.cli import display
-from bot.cli.common import SERVER, Pairs, Server
+from bot.cli import display, prompts
+from bot.cli.common import SERVER, Failure, Pairs, Server, pairs
 from bot.client import Request
 
 Status = Literal["pending", "approved", "rejected", "skipped", "expired", "cancelled"]
@@ -18,6 +18,8 @@ Phrase = Annotated[
     str | None,
     Parameter(help="The verification phrase, where the request wants it.", allow_leading_hyphen=True),
 ]
+Values = Annotated[Pairs, Parameter(help="NAME=VALUE: a field of the form. May be given several times.")]
+More = Annotated[str, Parameter(help="More requests, which get the same answer; not those to be verified.")]
 Id = Annotated[str, Parameter(help="The request, req_….")]
 
 
@@ -81,46 +83,97 @@ def show(id: Id, /, *, server: Server = SERVER) -> None:
 def approve(
     id: Id,
     /,
-    *,
+    *more: More,
     reason: Reason = None,
     respondent: Respondent = None,
     phrase: Phrase = None,
+    value: Values = None,
     server: Server = SERVER,
-) -> None:
-    """Approve a request: as the operator, which decides it at once, or for a respondent."""
-    with server.client() as client:
-        request = client.approve(id, reason=reason, respondent=respondent, phrase=phrase)
-    display.print_brief(request, as_json=server.json)
+) -> int:
+    """Approve requests: as the operator, which decides them at once, or for a respondent.
+
+    Where a request has a form, --value fills it in; in a terminal, what is not given is asked for.
+    """
+    return _answer(
+        "approve", [id, *more], server, reason=reason, respondent=respondent, phrase=phrase, value=value
+    )
 
 
 def reject(
     id: Id,
     /,
-    *,
+    *more: More,
     reason: Reason = None,
     respondent: Respondent = None,
-    phrase: Phrase = None,
     server: Server = SERVER,
-) -> None:
-    """Reject a request: as the operator, which decides it at once, or for a respondent."""
-    with server.client() as client:
-        request = client.reject(id, reason=reason, respondent=respondent, phrase=phrase)
-    display.print_brief(request, as_json=server.json)
+) -> int:
+    """Reject requests: as the operator, which decides them at once, or for a respondent."""
+    return _answer("reject", [id, *more], server, reason=reason, respondent=respondent)
 
 
 def skip(
     id: Id,
     /,
+    *more: More,
+    reason: Reason = None,
+    respondent: Respondent = None,
+    server: Server = SERVER,
+) -> int:
+    """Skip requests: as the operator, which decides them at once, or for a respondent."""
+    return _answer("skip", [id, *more], server, reason=reason, respondent=respondent)
+
+
+def choose(
+    id: Id,
+    choice: str,
+    /,
     *,
     reason: Reason = None,
     respondent: Respondent = None,
     phrase: Phrase = None,
+    value: Values = None,
     server: Server = SERVER,
-) -> None:
-    """Skip a request: as the operator, which decides it at once, or for a respondent."""
+) -> int:
+    """Pick one of the choices of a request.
+
+    Parameters
+    ----------
+    choice
+        Its id; `show` lists them.
+    """
+    return _answer(choice, [id], server, reason=reason, respondent=respondent, phrase=phrase, value=value)
+
+
+def _answer(
+    decision: str,
+    ids: list[str],
+    server: Server,
+    *,
+    reason: str | None,
+    respondent: str | None,
+    phrase: str | None = None,
+    value: list[str] | None = None,
+) -> int:
+    """Answer one request with everything it wants, or several with the same."""
     with server.client() as client:
-        request = client.skip(id, reason=reason, respondent=respondent, phrase=phrase)
-    display.print_brief(request, as_json=server.json)
+        if len(ids) > 1:
+            if phrase or value:
+                raise Failure("a phrase or values belong to one request; answer it alone", status=2)
+            results = client.respond_to_all(ids, decision, reason=reason, respondent=respondent)
+            display.print_results(results, as_json=server.json)
+            return int(any(result["problem"] for result in results))
+        typed = pairs(value)
+        if decision not in {"reject", "skip"} and (typed or prompts.possible(as_json=server.json)):
+            request = client.get(ids[0])
+            phrase = phrase or prompts.phrase(request, respondent, as_json=server.json)
+            values = prompts.values(request, typed, as_json=server.json)
+        else:
+            values = None
+        answered = client.respond(
+            ids[0], decision, reason=reason, respondent=respondent, phrase=phrase, values=values
+        )
+    display.print_brief(answered, as_json=server.json)
+    return 0
 
 
 def _print(found: list[Request], limit: int, *, json: bool, links: bool = False) -> None:

@@ -150,6 +150,10 @@ def print_request(request: Request, deliveries: Iterable[Mapping[str, Any]]) -> 
     if request.payload is not None:
         out.print("\nPayload", style="bold")
         out.print(_indented(Text(plain(json.dumps(request.payload, ensure_ascii=False, indent=2)))))
+    for heading, rows in _sections(request):
+        if rows:
+            out.print(f"\n{heading}", style="bold")
+            out.print(_indented(_table(rows)))
     out.print("\nRespondents", style="bold")
     out.print(_indented(_table(_people(request))))
     if troubled := [_troubled(delivery) for delivery in deliveries if delivery["state"] in TROUBLE]:
@@ -163,6 +167,17 @@ def _facts(request: Request) -> Iterable[tuple[str, Any]]:
     yield ("Outcome", outcome(request)) if request.outcome else ("Progress", request.quorum["text"])
     yield "Asked", instant(request.created_at) + (f" by {request.requester}" if request.requester else "")
     yield "Audience", ", ".join(request.audience)
+    if request["step"]["count"] > 1:
+        steps = [step["name"] or f"step {number}" for number, step in enumerate(request["steps"], 1)]
+        yield "Step", f"{request['step']['index'] + 1} of {len(steps)}: {' → '.join(steps)}"
+    if escalation := request["escalation"]:
+        levels = [
+            f"{name} (asked)" if n < escalation["level"] else name
+            for n, name in enumerate(escalation["levels"])
+        ]
+        yield "Escalation", " → ".join(levels)
+    if held := request["held"]:
+        yield "Held", f"{held['decision']}, final {instant(held['until'])}; until then `withdraw` undoes it"
     if request.timeout_at and not request.outcome:
         yield "Deadline", f"{instant(request.timeout_at)}, then: {request.on_timeout}"
     if request.labels:
@@ -173,6 +188,31 @@ def _facts(request: Request) -> Iterable[tuple[str, Any]]:
         yield "Digest", request.payload_digest
     for missed in request.unreachable:
         yield "Unreachable", f"{missed['target']}: {missed['reason']}"
+
+
+def _sections(request: Request) -> Iterable[tuple[str, list[tuple[Any, ...]]]]:
+    """What only some requests have, each with its heading."""
+    yield "Choices", [(c["id"], c["label"]) for c in request["choices"]]
+    yield "Fields", list(_fields(request))
+    yield (
+        "Changed",
+        [(e["field"], _value(e["from"]), "→", _value(e["to"]), f"by {e['by']}") for e in request["edits"]],
+    )
+    yield "Comments", [(instant(c["at"]), c["by"], c["text"]) for c in request["comments"]]
+    yield "Trail", [(instant(e["at"]), e["text"]) for e in request["trail"]]
+
+
+def _fields(request: Request) -> Iterable[tuple[Any, ...]]:
+    """The fields of a form that may be changed, with what they hold now."""
+    form, payload = request["form"] or {"properties": {}}, request["payload"]
+    current = (payload if isinstance(payload, dict) else {}) | request["values"]
+    for name, schema in form["properties"].items():
+        title = schema.get("title", name) if isinstance(schema, dict) else name
+        yield name, title, _value(current.get(name))
+
+
+def _value(value: Any) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def outcome(request: Request) -> str:
@@ -190,6 +230,32 @@ def _people(request: Request) -> Iterable[tuple[Any, ...]]:
         if answer := answers.get(person["id"]):
             said = f"{instant(answer['at'])} by {answer['surface']}  {answer['reason'] or ''}"
         yield _name(person), status(person["state"]), said
+
+
+def print_results(results: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Show what came of the same answer to several requests, one a line."""
+    if as_json:
+        print_json(results)
+        return
+    rows = [
+        (r["id"], status("refused"), r["problem"]["detail"])
+        if r["problem"]
+        else (r["id"], status(r["request"]["status"]), r["request"]["title"])
+        for r in results
+    ]
+    console().print(_table(rows))
+
+
+def print_groups(groups: Sequence[Mapping[str, Any]]) -> None:
+    """Show groups and who is in them, one a line."""
+    rows = [
+        (
+            f"group:{g['name']}",
+            "computed for each request" if g["members"] is None else ", ".join(g["members"]),
+        )
+        for g in groups
+    ]
+    console().print(_table(rows) if rows else "Nothing.")
 
 
 def print_keys(keys: Sequence[Mapping[str, Any]]) -> None:

@@ -11,7 +11,20 @@ from cyclopts import App, Parameter
 from rich.text import Text
 
 from bot import __version__
-from bot.cli import answering, asking, audit, claude_hook, display, doctor, keys, mcp, operating, runs, watch
+from bot.cli import (
+    answering,
+    asking,
+    audit,
+    changing,
+    claude_hook,
+    display,
+    doctor,
+    keys,
+    mcp,
+    operating,
+    runs,
+    watch,
+)
 from bot.cli.common import Failure
 from bot.client import ApiError, AssentError, Unreachable
 from bot.domain.errors import Unavailable
@@ -35,6 +48,14 @@ app.command(answering.show)
 app.command(answering.approve)
 app.command(answering.reject)
 app.command(answering.skip)
+app.command(answering.choose)
+app.command(changing.escalate)
+app.command(changing.delegate)
+app.command(changing.withdraw)
+app.command(changing.comment)
+app.command(changing.remind)
+app.command(changing.revise)
+app.command(changing.groups)
 app.command(watch.watch)
 app.command(asking.cancel)
 app.command(asking.notify)

@@ -73,6 +73,11 @@ def post(path: str, body: Mapping[str, Any], **options: Any) -> Call:
     return Call(method="POST", path=path, content=content, headers=headers, **options)
 
 
+def put(path: str, body: Mapping[str, Any]) -> Call:
+    """As `post`; a PUT again is the same PUT."""
+    return replace(post(path, body), method="PUT")
+
+
 def exchange(call: Call, retries: int) -> Flow[Any]:
     """Make a call, up to `retries` times again while the trouble may pass, and return the JSON answered."""
     for pause in islice(pauses(), retries):
@@ -100,6 +105,8 @@ def decode(reply: Answer | Lost) -> Any:
     """Return the JSON answered, or raise `ApiError` or `Unreachable`."""
     if isinstance(reply, Lost):
         raise Unreachable(reply.url, reply.reason)
+    if reply.status == 204:
+        return None
     try:
         body = json.loads(reply.content)
     except ValueError:

@@ -12,12 +12,13 @@ from urllib.parse import quote
 from bot.client import receipts
 from bot.client.errors import Unsendable
 from bot.client.events import Following
-from bot.client.flows import Call, Flow, decode, exchange, get, may_pass, pauses, post
+from bot.client.flows import Call, Flow, decode, exchange, get, may_pass, pauses, post, put
 from bot.client.methods import operation, stream
 from bot.client.outcome import Outcome, Request
 
 Requests = list[Request]
 Rows = list[dict[str, Any]]
+Strings = list[str]
 
 LONGEST_WAIT = 25.0
 """Seconds one call waits on the server: some proxies drop a connection that is silent for 30."""
@@ -150,6 +151,13 @@ class Operations:
     reject = _answering("reject")
     skip = _answering("skip")
 
+    @operation
+    def respond_to_all(self, /, ids: Strings, decision: str, **members: Any) -> Flow[Rows]:
+        """Give several requests the same answer; what came of each: `id`, and `request` or `problem`."""
+        call = post("/v1/responses", {"requests": [*ids], "decision": decision, **members})
+        found: Rows = (yield from exchange(call, self.retries))["items"]
+        return found
+
     cancel = _managing("cancel", "Withdraw a request that is still pending.", repeatable=True)
     remind = _managing("remind", "Ask those who have not answered once more.")
     escalate = _managing(
@@ -206,6 +214,22 @@ class Operations:
         """Tell the people of `audience` or `destination` something, without asking."""
         call = post("/v1/notifications", {"message": message, **target}, repeatable=False)
         return dict((yield from exchange(call, self.retries)))
+
+    @operation
+    def groups(self, /) -> Flow[Rows]:
+        """List every group: `name` and `members` (None where they are computed for each request)."""
+        return (yield from self._items("/v1/groups"))
+
+    @operation
+    def put_group(self, /, name: str, members: Strings) -> Flow[dict[str, Any]]:
+        """Set the members of a group, as selectors."""
+        call = put(f"/v1/groups/{quote(name, safe='')}", {"members": members})
+        return dict((yield from exchange(call, self.retries)))
+
+    @operation
+    def delete_group(self, /, name: str) -> Flow[None]:
+        """Forget a group."""
+        yield from exchange(Call(method="DELETE", path=f"/v1/groups/{quote(name, safe='')}"), self.retries)
 
     def _published_keys(self, wanted: str) -> Flow[dict[str, Any]]:
         """The JWK set of the server, asked for again where it is old or lacks the key that is wanted."""

@@ -250,16 +250,12 @@ class SqlTransaction:
             "state": codec.dump_state(request),
         }
         if before is None:
-            spec = codec.dump_spec(request)
-            created = {
-                "id": request.id,
-                "title": request.spec.title.lower(),
-                "created_at": codec.millis(now),
-                "spec": spec,
-            }
-            self.writes.opened.append(row | created)
-        else:
-            self.writes.changed[request.id] = row | {"id": request.id}
+            created = {"id": request.id, "created_at": codec.millis(now)}
+            self.writes.opened.append(row | created | _asked(request))
+            return
+        self.writes.changed[request.id] = row | {"id": request.id}
+        if before.spec is not request.spec and before.spec != request.spec:
+            self.writes.revised[request.id] = _asked(request) | {"id": request.id}
 
     def _save_terms(self, request: Request, before: Request | None) -> None:
         new = codec.terms(request) - (codec.terms(before) if before else frozenset())

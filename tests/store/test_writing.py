@@ -13,7 +13,7 @@ from bot.approvals import Approvals, Rules
 from bot.domain import lifecycle
 from bot.domain.answers import Answer
 from bot.domain.errors import AlreadyResolved, Unavailable
-from bot.domain.events import NotTold
+from bot.domain.events import NotTold, Revise
 from bot.domain.request import Status, Surface
 from bot.ports import Idempotency, Notification, Query
 from bot.system import RandomIds, SystemClock
@@ -62,6 +62,18 @@ async def test_every_field_of_a_request_survives(store: SqlStore) -> None:
     final = await happen(store, "req_1", response("ana", "reject", reason="no"))
     assert await stored(store, "req_1") == final
     assert final.status is Status.REJECTED
+
+
+async def test_a_revision_is_there_after_a_restart_and_found_by_its_new_title(migrated_url: str) -> None:
+    spec = asked(title="Refund €900", payload={"amount": 900}).spec
+    async with opened(migrated_url) as store:
+        await save(store, asked(ANA, BEN))
+        event = Revise(spec=spec, reason=None, by="bob", surface=Surface.API)
+        revised = await happen(store, "req_1", event)
+    async with opened(migrated_url) as store:
+        assert await stored(store, "req_1") == revised
+        assert revised.spec == spec
+        assert (await store.read(lambda tx: tx.find(Query(text="€900")))).items == (revised,)
 
 
 async def test_updates_from_two_stores_are_never_lost(store: SqlStore, other: SqlStore) -> None:
