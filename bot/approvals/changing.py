@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.approvals.applying import apply
 from bot.approvals.core import Core
-from bot.approvals.submission import revised
+from bot.approvals.submission import revision
 from bot.domain.events import Cancel, NotTold, Operate, Remind, Revise, Say, Timer
 
 if TYPE_CHECKING:
@@ -39,10 +39,9 @@ class Changing(Core):
 
     async def revise(self, request_id: str, body: ReviseBody, by: str, surface: Surface) -> Request:
         """Ask something else instead: every answer so far is set back."""
-        spec = revised((await self.get(request_id)).spec, body)
-        return await self._apply(
-            request_id, Revise(spec=spec, reason=(body.reason or "").strip() or None, by=by, surface=surface)
-        )
+        changes = revision((await self.get(request_id)).spec, body)
+        reason = (body.reason or "").strip() or None
+        return await self._apply(request_id, Revise(changes=changes, reason=reason, by=by, surface=surface))
 
     async def not_told(self, request_id: str, event: NotTold) -> None:
         """Show on the request that an address could not be told."""

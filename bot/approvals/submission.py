@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from bot.domain.audience import SelectorKind, parse_selector
 from bot.domain.digest import check_canonical, payload_digest
@@ -25,7 +26,6 @@ from bot.domain.request import (
     Step,
 )
 from bot.domain.rules import rule_faults
-from bot.domain.values import replace
 from bot.wire import (
     MAX_TIMEOUT_SECONDS,
     Destination,
@@ -91,23 +91,24 @@ def build_spec(
     )
 
 
-def revised(spec: Spec, body: ReviseBody) -> Spec:
-    """`spec` with what `body` asks instead; raises `Invalid`."""
-    given = body.model_fields_set
-    check_canonical(body.payload, "/payload")
-    if not given - {"reason"}:
+def revision(spec: Spec, body: ReviseBody) -> dict[str, Any]:
+    """The fields of `spec` that `body` asks instead; raises `Invalid`."""
+    changes: dict[str, Any] = {}
+    if body.title is not None:
+        changes["title"] = body.title
+    if body.message is not None:
+        changes["message"] = body.message
+    if body.details is not None:
+        changes["details"] = {k: _text(v) for k, v in body.details.items()}
+    if "payload" in body.model_fields_set:
+        check_canonical(body.payload, "/payload")
+        faults = form_faults(spec.form, body.payload) if spec.form else ()
+        if faults := [f for f in faults if f.pointer == "/payload"]:
+            raise Invalid(faults)
+        changes |= {"payload": body.payload, "payload_digest": payload_digest(body.payload)}
+    if not changes:
         raise Invalid([Fault("", "changes nothing; give a title, message, details or payload")])
-    payload = body.payload if "payload" in given else spec.payload
-    if spec.form and (faults := [f for f in form_faults(spec.form, payload) if f.pointer == "/payload"]):
-        raise Invalid(faults)
-    return replace(
-        spec,
-        title=body.title or spec.title,
-        message=spec.message if body.message is None else body.message,
-        details=spec.details if body.details is None else {k: _text(v) for k, v in body.details.items()},
-        payload=payload,
-        payload_digest=payload_digest(payload),
-    )
+    return changes
 
 
 def _faults(body: SubmitBody, now: datetime) -> list[Fault]:

@@ -173,15 +173,13 @@ def _respondent(found: Found, step: int, levels: tuple[int, ...] = (0,)) -> Resp
 
 def merge(kept: Respondent, other: Respondent) -> Respondent:
     """One respondent out of two that are one person: the first's id, the answer of either, everybody's addresses."""
-    reached = next((r for r in (kept, other) if r.state.answered), None) or next(
-        (r for r in (kept, other) if r.state is not RespondentState.UNREACHABLE), kept
-    )
+    stands = min((kept, other), key=lambda r: _STANDING.get(r.state, 0))
     return replace(
         kept,
         id=kept.id or other.id,
         aliases=tuple(dict.fromkeys(i for i in (*kept.aliases, other.id, *other.aliases) if i and kept.id)),
-        state=reached.state,
-        trouble=reached.trouble,
+        state=stands.state,
+        trouble=stands.trouble,
         name=kept.name or other.name,
         email=kept.email or other.email,
         slack_user_id=kept.slack_user_id or other.slack_user_id,
@@ -195,6 +193,10 @@ def merge(kept: Respondent, other: Respondent) -> Respondent:
     )
 
 
+_STANDING = {RespondentState.DELEGATED: 1, RespondentState.WAITING: 2, RespondentState.UNREACHABLE: 3}
+"""Which of one person's states counts: an answer first; whoever handed it on with one seat did so with all."""
+
+
 def unite(seated: Sequence[Respondent], late: Sequence[Respondent]) -> tuple[Respondent, ...]:
     """The people already seated and those found later, each once."""
     result = list(seated)
@@ -205,6 +207,21 @@ def unite(seated: Sequence[Respondent], late: Sequence[Respondent]) -> tuple[Res
             continue
         one = reduce(merge, [*_answered_first(same), newcomer])
         result = [one if r is same[0] else r for r in result if r not in same[1:]]
+    return _kept_up(result)
+
+
+def _kept_up(seats: Iterable[Respondent]) -> tuple[Respondent, ...]:
+    """Whoever took over from somebody counts wherever that person would count now."""
+    result: list[Respondent] = []
+    for r in seats:
+        giver = (
+            next((g for g in result if r.delegate_of in (g.id, *g.aliases)), None) if r.delegate_of else None
+        )
+        if giver:
+            levels = tuple(sorted({*r.levels, *giver.levels}))
+            groups = tuple(dict.fromkeys((*r.groups, *giver.groups, *giver.via)))
+            r = replace(r, levels=levels, groups=groups)  # noqa: PLW2901 - the next in the chain needs the new one
+        result.append(r)
     return tuple(result)
 
 
@@ -236,11 +253,11 @@ def admit(request: Request, actor: Actor, new_id: str) -> tuple[Request, Respond
         )
     seats = [r for r in request.respondents if r.keys & actor.keys]
     mine = [r for r in seats if r.step == request.step]
-    if not request.spec.allow_self_approval and _is_requester(request, actor, mine):
+    if not request.spec.allow_self_approval and _is_requester(request, actor, seats):
         raise SelfApproval("You asked for this yourself, so somebody else has to decide it.")
     if any(r.state is RespondentState.DELEGATED for r in mine):
         raise NotInAudience("You handed this request on, so it is no longer yours to answer.")
-    if mine and max(level for r in mine for level in r.levels) < lowest_level(request):
+    if mine and max(level for r in mine for level in r.levels) < lowest_level(request, request.step):
         level = request.spec.escalation[request.level - 1]
         raise NotInAudience(f"The request was escalated to {level.name}, who decide it now.")
     valid = [r for r in mine if _still_seated(r, actor)]
@@ -256,7 +273,7 @@ def admit(request: Request, actor: Actor, new_id: str) -> tuple[Request, Respond
 
 def _joinable(request: Request) -> list[Place]:
     """What anybody may join and then answer: channels, and the user groups of the open step."""
-    lowest = lowest_level(request)
+    lowest = lowest_level(request, request.step)
     places = [p for p in request.open_places if max(p.levels) >= lowest]
     if lowest == 0:
         selectors = [parse_selector(s) for s in request.current.audience]
@@ -264,10 +281,12 @@ def _joinable(request: Request) -> list[Place]:
     return places
 
 
-def lowest_level(request: Request) -> int:
-    """The lowest level whose people may still answer: an escalation may have replaced those before."""
-    reached = request.spec.escalation[: request.level]
-    return max((number for number, level in enumerate(reached, 1) if level.replace), default=0)
+def lowest_level(request: Request, step: int) -> int:
+    """The lowest level whose people may still answer in a step: an escalation there may have replaced those before."""
+    reached = zip(request.spec.escalation, request.escalated, strict=False)
+    return max(
+        (n for n, (level, asked) in enumerate(reached, 1) if level.replace and asked == step), default=0
+    )
 
 
 def refuse_outsiders(person: Person | None) -> None:

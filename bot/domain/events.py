@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bot.domain.answers import Answer
     from bot.domain.audience import Actor
-    from bot.domain.request import Place, Respondent, Spec, Surface, Unreached
+    from bot.domain.request import Place, Respondent, Surface, Unreached
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +66,9 @@ class Say:
 
 @dataclass(frozen=True, kw_only=True)
 class Revise:
-    """The requester asks for something else: `spec` takes the place of what was asked."""
+    """The requester asks for something else: `changes` are fields of `Spec` and what they are from now on."""
 
-    spec: Spec
+    changes: Mapping[str, Any]
     reason: str | None
     by: str
     surface: Surface

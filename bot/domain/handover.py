@@ -9,7 +9,7 @@ from bot.domain.audience import admit, may_count, unite
 from bot.domain.change import Change, Fact, noted
 from bot.domain.errors import AlreadyResponded, Fault, Invalid
 from bot.domain.request import LADDER, Place, Request, Respondent, RespondentState
-from bot.domain.settling import settle
+from bot.domain.settling import widen
 from bot.domain.values import replace
 
 if TYPE_CHECKING:
@@ -39,14 +39,16 @@ def climb(request: Request, at: datetime, *, by: str, reason: str | None) -> Cha
     number = request.level + 1
     before = request.spec.escalation[request.level - 1].name if request.level else "audience"
     reached = [r for r in request.respondents if _on(r, number)]
-    moved = [replace(r, step=request.step) for r in reached]
+    seats = unite(
+        [r for r in request.respondents if r not in reached], [replace(r, step=request.step) for r in reached]
+    )
     why = f": {reason}" if reason else "."
     climbed = replace(
         noted(request, at, f"Escalated from {before} to {level.name} by {by}{why}"),
-        level=number,
+        escalated=(*request.escalated, request.step),
         opened_at=at,
         reminders=0,
-        respondents=unite([r for r in request.respondents if r not in reached], moved),
+        respondents=seats,
         places=_moved(request.places, number, request.step),
         lookups=_moved(request.lookups, number, request.step),
     )
@@ -54,11 +56,7 @@ def climb(request: Request, at: datetime, *, by: str, reason: str | None) -> Cha
         type="request.escalated",
         data={"from": before, "to": level.name, "reason": reason, "by": by, "level": number},
     )
-    told = {a for r in request.seated for a in r.addresses}
-    new = [replace(r, addresses=tuple(a for a in r.addresses if a not in told)) for r in moved]
-    rooms = [c for c in climbed.channels if c not in request.channels]
-    tells = (*telling.asks(new), *telling.channel_cards(rooms))
-    return Change(request=climbed, facts=(fact,), tells=tells).then(settle(climbed, at))
+    return widen(request, climbed, fact, at)
 
 
 def _on(seat: Respondent | Place, level: int) -> bool:
@@ -127,6 +125,8 @@ def _refused(request: Request, giver: Respondent, taker: Respondent) -> str | No
 def _chain(request: Request, giver: Respondent) -> list[Respondent]:
     """The giver and everybody before through whose hands the request came to them."""
     chain = [giver]
-    while before := next((r for r in request.respondents if r.id == chain[-1].delegate_of), None):
+    while before := next(
+        (r for r in request.respondents if chain[-1].delegate_of in (r.id, *r.aliases)), None
+    ):
         chain.append(before)
     return chain

@@ -70,7 +70,7 @@ from bot.domain.request import (
     Unreached,
 )
 from bot.domain.revising import edit, revise, say, with_values, withdraw
-from bot.domain.settling import open_step, outcome_of, resolve, settle
+from bot.domain.settling import feedback, open_step, outcome_of, resolve, settle, widen
 from bot.domain.timers import pass_time, remind
 from bot.domain.values import replace
 
@@ -119,7 +119,7 @@ def apply(request: Request, event: Event, now: datetime) -> Change:
     change = TRANSITIONS[type(event), request.status.final](request, event, now)
     if not change.facts:
         return change
-    return replace(change, request=replace(change.request, version=request.version + 1))
+    return replace(change, request=replace(_unreachable(change.request), version=request.version + 1))
 
 
 def _respond(request: Request, event: Respond, now: datetime) -> Change:
@@ -190,6 +190,8 @@ def _operate(request: Request, event: Operate, now: datetime) -> Change:
     outcome = outcome_of(
         request, status, ResolvedBy.OPERATOR, event.surface, by=event.by, reason=answer.reason
     )
+    if request.spec.kind is Kind.FEEDBACK and answer.values:
+        outcome = replace(outcome, values=feedback(request, answer.values))
     chosen = answer.decision if answer.decision not in {APPROVE, REJECT, SKIP} else None
     return resolve(request, replace(outcome, choice=chosen), now)
 
@@ -209,17 +211,16 @@ def _looked_up(request: Request, event: LookedUp, now: datetime) -> Change:
     """Seat and tell the people found. What was answered already may be enough, now that everybody is counted."""
     if request.status.final and not request.lookups:
         return Change(request=request)
-    answered = {(p.selector, p.levels) for p in event.places}
+    answered = {_question(p) for p in event.places}
     changed = replace(
         request,
         respondents=unite(request.respondents, [_where_asked(r, request) for r in event.found]),
         places=(*request.places, *(_where_asked(p, request) for p in event.rooms)),
-        lookups=tuple(p for p in request.lookups if (p.selector, p.levels) not in answered),
+        lookups=tuple(p for p in request.lookups if _question(p) not in answered),
         unreached=(*request.unreached, *event.unreached),
         requester_keys=request.requester_keys | (event.requester_keys or frozenset()),
         requester_known=request.requester_known or event.requester_keys is not None,
     )
-    told = {a for r in request.seated for a in r.addresses}
     fact = Fact(
         type="request.updated",
         data={
@@ -227,24 +228,18 @@ def _looked_up(request: Request, event: LookedUp, now: datetime) -> Change:
             "respondents": [r.id for r in changed.respondents],
         },
     )
-    new = [replace(r, addresses=tuple(a for a in r.addresses if a not in told)) for r in changed.seated]
-    rooms = [c for c in changed.channels if c not in request.channels]
-    settled = settle(_unreachable(changed), now) if not changed.status.final else Change(request=changed)
-    asks = (
-        ()
-        if settled.request.step != request.step or settled.request.status is not request.status
-        else (
-            *telling.asks(new),
-            *telling.channel_cards(rooms),
-        )
-    )
-    return Change(request=settled.request, facts=(fact, *settled.facts), tells=(*asks, *settled.tells))
+    return widen(request, changed, fact, now)
+
+
+def _question(place: Place) -> tuple[str, tuple[int, ...], int | None]:
+    """What tells one open question from another; a level's moves to the step in which it is reached."""
+    return place.selector, place.levels, place.step if place.levels == (0,) else None
 
 
 def _where_asked(seat: Seat, request: Request) -> Seat:
-    """Somebody of a level that was reached meanwhile is asked in the open step."""
+    """Somebody of a level that was reached meanwhile is asked in the step in which that was."""
     if seat.step == LADDER and min(seat.levels) <= request.level:
-        return replace(seat, step=request.step)
+        return replace(seat, step=request.escalated[min(seat.levels) - 1])
     return seat
 
 
@@ -253,13 +248,15 @@ def _not_told(request: Request, event: NotTold, _now: datetime) -> Change:
         return Change(request=request)
     note = Unreached(target=event.target, reason=event.reason)
     return Change(
-        request=_unreachable(replace(request, unreached=(*request.unreached, note))),
+        request=replace(request, unreached=(*request.unreached, note)),
         facts=(Fact(type="request.updated", data={"unreached": event.target, "reason": event.reason}),),
     )
 
 
 def _unreachable(request: Request) -> Request:
     """The request, showing who is awaited though none of their addresses can be told."""
+    if not request.unreached:
+        return request
     reasons = {u.target: u.reason for u in request.unreached}
 
     def seen(r: Respondent) -> Respondent:

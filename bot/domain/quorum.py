@@ -6,8 +6,10 @@ Whoever a level of the escalation ladder brought in decides by that level's own 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from bot.domain.audience import lowest_level, may_count, parse_selector
@@ -28,6 +30,8 @@ class Verdict:
     approved: int
     rejected: int
     text: str
+    choice: str | None = None
+    """What was chosen, once a `choice` request is decided."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def _rules(request: Request) -> list[tuple[int, QuorumRule]]:
     standing = people | {level for p in (*request.open_places, *request.open_lookups) for level in p.levels}
     rules = [
         (level, request.current.quorum if level == 0 else request.spec.escalation[level - 1].quorum)
-        for level in range(request.level, lowest_level(request) - 1, -1)
+        for level in range(request.level, lowest_level(request, request.step) - 1, -1)
         if level in standing
     ]
     return rules or [(0, request.current.quorum)]
@@ -101,7 +105,7 @@ def _judge(request: Request, level: int, rule: QuorumRule) -> Verdict:
     distinct = not isinstance(rule, Mapping) or bool(rule.get("distinct", True))
     met = any(_met(way, tally, distinct=distinct) for way in ways)
     if request.spec.kind is Kind.CHOICE and met:
-        met = _most_chosen(request, tally) >= tally.needed(ways[0][0])
+        met = _most_chosen(request, tally)[1] >= tally.needed(ways[0][0])
     hopeless = not any(_reachable(way, tally, distinct=distinct) for way in ways)
     counting = tally.uncounted and any(isinstance(leaf.approvals, str) for way in ways for leaf in way)
     decision = None
@@ -119,6 +123,7 @@ def _judge(request: Request, level: int, rule: QuorumRule) -> Verdict:
         approved=len(tally.approved),
         rejected=len(tally.rejected),
         text=_words(request, level, rule, tally, decision),
+        choice=_most_chosen(request, tally)[0] if decision is Status.APPROVED else None,
     )
 
 
@@ -181,24 +186,20 @@ def _assigned(places: Sequence[Leaf], people: Sequence[Respondent]) -> bool:
     return all(find(place, set()) for place in range(len(places)))
 
 
-def _votes(request: Request, tally: _Tally) -> dict[str, int]:
+def _most_chosen(request: Request, tally: _Tally) -> tuple[str | None, int]:
+    """What most people chose, and how many; of several, what was chosen first. Nothing where there are no choices."""
+    if request.spec.kind is not Kind.CHOICE:
+        return None, 0
     approved = {r.id for r in tally.approved}
-    votes: dict[str, int] = {}
-    for response in request.responses:
-        if response.respondent in approved:
-            votes[response.decision] = votes.get(response.decision, 0) + 1
-    return votes
-
-
-def _most_chosen(request: Request, tally: _Tally) -> int:
-    return max(_votes(request, tally).values(), default=0)
+    votes = Counter(r.decision for r in request.responses if r.respondent in approved)
+    return max(votes.items(), key=itemgetter(1), default=(None, 0))
 
 
 def _split(request: Request, tally: _Tally, ways: Sequence[Sequence[Leaf]]) -> bool:
     """Whether people chose so differently that no choice can be reached by so many any more."""
     if request.spec.kind is not Kind.CHOICE or tally.open_ended:
         return False
-    return _most_chosen(request, tally) + len(tally.waiting) < tally.needed(ways[0][0])
+    return _most_chosen(request, tally)[1] + len(tally.waiting) < tally.needed(ways[0][0])
 
 
 def reachable(
@@ -250,7 +251,7 @@ def _words(request: Request, level: int, rule: QuorumRule, tally: _Tally, decisi
 
 
 def _count(request: Request, tally: _Tally) -> int:
-    return _most_chosen(request, tally) if request.spec.kind is Kind.CHOICE else len(tally.approved)
+    return _most_chosen(request, tally)[1] if request.spec.kind is Kind.CHOICE else len(tally.approved)
 
 
 def _asked_for(request: Request, number: int) -> str:

@@ -363,8 +363,8 @@ class Request:
     edits: tuple[Edit, ...] = ()
     comments: tuple[Comment, ...] = ()
     trail: tuple[Entry, ...] = ()
-    level: int = 0
-    """How many levels of the escalation ladder have been asked."""
+    escalated: tuple[int, ...] = ()
+    """The step in which each level of the escalation ladder was asked, as far as it was climbed."""
     reminders: int = 0
     """How many scheduled reminders of the open step have come and gone."""
     opened_at: datetime
@@ -429,6 +429,11 @@ class Request:
         if self.reminders < len(times):
             return self.opened_at + timedelta(seconds=times[self.reminders])
         return None
+
+    @property
+    def level(self) -> int:
+        """How many levels of the escalation ladder have been asked."""
+        return len(self.escalated)
 
     @property
     def next_level(self) -> EscalationLevel | None:

@@ -32,7 +32,7 @@ def withdraw(request: Request, event: Withdraw, now: datetime) -> Change:
         raise Invalid(
             [Fault("/respondent", "has not answered this request, so there is nothing to take back")]
         )
-    freed = _set_back(request, lambda r: r is response)
+    freed = _set_back(request, lambda r: r.respondent in (respondent.id, *respondent.aliases))
     changed = noted(freed, now, f"{respondent.label} took their answer back.")
     fact = Fact(
         type="request.updated",
@@ -71,9 +71,10 @@ def say(request: Request, event: Say, now: datetime) -> Change:
 def revise(request: Request, event: Revise, now: datetime) -> Change:
     """Put another question in the place of this one: every answer is set back, everybody sees what is new."""
     old = forms.payload(request)
-    fresh = replace(request, spec=event.spec, values={})
-    edits = _edits(old, event.spec.payload, event.by, now)
-    if event.spec == request.spec and not edits:
+    spec = replace(request.spec, **event.changes)
+    fresh = replace(request, spec=spec, values={})
+    edits = _edits(old, spec.payload, event.by, now)
+    if spec == request.spec and not edits:
         return Change(request=request)
     answered = [r for r in request.respondents if r.state.answered]
     words = notices.revised(event.by, [(e.field, e.old, e.new) for e in edits], event.reason)
@@ -94,7 +95,7 @@ def revise(request: Request, event: Revise, now: datetime) -> Change:
             "revision": changed.revision,
             "by": event.by,
             "reason": event.reason,
-            "payload_digest": event.spec.payload_digest,
+            "payload_digest": spec.payload_digest,
             "changes": [{"field": e.field, "from": e.old, "to": e.new} for e in edits],
             "set_back": [r.id for r in answered],
         },
@@ -111,7 +112,7 @@ def with_values(request: Request, values: Mapping[str, Json] | None, by: str, no
         return request
     return replace(
         request,
-        values={**request.values, **(values or {})},
+        values={**request.values, **{e.field: e.new for e in edits}},
         edits=(*request.edits, *edits),
         revision=request.revision + 1,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain import forms, notices, quorum, telling
 from bot.domain.answers import state_after
+from bot.domain.audience import lowest_level
 from bot.domain.change import Change, Fact, noted
 from bot.domain.digest import payload_digest
 from bot.domain.request import (
@@ -21,9 +22,18 @@ from bot.domain.request import (
 from bot.domain.values import replace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from bot.domain.request import Json, Response
+
+
+def widen(request: Request, widened: Request, fact: Fact, now: datetime) -> Change:
+    """More people are asked in the open step: they are told, unless the answers there are were enough for them."""
+    settled = Change(request=widened) if widened.status.final else settle(widened, now)
+    moved_on = (settled.request.step, settled.request.status) != (request.step, request.status)
+    asks = () if moved_on else telling.newly_asked(request, widened)
+    return Change(request=widened, facts=(fact,), tells=asks).then(settled)
 
 
 def settle(request: Request, now: datetime) -> Change:
@@ -33,7 +43,7 @@ def settle(request: Request, now: datetime) -> Change:
         return _released(request)
     if verdict.decision is Status.APPROVED and request.step + 1 < len(request.spec.steps):
         return next_step(request, now, verdict.text)
-    outcome = _by_respondents(request, verdict.decision)
+    outcome = _by_respondents(request, verdict.decision, verdict.choice)
     if not request.spec.grace_seconds:
         return resolve(request, outcome, now)
     return _hold(request, outcome, now)
@@ -48,7 +58,9 @@ def _released(request: Request) -> Change:
 
 
 def _hold(request: Request, outcome: Outcome, now: datetime) -> Change:
-    until = request.held.until if request.held else now + timedelta(seconds=request.spec.grace_seconds)
+    until = now + timedelta(seconds=request.spec.grace_seconds)
+    if request.held and request.held.outcome.decision is outcome.decision:
+        until = request.held.until
     held = replace(request, held=Held(outcome=outcome, until=until))
     fact = Fact(type="request.updated", data={"held": str(outcome.decision), "until": until.isoformat()})
     return Change(request=held, facts=(fact,))
@@ -78,12 +90,19 @@ def open_step(request: Request, index: int, now: datetime) -> Request:
     )
 
 
-def _by_respondents(request: Request, decision: Status) -> Outcome:
-    """The outcome in the words of those whose answers brought it about."""
+def _by_respondents(request: Request, decision: Status, choice: str | None) -> Outcome:
+    """The outcome in the words of those whose answers brought it about, those of the steps before included."""
+    agreeing = [
+        r
+        for r in request.responses
+        if state_after(r.decision) == decision.value
+        and (choice is None or r.decision == choice or r.step != request.step)
+        and (decision is not Status.APPROVED or not _replaced(request, r))
+    ]
     step = [r for r in request.responses if r.step == request.step]
-    deciding = [r for r in step if state_after(r.decision) == decision.value] or step
+    deciding = [r for r in agreeing if r.step == request.step] or step
+    every = agreeing or deciding
     last = deciding[-1]
-    every = [r for r in request.responses if state_after(r.decision) == decision.value] or deciding
     return replace(
         outcome_of(
             request,
@@ -94,16 +113,14 @@ def _by_respondents(request: Request, decision: Status) -> Outcome:
             reason=next((r.reason for r in reversed(deciding) if r.reason), None),
         ),
         respondents=tuple(r.respondent for r in every),
-        choice=_choice(request, deciding) if decision is Status.APPROVED else None,
+        choice=choice,
     )
 
 
-def _choice(request: Request, deciding: list[Response]) -> str | None:
-    """What most people chose; of several, what was chosen first."""
-    if request.spec.kind is not Kind.CHOICE:
-        return None
-    chosen = [r.decision for r in deciding]
-    return max(chosen, key=chosen.count)
+def _replaced(request: Request, response: Response) -> bool:
+    """Whether somebody else was asked in place of whoever approved."""
+    seat = request.respondent(response.respondent)
+    return seat is not None and max(seat.levels) < lowest_level(request, response.step)
 
 
 def outcome_of(
@@ -123,15 +140,15 @@ def outcome_of(
         surface=surface,
         by=by,
         reason=reason,
-        values=_feedback(request) if request.spec.kind is Kind.FEEDBACK else request.values,
+        values=feedback(request) if request.spec.kind is Kind.FEEDBACK else request.values,
         payload=payload,
         edited=payload != request.spec.payload,
     )
 
 
-def _feedback(request: Request) -> dict[str, Json]:
-    """Everybody's feedback: the mean score, how many gave one, and the comments in the order they came."""
-    given = [r.values for r in request.responses if r.values]
+def feedback(request: Request, *more: Mapping[str, Json]) -> dict[str, Json]:
+    """Everybody's feedback, and `more`: the mean score, how many gave one, and the comments in the order they came."""
+    given = [*(r.values for r in request.responses if r.values), *more]
     scores = [v["score"] for v in given if "score" in v]
     return {
         "score": sum(scores) / len(scores) if scores else None,

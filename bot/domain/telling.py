@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.hours import working
 from bot.domain.request import RespondentState, Surface
+from bot.domain.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,6 +60,13 @@ def asks(respondents: Iterable[Respondent]) -> tuple[Tell, ...]:
         if r.state is RespondentState.WAITING
         for address in r.addresses
     )
+
+
+def newly_asked(before: Request, after: Request) -> tuple[Tell, ...]:
+    """The first card or mail to every address of the open step that was not asked `before`."""
+    told = {a for r in before.seated for a in r.addresses}
+    new = [replace(r, addresses=tuple(a for a in r.addresses if a not in told)) for r in after.seated]
+    return (*asks(new), *channel_cards(c for c in after.channels if c not in before.channels))
 
 
 def channel_cards(channels: Iterable[str]) -> tuple[Tell, ...]:

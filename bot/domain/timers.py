@@ -43,9 +43,9 @@ def pass_time(request: Request, _event: Timer, now: datetime) -> Change:
             if now >= request.held.until
             else Change(request=request)
         )
-    if request.deadline and now >= request.deadline:
-        return _deadline(request, request.deadline, now)
     change = Change(request=request)
+    while not change.request.status.final and (at := change.request.deadline) and now >= at:
+        change = change.then(_deadline(change.request, at, now))
     while not change.request.status.final and (at := change.request.escalate_at) and now >= at:
         change = change.then(_climb_in_time(change.request, at))
     if not change.request.status.final and (at := change.request.remind_at) and now >= at:
@@ -64,7 +64,7 @@ def _deadline(request: Request, at: datetime, now: datetime) -> Change:
     if rule is OnTimeout.ESCALATE and request.next_level:
         longer = _longer(request, now, whole=whole)
         return climb(longer, now, by="the deadline", reason=reason)
-    if request.spec.kind is Kind.FEEDBACK and request.responses:
+    if request.spec.kind is Kind.FEEDBACK and any(r.values for r in request.responses):
         status, reason = Status.APPROVED, f"Collected until {notices.instant(at)}."
     else:
         status = ON_TIMEOUT[rule]
