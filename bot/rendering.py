@@ -1,4 +1,4 @@
-"""Templates and the filters that mails and pages share.
+"""Templates, the filters that mails and pages share, and what both show of a request's course.
 
 One Jinja environment: `.html` escapes, a name that is not there is an error, and a folder of one's own may
 override any template by its path (`email/ask/body.html`). No filter reads a clock.
@@ -7,6 +7,7 @@ override any template by its path (`email/ask/body.html`). No filter reads a clo
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 from markupsafe import Markup
 
+from bot.domain import forms, notices
 from bot.resources import resource
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
     from markdown_it.utils import EnvType, OptionsDict
 
-    from bot.domain.request import Json
+    from bot.domain.request import Edit, Json, Request
 
 _SAFE_SCHEMES = {"http", "https", "mailto"}
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -54,6 +56,7 @@ def templates(overrides: Path | None = None) -> Environment:
         "markdown_text": markdown_text,
         "plain": plain,
         "pretty_json": pretty_json,
+        "readable": readable,
         "time_tag": time_tag,
     }
     return environment
@@ -109,6 +112,102 @@ def pretty_json(value: Json) -> str:
 def _escaped(character: str) -> str:
     utf16 = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{utf16[i : i + 4]}" for i in range(0, len(utf16), 4))
+
+
+def readable(value: Json) -> str:
+    """A value of a form as people read it: `yes`, `Red, blue`, `nothing`; a text as it is."""
+    match value:
+        case None | "" | []:
+            return "nothing"
+        case bool():
+            return "yes" if value else "no"
+        case str():
+            return value
+        case list() if all(isinstance(item, str) for item in value):
+            return ", ".join(value)
+    return pretty_json(value)
+
+
+# Requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of a request's history: what happened, and the reason its doer gave."""
+
+    at: datetime
+    text: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One changed value, as people read it."""
+
+    title: str
+    old: str
+    new: str
+    by: str
+    at: datetime
+
+
+def history(request: Request) -> list[Line]:
+    """The answers that stand and the trail, in the order they came."""
+    answers = [
+        Line(
+            at=r.at,
+            text=f"{notices.names(request, [r.respondent])} {notices.decided(r.decision, request)} ({r.surface})",
+            reason=r.reason,
+        )
+        for r in request.responses
+    ]
+    return sorted([*answers, *(Line(at=e.at, text=e.text) for e in request.trail)], key=lambda line: line.at)
+
+
+def differences(request: Request, edits: Sequence[Edit]) -> list[Difference]:
+    """`edits` under the titles of the form's fields."""
+    fields = {field.name: field for field in forms.fields(request)}
+
+    def words(name: str, value: Json) -> str:
+        return field_value(fields[name], value) if name in fields else readable(value)
+
+    return [
+        Difference(
+            title=fields[e.field].title if e.field in fields else e.field or "The payload",
+            old=words(e.field, e.old),
+            new=words(e.field, e.new),
+            by=e.by,
+            at=e.at,
+        )
+        for e in edits
+    ]
+
+
+def field_value(field: forms.Field, value: Json) -> str:
+    """A value of one field as people read it: an option by its label."""
+    picked = value if isinstance(value, list) else [value]
+    labels = {str(known): label for known, label in field.options}
+    if value not in (None, []) and all(str(each) in labels for each in picked):
+        return ", ".join(labels[str(each)] for each in picked)
+    return readable(value)
+
+
+def step_title(request: Request, index: int | None = None) -> str | None:
+    """`Step 2 of 3: Finance`, of the open step unless `index` names another; None where there is only one."""
+    steps = request.spec.steps
+    number = request.step if index is None else index
+    if len(steps) == 1:
+        return None
+    name = steps[number].name
+    return f"Step {number + 1} of {len(steps)}" + (f": {name}" if name else "")
+
+
+def held(request: Request) -> str | None:
+    """What counts from `request.held.until` on, unless it is taken back before: `Approved by Ana`."""
+    if request.held is None:
+        return None
+    outcome = request.held.outcome
+    return f"{outcome.decision.value.capitalize()} by {outcome.by}"
 
 
 # Markdown

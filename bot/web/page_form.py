@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -11,16 +11,24 @@ from urllib.parse import parse_qsl
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import BadHttpMessage
 
-from bot.domain.answers import Answer, check
+from bot.domain.answers import MAX_REASON, Answer, check
+from bot.domain.digest import escape_pointer
 from bot.domain.errors import Fault, Invalid
+from bot.domain.request import REJECT, SKIP
+from bot.web.page_fields import controls, read_values
 
 if TYPE_CHECKING:
-    from bot.domain.request import Request
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from bot.domain.request import Json, Request, Response
+    from bot.web.page_fields import Typed
+
+MAX_VALUE = 36 * 1024
+"""Bytes of the longest text, percent-encoded."""
 MAX_BODY = 256 * 1024
-"""Bytes of a posted form. The longest reason, percent-encoded, takes 36 KB."""
+"""Bytes of a posted form, beside the request's own fields."""
 MAX_FIELDS = 1000
-FIELDS = ("decision", "reason", "phrase", "revision", "seen")
+FIELDS = ("decision", "reason", "phrase", "text", "to", "action", "revision", "level", "seen")
 _UNREADABLE = "has a character that cannot be read or stored; remove it, or type the text again"
 
 
@@ -35,19 +43,41 @@ class UnreadableForm(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """The fields as typed, with faults of their bytes. `revision` and `seen`: what the page had shown."""
+    """The fields as typed, with faults of their bytes.
 
+    Without an `action` it is an answer. `revision`, `level` and `seen`: what the page had shown.
+    """
+
+    action: str = ""
     decision: str = ""
     reason: str = ""
     phrase: str = ""
+    text: str = ""
+    to: str = ""
     revision: str = ""
+    level: str = ""
     seen: str = ""
+    values: Mapping[str, Typed] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
 
-    @property
-    def answer(self) -> Answer:
-        """The answer that the fields make."""
-        return Answer(decision=self.decision, reason=self.reason.strip() or None, phrase=self.phrase or None)
+    def answer(self, request: Request) -> Answer:
+        """The answer that the fields make; values go with a yes only."""
+        values, _ = self._values(request)
+        return Answer(
+            decision=self.decision,
+            reason=self.reason.strip() or None,
+            phrase=self.phrase or None,
+            values=values or None,
+        )
+
+    def _values(self, request: Request) -> tuple[dict[str, Json], list[Fault]]:
+        return ({}, []) if self.decision in {REJECT, SKIP} else read_values(request, self.values)
+
+    def repeats(self, request: Request, response: Response) -> bool:
+        """Whether this was recorded as `response` already: what it changed stands in the fields now."""
+        answer = self.answer(request)
+        values = {**(response.values or {}), **(answer.values or {})} or None
+        return replace(answer, values=values).repeats(response)
 
     @property
     def opened_revision(self) -> int | None:
@@ -55,40 +85,54 @@ class Form:
         return int(self.revision) if self.revision else None
 
     def check(self, request: Request) -> None:
-        """Raise `Invalid` with every fault, one a field."""
-        faults = {f.pointer: f for f in self.faults}
+        """Raise `Invalid` with every fault of an answer, one a field."""
+        _, unreadable = self._values(request)
+        faults = {_place(f): f for f in unreadable} | {_place(f): f for f in self.faults}
         if not self.decision:
             faults.setdefault("/decision", Fault("/decision", "choose one"))
         try:
-            check(request, self.answer)
+            check(request, self.answer(request))
         except Invalid as invalid:
             # Whether the phrase is wanted depends on the decision.
-            found = {f.pointer: f for f in invalid.faults if self.decision or f.pointer != "/phrase"}
+            found = {_place(f): f for f in invalid.faults if self.decision or f.pointer != "/phrase"}
             faults = found | faults
-        if faults:
-            raise Invalid(faults[p] for p in sorted(faults, key=_position))
+        _raise(faults, [f.pointer for f in controls(request, {})])
+
+    def check_action(self) -> None:
+        """Raise `Invalid` where the fields of an action cannot be used; the domain knows the rest."""
+        faults = {f.pointer: f for f in self.faults}
+        if len(self.reason) > MAX_REASON:
+            faults["/reason"] = Fault("/reason", f"is longer than {MAX_REASON} characters; shorten it")
+        if self.action == "delegate" and not self.to.strip():
+            faults["/to"] = Fault("/to", "say who takes over")
+        if self.action == "ask" and not self.text.strip():
+            faults["/text"] = Fault("/text", "type your question")
+        _raise(faults, [])
 
 
-def _position(pointer: str) -> int:
-    name = pointer.removeprefix("/")
-    return FIELDS.index(name) if name in FIELDS else len(FIELDS)
+def _place(fault: Fault) -> str:
+    """The field that a fault belongs to, as faults may point into its value."""
+    return "/".join(fault.pointer.split("/")[: 3 if fault.pointer.startswith("/values/") else 2])
 
 
-async def read_form(http: web.Request) -> Form:
-    """Read a posted form; raises `UnreadableForm` where there is none."""
-    try:
-        pairs = await _pairs(http.clone(client_max_size=MAX_BODY, client_max_fields=MAX_FIELDS))
-    except web.HTTPRequestEntityTooLarge:
-        raise UnreadableForm(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "What you sent is too long. Go back, shorten the text, then submit again.",
-        ) from None
+def _raise(faults: Mapping[str, Fault], fields: Sequence[str]) -> None:
+    """Raise what is wrong, in the order of the page."""
+    order = [*fields, *(f"/{name}" for name in FIELDS)]
+    if faults:
+        places = sorted(faults, key=lambda place: order.index(place) if place in order else len(order))
+        raise Invalid(Fault(place, faults[place].detail) for place in places)
+
+
+async def read_form(http: web.Request, fields: Iterable[str]) -> Form:
+    """Read a posted form with the request's own `fields`; raises `UnreadableForm` where there is none."""
+    own = tuple(fields)
+    pairs = await _pairs(http, MAX_BODY + len(own) * MAX_VALUE)
     typed: dict[str, str] = {}
     faults: list[Fault] = []
     for name in FIELDS:
-        values = {value for key, value in pairs if key == name}
-        text = values.pop() if len(values) == 1 else b""
-        if values:
+        sent = {value for key, value in pairs if key == name}
+        text = sent.pop() if len(sent) == 1 else b""
+        if sent:
             faults.append(Fault(f"/{name}", "was sent more than once, with different values; choose one"))
         typed[name], readable = _text(text)
         if not readable:
@@ -96,7 +140,14 @@ async def read_form(http: web.Request) -> Form:
     if not re.fullmatch(r"\d{0,9}", typed["revision"], re.ASCII):
         typed["revision"] = ""
         faults.append(Fault("/revision", "was damaged on its way; look at the request again, then submit"))
-    return Form(**typed, faults=tuple(faults))
+    values: dict[str, Typed] = {}
+    for name in own:
+        texts = [_text(value) for key, value in pairs if key == f"values.{name}"]
+        if texts:
+            values[name] = tuple(text for text, _ in texts)
+        if not all(readable for _, readable in texts):
+            faults.append(Fault(f"/values/{escape_pointer(name)}", _UNREADABLE))
+    return Form(**typed, values=values, faults=tuple(faults))
 
 
 def _text(value: bytes) -> tuple[str, bool]:
@@ -106,9 +157,20 @@ def _text(value: bytes) -> tuple[str, bool]:
     return kept, "\0" not in text and text.encode() == value
 
 
-async def _pairs(http: web.Request) -> list[tuple[str, bytes]]:
-    if http.content_type == "multipart/form-data":
-        return await _multipart(http)
+async def _pairs(http: web.Request, limit: int) -> list[tuple[str, bytes]]:
+    limited = http.clone(client_max_size=limit, client_max_fields=MAX_FIELDS)
+    try:
+        if http.content_type == "multipart/form-data":
+            return await _multipart(limited, limit)
+        return await _urlencoded(limited)
+    except web.HTTPRequestEntityTooLarge:
+        raise UnreadableForm(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "What you sent is too long. Go back, shorten the text, then submit again.",
+        ) from None
+
+
+async def _urlencoded(http: web.Request) -> list[tuple[str, bytes]]:
     body = await http.read()
     if body and http.content_type != "application/x-www-form-urlencoded":
         raise UnreadableForm(
@@ -121,10 +183,10 @@ async def _pairs(http: web.Request) -> list[tuple[str, bytes]]:
         )
     except ValueError:
         raise _malformed() from None
-    return [(name, value.encode("latin-1")) for name, value in pairs]
+    return [(n.encode("latin-1").decode(errors="replace"), v.encode("latin-1")) for n, v in pairs]
 
 
-async def _multipart(http: web.Request) -> list[tuple[str, bytes]]:
+async def _multipart(http: web.Request, limit: int) -> list[tuple[str, bytes]]:
     pairs: list[tuple[str, bytes]] = []
     size = 0
     try:
@@ -133,8 +195,8 @@ async def _multipart(http: web.Request) -> list[tuple[str, bytes]]:
                 raise _malformed()
             value = bytes(await part.read())
             size += len(value)
-            if size > MAX_BODY:
-                raise web.HTTPRequestEntityTooLarge(MAX_BODY)
+            if size > limit:
+                raise web.HTTPRequestEntityTooLarge(limit)
             pairs.append((part.name or "", value))
     except (ValueError, RuntimeError, BadHttpMessage):
         raise _malformed() from None

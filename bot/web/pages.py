@@ -7,8 +7,6 @@ the same use case as every other surface.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
@@ -16,24 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import hdrs, web
 
-from bot.domain import lifecycle, notices, quorum
-from bot.domain.answers import decisions, wants_phrase
-from bot.domain.audience import Actor, admit
-from bot.domain.errors import AssentError, Invalid, SelfApproval, StaleRevision, StepClosed, Unavailable
+from bot.domain import forms, lifecycle
+from bot.domain.errors import AssentError, Fault, Invalid, StaleRevision, Unavailable
 from bot.domain.events import Timer
-from bot.domain.request import (
-    APPROVE,
-    REJECT,
-    SKIP,
-    Request,
-    Respondent,
-    RespondentState,
-    Spec,
-    Status,
-    Surface,
-)
+from bot.domain.request import RespondentState
+from bot.rendering import differences
 from bot.resources import resource
 from bot.web.page_form import Form, UnreadableForm, read_form
+from bot.web.page_view import Opened, changes, context, edits_since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,26 +68,6 @@ async def _style_sheet(http: web.Request) -> web.StreamResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """A genuine link: its request as it is now, and whose it is. A link that was replaced is not `live`."""
-
-    request: Request
-    respondent: Respondent
-    live: bool
-
-    @property
-    def state(self) -> str:
-        """Which page shows it."""
-        if not self.live:
-            return "reassigned"
-        if self.request.response_of(self.respondent.id):
-            return "recorded"
-        return {Status.PENDING: "open", Status.EXPIRED: "expired", Status.CANCELLED: "cancelled"}.get(
-            self.request.status, "decided"
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class _Pages:
     approvals: Approvals
     links: Links
@@ -126,19 +94,19 @@ class _Pages:
         if opened is None:
             return await self._page("unknown", HTTPStatus.NOT_FOUND)
         if http.method != hdrs.METH_POST or "prefetch" in http.headers.get("Sec-Purpose", ""):
-            return await self._show(opened)
+            return await self._show(opened, news=_news(opened, http.query.get("done")))
         if http.headers.get("Sec-Fetch-Site") == "cross-site":
             return await self._problem(
                 HTTPStatus.FORBIDDEN,
                 "Another website sent this answer, so it was not recorded. Open the link from your mail.",
             )
         try:
-            form = await read_form(http)
+            form = await read_form(http, [f.name for f in forms.fields(opened.request)])
         except UnreadableForm as error:
             return await self._problem(error.status, error.text)
-        return await self._answer(token, opened, form)
+        return await (self._act if form.action else self._answer)(token, opened, form)
 
-    async def _open(self, token: str) -> _Opened | None:
+    async def _open(self, token: str) -> Opened | None:
         """Whose link this is; None for anything that was not made here."""
         respondent_id = self.links.respondent_id(token)
         request = await self.approvals.of_respondent(respondent_id) if respondent_id else None
@@ -153,126 +121,138 @@ class _Pages:
             return None
         # The deadline may have passed a moment ago, before the store's own timer came to it.
         now = lifecycle.apply(request, Timer(), self.clock.now()).request
-        return _Opened(now, respondent, genuine[-1] and respondent.state is not RespondentState.DELEGATED)
+        return Opened(now, respondent, genuine[-1] and respondent.state is not RespondentState.DELEGATED)
 
-    async def _answer(self, token: str, opened: _Opened, form: Form) -> web.Response:
-        request, respondent = opened.request, opened.respondent
+    async def _answer(self, token: str, opened: Opened, form: Form) -> web.Response:
+        request = opened.request
         if opened.state == "reassigned":
             return await self._show(opened, HTTPStatus.CONFLICT)
         try:
-            if opened.state == "open" and form.opened_revision in {None, request.revision}:
+            if opened.may_answer and form.opened_revision in {None, request.revision}:
                 form.check(request)
-            actor = Actor(keys=frozenset({respondent.id}), surface=Surface.EMAIL)
-            await self.approvals.respond(request.id, actor, form.answer, form.opened_revision)
+            await self.approvals.respond(request.id, opened.actor, form.answer(request), form.opened_revision)
+        except AssentError as refusal:
+            now = await self._open(token) or opened
+            if not (now.response and form.repeats(now.request, now.response)):
+                return await self._refuse(now, form, refusal)
+        return _see_other(token)
+
+    async def _act(self, token: str, opened: Opened, form: Form) -> web.Response:
+        """What a respondent does beside answering."""
+        if _done_before(opened, form):
+            return _see_other(token, form.action)
+        if not opened.live:
+            return await self._show(opened, HTTPStatus.CONFLICT)
+        try:
+            if opened.may_answer:
+                form.check_action()
+            await self._use_case(opened, form)
         except AssentError as refusal:
             return await self._refuse(await self._open(token) or opened, form, refusal)
-        return web.Response(status=HTTPStatus.SEE_OTHER, headers={**HEADERS, "Location": f"/r/{token}"})
+        return _see_other(token, form.action)
 
-    async def _refuse(self, opened: _Opened, form: Form, refusal: AssentError) -> web.Response:
-        """The page for an answer that was not recorded; while the link is open, with everything typed."""
+    async def _use_case(self, opened: Opened, form: Form) -> None:
+        request_id, actor, reason = opened.request.id, opened.actor, form.reason.strip() or None
+        match form.action:
+            case "ask":
+                await self.approvals.ask_back(request_id, actor, form.text)
+            case "delegate":
+                await self.approvals.delegate(request_id, actor, form.to.strip(), reason)
+            case "escalate":
+                await self.approvals.escalate(request_id, reason, actor=actor)
+            case "withdraw":
+                await self.approvals.withdraw(request_id, actor)
+            case _:
+                raise Invalid([Fault("/action", "is unknown here; open the link again and act there")])
+
+    async def _refuse(self, opened: Opened, form: Form, refusal: AssentError) -> web.Response:
+        """The page for what was not done; while the link is open, with everything typed."""
         status = HTTPStatus(refusal.status)
         if opened.state != "open":
-            return await self._show(opened, status, notice=refusal.detail)
+            return await self._show(opened, status, form=form, notice=_sentence(refusal))
         match refusal:
             case Invalid():
                 faults = {f.pointer: f.detail for f in refusal.faults}
                 return await self._show(opened, status, form=form, faults=faults)
             case StaleRevision():
-                kept = Form(reason=form.reason)
-                changes = _changes(form.seen, opened.request)
-                return await self._show(opened, status, "changed", form=kept, changes=changes)
+                return await self._changed(opened, form)
             case Unavailable():
-                context = _context(opened, form=form, notice=refusal.detail)
-                return await self._unavailable("open", **context)
+                return await self._unavailable("open", **context(opened, form=form, notice=refusal.detail))
             case _:
                 return await self._show(opened, status, "refused", notice=refusal.detail)
 
+    async def _changed(self, opened: Opened, form: Form) -> web.Response:
+        """The request as it is now, with what is new; of what was typed, all that can still be meant."""
+        request = opened.request
+        edits = edits_since(form.seen, request)
+        new = {edit.field for edit in edits}
+        kept = Form(reason=form.reason, values={n: v for n, v in form.values.items() if n not in new})
+        return await self._show(
+            opened,
+            HTTPStatus.CONFLICT,
+            "changed",
+            form=kept,
+            changes=changes(form.seen, request),
+            new=differences(request, edits),
+        )
+
     async def _show(
-        self, opened: _Opened, status: HTTPStatus = HTTPStatus.OK, state: str | None = None, **more: Any
+        self, opened: Opened, status: HTTPStatus = HTTPStatus.OK, state: str | None = None, **more: Any
     ) -> web.Response:
         """The page of a genuine link."""
         state = state or opened.state
-        if state == "open" and (refusal := _refusal(opened)):
-            state, more = "refused", {"notice": refusal}
-        return await self._page(state, status, **_context(opened, **more))
+        if state == "open" and (refusal := opened.refusal):
+            state, more = "refused", {"notice": refusal.detail}
+        return await self._page(state, status, **context(opened, **more))
 
     async def _problem(self, status: HTTPStatus, text: str) -> web.Response:
         return await self._page("problem", status, heading="Your answer was not recorded", notice=text)
 
-    async def _unavailable(self, template: str, **context: Any) -> web.Response:
-        response = await self._page(template, HTTPStatus.SERVICE_UNAVAILABLE, **context)
+    async def _unavailable(self, template: str, **names: Any) -> web.Response:
+        response = await self._page(template, HTTPStatus.SERVICE_UNAVAILABLE, **names)
         response.headers["Retry-After"] = RETRY_SECONDS
         return response
 
-    async def _page(self, template: str, status: HTTPStatus, **context: Any) -> web.Response:
+    async def _page(self, template: str, status: HTTPStatus, **names: Any) -> web.Response:
         """Render in a thread: a large payload takes tens of milliseconds, and nobody else should wait."""
         page = self.rendering.get_template(f"web/{template}.html")
-        text = await asyncio.to_thread(page.render, state=template, banner=self.banner, **context)
+        text = await asyncio.to_thread(page.render, state=template, banner=self.banner, **names)
         return web.Response(status=status, text=text, content_type="text/html", headers=HEADERS)
 
 
-def _refusal(opened: _Opened) -> str | None:
-    """Why this person's answer could not count, as far as that is known before they give one."""
-    actor = Actor(keys=frozenset({opened.respondent.id}), surface=Surface.EMAIL)
-    try:
-        admit(opened.request, actor, new_id="")
-    except (SelfApproval, StepClosed) as refusal:
-        return refusal.detail
-    except AssentError:
-        return None
-    return None
+def _see_other(token: str, done: str | None = None) -> web.Response:
+    location = f"/r/{token}?done={done}" if done else f"/r/{token}"
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers={**HEADERS, "Location": location})
 
 
-def _context(opened: _Opened, **more: Any) -> dict[str, Any]:
-    """What the templates show of a request; `more` says what was wrong with an answer."""
+def _sentence(refusal: AssentError) -> str:
+    """A refusal in words, where the field it is about is not on the page."""
+    if isinstance(refusal, Invalid):
+        return "; ".join(f"{f.pointer.rpartition('/')[2]}: {f.detail}" for f in refusal.faults)
+    return refusal.detail
+
+
+def _done_before(opened: Opened, form: Form) -> bool:
+    """Whether a second click finds done what the first one did."""
     request, respondent = opened.request, opened.respondent
-    spec, response = request.spec, request.response_of(respondent.id)
-    return {
-        "request": request,
-        "spec": spec,
-        "respondent": respondent,
-        "requester": notices.requester(request),
-        "progress": quorum.judge(request).text,
-        "waiting": notices.waiting_for(request),
-        "without_answer": notices.without_answer(request),
-        "outcome": notices.outcome(request),
-        "receipt": notices.recorded(request, response) if response else None,
-        "response": response,
-        "history": [
-            (r, notices.names(request, [r.respondent]), notices.decided(r.decision, request))
-            for r in request.responses
-        ],
-        "choices": [(d, _label(d, spec)) for d in decisions(spec)],
-        "phrase": spec.verification_phrase if any(wants_phrase(spec, d) for d in decisions(spec)) else None,
-        "seen": ".".join(_fingerprints(request).values()),
-        "form": Form(),
-        "faults": {},
-        "notice": None,
-        **more,
-    }
+    match form.action:
+        case "ask":
+            mine = [c.text for c in request.comments if c.respondent == respondent.id]
+            return form.text.strip() in mine[-1:]
+        case "delegate":
+            return respondent.state is RespondentState.DELEGATED
+        case "escalate":
+            return form.level not in {"", str(request.level)}
+        case "withdraw":
+            return opened.state == "open" and _news(opened, "withdraw") is not None
+    return False
 
 
-def _label(decision: str, spec: Spec) -> str:
-    built_in = {APPROVE: "Approve", REJECT: "Reject", SKIP: "Skip"}
-    return next((c.label for c in spec.choices if c.id == decision), built_in.get(decision, decision))
-
-
-def _fingerprints(request: Request) -> dict[str, str]:
-    """A short digest of each part that people read, by its name."""
-    spec = request.spec
-    parts = {
-        "title": spec.title,
-        "message": spec.message,
-        "details": spec.details,
-        "payload": spec.payload_digest,
-        "deadline": str(request.timeout_at),
-        "rules": [str(spec.kind), str(spec.level), *decisions(spec), str(request.current.quorum)],
-    }
-    return {name: hashlib.sha256(json.dumps(part).encode()).hexdigest()[:12] for name, part in parts.items()}
-
-
-def _changes(seen: str, request: Request) -> list[str]:
-    """The names of the parts that are no longer as the person saw them."""
-    now = _fingerprints(request)
-    before = dict(zip(now, seen.split("."), strict=False))
-    return [name for name, digest in now.items() if before.get(name, digest) != digest]
+def _news(opened: Opened, done: str | None) -> str | None:
+    """What came of an action, in the words of the request's own record."""
+    request, respondent = opened.request, opened.respondent
+    if done == "ask":
+        mine = [c.text for c in request.comments if c.respondent == respondent.id]
+        return f"You asked: {mine[-1]}" if mine else None
+    told = {"escalate": "Escalated ", "withdraw": f"{respondent.label} took "}.get(done or "")
+    return next((e.text for e in reversed(request.trail) if told and e.text.startswith(told)), None)

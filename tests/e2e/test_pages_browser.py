@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 from playwright.async_api import expect
 
+from bot.domain.answers import Answer
 from bot.domain.request import Surface
 from tests.support.browser import DESKTOP_WIDTH, PHONE_WIDTH, open_page
 from tests.support.link_pages import Site, serving
@@ -69,7 +70,9 @@ async def test_a_fault_is_focused_linked_and_mended(site: Site, visitor: Page) -
 async def test_somebody_was_faster(site: Site, visitor: Page) -> None:
     request = await site.ask()
     await visitor.goto(site.url(request))
-    await site.approvals.operate(request.id, "reject", "Not today", "an operator", Surface.API)
+    await site.approvals.operate(
+        request.id, Answer(decision="reject", reason="Not today"), "an operator", Surface.API
+    )
     await visitor.get_by_label("Approve").check()
     await visitor.get_by_role("button", name="Submit").click()
     await expect(visitor.get_by_role("heading", level=1)).to_have_text("This is already decided")
