@@ -62,7 +62,9 @@ def refusal(answer: Answer) -> tuple[int, str, list[str]]:
 
 
 class TestTrees:
-    RULE: ClassVar[Json] = {"all_of": [{"from": "group:security", "approvals": 1}, {"from": "group:ops", "approvals": 2}]}
+    RULE: ClassVar[Json] = {
+        "all_of": [{"from": "group:security", "approvals": 1}, {"from": "group:ops", "approvals": 2}]
+    }
     AUDIENCE: ClassVar[Json] = ["group:security", "group:ops"]
 
     async def test_each_group_gives_its_part_and_nobody_counts_twice(self, product: Product) -> None:
