@@ -16,6 +16,7 @@ from bot.workflows.values import from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from threading import Event
 
     from bot.client import Client, Request
     from bot.workflows.runs import Runs
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from bot.workflows.values import Adapter
 
 SHORTEST_POLL, LONGEST_POLL = 30.0, 3600.0
-"""Seconds between two looks for a decision, doubling, where no event tells of it."""
+"""Seconds between two looks for a decision, doubling; at once the longest where events tell of it."""
 
 LONGEST_AWAY = 60.0
 """Seconds between two tries to reach the server, doubling from one."""
@@ -43,7 +44,11 @@ class Workflow:
 class Attempts:
     """Runs rows."""
 
-    def __init__(self, workflows: Mapping[str, Workflow], client: Client, runs: Runs) -> None:
+    def __init__(
+        self, workflows: Mapping[str, Workflow], client: Client, runs: Runs, listening: Event
+    ) -> None:
+        """Take what rows need; `listening` is set while events tell of decisions."""
+        self._listening = listening
         self._workflows = workflows
         self._client = client
         self._runs = runs
@@ -58,7 +63,7 @@ class Attempts:
         if waiting:
             decided = await self._look(waiting)
             if decided is None:
-                return await self._leave(state, waiting, SHORTEST_POLL, LONGEST_POLL)
+                return await self._leave(state, waiting, self._shortest_poll(), LONGEST_POLL)
             state.memory[f"outcome:{waiting['key']}"] = decided
             state.waiting, state.looks = None, 0
         try:
@@ -110,10 +115,13 @@ class Attempts:
         if parked.waiting is None:
             log.warning("run %s waits for Assent, which does not answer", state.run_id)
             return await self._leave(state, None, 1.0, LONGEST_AWAY)
-        ending = await self._leave(state, parked.waiting, SHORTEST_POLL, LONGEST_POLL)
+        ending = await self._leave(state, parked.waiting, self._shortest_poll(), LONGEST_POLL)
         if await self._look(parked.waiting):
             await asyncio.to_thread(self._runs.wake, ending["row"])
         return ending
+
+    def _shortest_poll(self) -> float:
+        return LONGEST_POLL if self._listening.is_set() else SHORTEST_POLL
 
     async def _leave(self, state: State, waiting: Waiting | None, shortest: float, longest: float) -> Ending:
         delay = min(shortest * 2 ** min(state.looks, 20), longest)

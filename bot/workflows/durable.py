@@ -6,6 +6,7 @@ import inspect
 import logging
 import os
 import sqlite3
+import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
-from bot.client import Client
+from bot.client import AsyncClient, Client
 from bot.workflows.attempts import Attempts, Workflow
 from bot.workflows.executors import executors_of, sqlite_path
 from bot.workflows.keeping import Keeper
@@ -67,6 +68,8 @@ class Durable:
             raise ValueError(
                 f"{self.database_url!r} cannot hold runs: give sqlite:///path.db or postgresql://user:password@host/db"
             )
+        if isinstance(approvals, AsyncClient):
+            raise TypeError("give it a Client; handlers may be async all the same")
         self.name = name
         self._client = approvals or Client()
         self._concurrency = concurrency
@@ -110,7 +113,8 @@ class Durable:
         executors.live(executor)
         self._runs = Runs(self.database_url, self.name, None if joined else VERSION)
         resources.callback(self._runs.close)
-        Durable._serving = Attempts(self._workflows, self._client, self._runs)
+        listening = threading.Event()
+        Durable._serving = Attempts(self._workflows, self._client, self._runs, listening)
         resources.callback(setattr, Durable, "_serving", None)
         if not joined:
             resources.callback(self._stop_engine)
@@ -118,7 +122,7 @@ class Durable:
         DBOS.register_queue(
             self.name, worker_concurrency=self._concurrency, polling_interval_sec=QUEUE_SECONDS
         )
-        keeper = Keeper(self._runs, self._client, executors, executor, DBOS.application_version)
+        keeper = Keeper(self._runs, self._client, executors, listening)
         resources.callback(keeper.stop)
         keeper.start()
 

@@ -134,6 +134,4 @@ def _check(tree: ast.expr) -> None:
             case ast.cmpop() if type(node) in _COMPARISONS:
                 continue
         what = ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__.lower()
-        raise ValueError(
-            f"{what!r} is not of the language: compare names and values with == != < <= > >= in"
-        )
+        raise ValueError(f"{what!r} is not of the language: compare names and values with == != < <= > >= in")

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dbos import DBOS
+
 from bot.client import AssentError
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 ROUND_SECONDS = 2.0
 """Between two looks for dead executors."""
+
+EVENTS_SECONDS = 30.0
+"""After which events are asked for again where they were refused."""
 
 SETTLING_ROUNDS = 6
 """In which decisions are looked for at first, or after trouble: the stream of events is up to ten seconds late."""
@@ -39,12 +44,20 @@ log = logging.getLogger(__name__)
 class Keeper:
     """Two threads that end with the process, or with `stop`."""
 
-    def __init__(self, runs: Runs, client: Client, executors: Executors, executor: str, version: str) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        client: Client,
+        executors: Executors,
+        listening: threading.Event,
+    ) -> None:
+        """Take what it looks after; it sets `listening` while events tell of decisions."""
         self._runs = runs
         self._client = client
         self._executors = executors
-        self._executor = executor
-        self._version = version
+        self._executor = DBOS.executor_id
+        self._version = DBOS.application_version
+        self._listening = listening
         self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._listen, name="assent-events", daemon=True),
@@ -63,6 +76,7 @@ class Keeper:
     def _listen(self) -> None:
         """Wake what each event decides; the client goes on where a lost stream ended."""
         while not self._stopped.is_set():
+            self._listening.set()
             try:
                 for event in self._client.events():
                     if self._stopped.is_set():
@@ -70,8 +84,9 @@ class Keeper:
                     if event.status != "pending":
                         self._runs.wake_for(event.request_id)
             except Exception as error:  # noqa: BLE001 - polling goes on without events, whatever is wrong with them
-                log.warning("no events from Assent, decisions are found by polling: %s", error)
-            self._stopped.wait(30.0)
+                self._listening.clear()
+                if not self._stopped.wait(EVENTS_SECONDS):
+                    log.warning("no events from Assent, decisions are found by polling: %s", error)
 
     def _keep(self) -> None:
         quiet = 0  # rounds without trouble
