@@ -10,7 +10,6 @@ from typing import Any
 from bot.domain.audience import SelectorKind, parse_selector
 from bot.domain.digest import check_canonical, payload_digest
 from bot.domain.errors import Fault, Invalid, NoAudience
-from bot.domain.forms import form_faults
 from bot.domain.request import (
     APPROVE,
     REJECT,
@@ -26,6 +25,7 @@ from bot.domain.request import (
     Step,
 )
 from bot.domain.rules import rule_faults
+from bot.domain.schemas import form_faults
 from bot.wire import (
     MAX_TIMEOUT_SECONDS,
     Destination,

@@ -16,15 +16,12 @@ from typing import TYPE_CHECKING, Any
 from bot.domain.digest import check_canonical, escape_pointer
 from bot.domain.errors import Fault, Invalid
 from bot.domain.request import Json, Kind, Request, Spec
+from bot.domain.schemas import kind_of, options_of, plain_schema
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
-MAX_FIELDS = 50
-"""A Slack modal holds 100 blocks; a form leaves room for the question itself."""
-MAX_OPTIONS = 100
-"""What a Slack select holds."""
 MAX_TEXT = 3000
 """Characters; what a Slack text input holds."""
 LONG_TEXT = 300
@@ -52,7 +49,8 @@ class Field:
     """One field as surfaces show it.
 
     `kind` is `text`, `date`, `email`, `url`, `number`, `integer`, `boolean`, `option` or `options`; `options` are pairs
-    of a JSON value and its label; `value` is the current one, or None.
+    of a JSON value and its label; `value` is the current one, or None; `assumed` where the payload has none yet and
+    this is the form's default.
     """
 
     name: str
@@ -64,6 +62,11 @@ class Field:
     long: bool = False
     options: tuple[tuple[Json, str], ...] = ()
     value: Json = None
+    assumed: bool = False
+
+    def keeps(self, value: Json) -> bool:
+        """Whether `value` leaves the payload as it is."""
+        return same(value, None if self.assumed else self.value)
 
 
 def form_of(spec: Spec) -> Mapping[str, Any] | None:
@@ -105,12 +108,20 @@ def differences(before: Json, after: Json) -> list[tuple[str, Json, Json]]:
     """The top-level members that differ: name, old value, new value."""
     old, new = ((value if isinstance(value, dict) else {"": value}) for value in (before, after))
     names = dict.fromkeys([*old, *new])
-    return [(name, old.get(name), new.get(name)) for name in names if not _same(old.get(name), new.get(name))]
+    return [(name, old.get(name), new.get(name)) for name in names if not same(old.get(name), new.get(name))]
 
 
-def _same(one: Json, other: Json) -> bool:
-    """JSON equality: `true` is not 1."""
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+def same(one: Json, other: Json) -> bool:
+    """JSON equality: `true` is not 1, however deep."""
+    match one, other:
+        case bool(), _:
+            return one is other
+        case dict(), dict():
+            return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+        case list(), list():
+            return len(one) == len(other) and all(map(same, one, other))
+        case _:
+            return not isinstance(other, bool) and one == other
 
 
 def value_faults(request: Request, values: Mapping[str, Json]) -> list[Fault]:
@@ -129,7 +140,7 @@ def value_faults(request: Request, values: Mapping[str, Json]) -> list[Fault]:
             faults.append(
                 Fault(_pointer(name), f"is no field of this form; its fields are {', '.join(known)}")
             )
-        elif known[name].read_only and not _same(value, known[name].value):
+        elif known[name].read_only and not known[name].keeps(value):
             faults.append(Fault(_pointer(name), "may only be read, not changed"))
     if faults:
         return faults
@@ -137,8 +148,11 @@ def value_faults(request: Request, values: Mapping[str, Json]) -> list[Fault]:
         check_canonical(dict(values), "/values")
     except Invalid as invalid:
         return list(invalid.faults)
-    base = {name: field.value for name, field in known.items() if field.value is not None}
-    return [_fault(error) for error in _validator(form).iter_errors(merged(base, values))]
+    filled = merged({n: f.value for n, f in known.items() if f.value is not None and not f.assumed}, values)
+    empty = {
+        n: None for n in form.get("required", ()) if n not in filled and n in known and _nullable(form, n)
+    }
+    return [_fault(error) for error in _validator(form).iter_errors({**filled, **empty})]
 
 
 Typed = Mapping[str, str | Sequence[str]]
@@ -164,7 +178,7 @@ def read_fields(known: Sequence[Field], typed: Typed) -> tuple[dict[str, Json], 
         except ValueError as error:
             faults.append(Fault(_pointer(field.name), str(error)))
             continue
-        if not _same(value, field.value):
+        if not field.keeps(value):
             values[field.name] = value
     return values, faults
 
@@ -188,9 +202,10 @@ def _read(field: Field, typed: str | Sequence[str]) -> Json:
 
 
 def _option(field: Field, text: str) -> Json:
-    for value, label in field.options:
-        if text in {str(value), label}:
-            return value
+    for read in (0, 1):
+        for option in field.options:
+            if text == str(option[read]):
+                return option[0]
     raise ValueError(f"must be one of: {', '.join(label for _, label in field.options)}")
 
 
@@ -216,47 +231,9 @@ def _number(text: str, *, whole: bool) -> float:
     return number
 
 
-def form_faults(form: Mapping[str, Any], payload: Json) -> list[Fault]:
-    """What is wrong with a form that a request brings, and with the payload it describes."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - see `_validator`
-    from jsonschema.exceptions import SchemaError  # noqa: PLC0415
-
-    try:
-        Draft202012Validator.check_schema(form)
-    except SchemaError as error:
-        where = "".join(f"/{escape_pointer(str(part))}" for part in error.absolute_path)
-        return [Fault(f"/form{where}", f"is no valid JSON Schema: {error.message[:200]}")]
-    properties = form.get("properties")
-    if form.get("type") != "object" or not isinstance(properties, dict) or not properties:
-        return [Fault("/form", 'must be a JSON Schema of {"type": "object"} with `properties`')]
-    if not (payload is None or isinstance(payload, dict)):
-        return [Fault("/payload", "must be a JSON object, as the form describes its members")]
-    faults = []
-    if len(properties) > MAX_FIELDS:
-        faults.append(Fault("/form/properties", f"are more than {MAX_FIELDS} fields; nobody can read that"))
-    for name, schema in properties.items():
-        pointer = f"/form/properties/{escape_pointer(name)}"
-        if (refused := _unsupported(form, schema)) and not _plain(form, schema).get("readOnly"):
-            faults.append(Fault(pointer, refused))
-    return faults
-
-
-def _unsupported(form: Mapping[str, Any], schema: Json) -> str | None:
-    plain = _plain(form, schema)
-    kind = _kind(plain)
-    if kind is None:
-        return (
-            "cannot be shown as a field: it must be a string, number, integer, boolean, an `enum`, or an array of an "
-            "`enum`; other values may be `readOnly`"
-        )
-    if kind in {"option", "options"} and len(_options(plain)) > MAX_OPTIONS:
-        return f"has more than {MAX_OPTIONS} options; a Slack select holds no more"
-    return None
-
-
 def _field(form: Mapping[str, Any], name: str, current: Mapping[str, Json]) -> Field:
-    schema = _plain(form, form["properties"][name])
-    kind = _kind(schema) or "text"
+    schema = plain_schema(form, form["properties"][name])
+    kind = kind_of(schema) or "text"
     return Field(
         name=name,
         title=str(schema.get("title") or name.replace("_", " ").capitalize()),
@@ -265,52 +242,18 @@ def _field(form: Mapping[str, Any], name: str, current: Mapping[str, Json]) -> F
         required=name in form.get("required", ()),
         read_only=bool(schema.get("readOnly")),
         long=kind == "text" and schema.get("maxLength", MAX_TEXT) > LONG_TEXT,
-        options=_options(schema),
+        options=options_of(schema),
         value=current.get(name, schema.get("default")),
+        assumed=name not in current and "default" in schema,
     )
 
 
-def _plain(form: Mapping[str, Any], schema: Json) -> Mapping[str, Any]:
-    """A property's schema with its local `$ref` followed and its null alternative left out."""
-    if not isinstance(schema, Mapping):
-        return {}
-    plain: Mapping[str, Any] = schema
-    reference = plain.get("$ref", "")
-    if isinstance(reference, str) and reference.startswith("#/$defs/"):
-        target = form.get("$defs", {}).get(reference.removeprefix("#/$defs/"), {})
-        plain = {**target, **{k: v for k, v in plain.items() if k != "$ref"}}
-    branches = [b for b in plain.get("anyOf", ()) if isinstance(b, Mapping) and b.get("type") != "null"]
-    if len(branches) == 1:
-        return {**_plain(form, branches[0]), **{k: v for k, v in plain.items() if k != "anyOf"}}
-    return plain
-
-
-def _kind(schema: Mapping[str, Any]) -> str | None:
-    types = schema.get("type")
-    wanted = [t for t in types if t != "null"] if isinstance(types, list) else [types]
-    if "enum" in schema or _titled(schema):
-        return "option"
-    match wanted:
-        case ["array"]:
-            items = schema.get("items", {})
-            return "options" if isinstance(items, Mapping) and ("enum" in items or _titled(items)) else None
-        case ["string"]:
-            return {"date": "date", "email": "email", "uri": "url"}.get(schema.get("format", ""), "text")
-        case [("number" | "integer" | "boolean") as kind]:
-            return str(kind)
-    return None
-
-
-def _options(schema: Mapping[str, Any]) -> tuple[tuple[Json, str], ...]:
-    source = schema.get("items", {}) if schema.get("type") == "array" else schema
-    if titled := _titled(source):
-        return tuple((item["const"], str(item.get("title", item["const"]))) for item in titled)
-    return tuple((value, str(value)) for value in source.get("enum", ()) if value is not None)
-
-
-def _titled(schema: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    items: Sequence[Mapping[str, Any]] = schema.get("oneOf", ())
-    return items if all(isinstance(i, Mapping) and "const" in i for i in items) else ()
+def _nullable(form: Mapping[str, Any], name: str) -> bool:
+    """Whether a field may be left empty though it is required."""
+    schema = form["properties"][name]
+    return not any(
+        _validator({**form, "properties": {name: schema}, "required": []}).iter_errors({name: None})
+    )
 
 
 def _validator(form: Mapping[str, Any]) -> Draft202012Validator:

@@ -36,7 +36,9 @@ def instant(at: datetime) -> str:
 
 def names(request: Request, respondents: Iterable[str]) -> str:
     """`Ana, Ben and Cy`, in the order given; who answered in several steps is named once."""
-    people = {(r.email or r.slack_user_id or r.id) if (r := request.respondent(i)) else i: i for i in respondents}
+    people = {
+        (r.email or r.slack_user_id or r.id) if (r := request.respondent(i)) else i: i for i in respondents
+    }
     labels = [r.label if (r := request.respondent(i)) else i for i in people.values()]
     if len(labels) < 2:
         return "".join(labels)

@@ -1,0 +1,131 @@
+"""What a form may be: a JSON Schema object whose properties every surface can show as fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bot.domain.digest import escape_pointer
+from bot.domain.errors import Fault
+
+if TYPE_CHECKING:
+    from bot.domain.request import Json
+
+MAX_FIELDS = 50
+"""A Slack modal holds 100 blocks; a form leaves room for the question itself."""
+MAX_OPTIONS = 100
+"""What a Slack select holds."""
+
+
+def form_faults(form: Mapping[str, Any], payload: Json) -> list[Fault]:
+    """What is wrong with a form that a request brings, and with the payload it describes."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - see `forms.value_faults`
+    from jsonschema.exceptions import SchemaError  # noqa: PLC0415
+
+    try:
+        Draft202012Validator.check_schema(form)
+    except SchemaError as error:
+        where = "".join(f"/{escape_pointer(str(part))}" for part in error.absolute_path)
+        return [Fault(f"/form{where}", f"is no valid JSON Schema: {error.message[:200]}")]
+    if astray := next(_astray(form, form.get("$defs")), None):
+        return [
+            Fault(
+                "/form", f"refers to {astray!r}; it may only refer to its own `#/$defs/NAME`, which must end"
+            )
+        ]
+    properties = form.get("properties")
+    if form.get("type") != "object" or not isinstance(properties, dict) or not properties:
+        return [Fault("/form", 'must be a JSON Schema of {"type": "object"} with `properties`')]
+    if not (payload is None or isinstance(payload, dict)):
+        return [Fault("/payload", "must be a JSON object, as the form describes its members")]
+    faults = []
+    if len(properties) > MAX_FIELDS:
+        faults.append(Fault("/form/properties", f"are more than {MAX_FIELDS} fields; nobody can read that"))
+    for name, schema in properties.items():
+        pointer = f"/form/properties/{escape_pointer(name)}"
+        if (refused := _unsupported(form, schema)) and not plain_schema(form, schema).get("readOnly"):
+            faults.append(Fault(pointer, refused))
+    return faults
+
+
+def _astray(part: Json, definitions: Json) -> Iterator[str]:
+    """References that lead out of the form, nowhere, or only to another reference."""
+    if isinstance(part, list):
+        for item in part:
+            yield from _astray(item, definitions)
+    elif isinstance(part, dict):
+        for name, value in part.items():
+            if name not in {"$ref", "$dynamicRef"} or not isinstance(value, str):
+                yield from _astray(value, definitions)
+                continue
+            target = (
+                definitions.get(value.removeprefix("#/$defs/")) if isinstance(definitions, dict) else None
+            )
+            if not value.startswith("#/$defs/") or not isinstance(target, dict) or _leads_on(target):
+                yield value
+
+
+def _leads_on(schema: Mapping[str, Any]) -> bool:
+    """Whether a definition says about the same value what another one says, which may have no end."""
+    inner = [schema.get(name) for name in ("not", "if", "then", "else")]
+    inner += [branch for name in ("allOf", "anyOf", "oneOf") for branch in schema.get(name, ())]
+    return "$ref" in schema or any(_leads_on(part) for part in inner if isinstance(part, Mapping))
+
+
+def _unsupported(form: Mapping[str, Any], schema: Json) -> str | None:
+    plain = plain_schema(form, schema)
+    kind = kind_of(plain)
+    if kind is None:
+        return (
+            "cannot be shown as a field: it must be a string, number, integer, boolean, an `enum`, or an array of an "
+            "`enum`; other values may be `readOnly`"
+        )
+    if kind in {"option", "options"} and len(options_of(plain)) > MAX_OPTIONS:
+        return f"has more than {MAX_OPTIONS} options; a Slack select holds no more"
+    return None
+
+
+def plain_schema(form: Mapping[str, Any], schema: Json) -> Mapping[str, Any]:
+    """A property's schema with its local `$ref` followed and its null alternative left out."""
+    if not isinstance(schema, Mapping):
+        return {}
+    plain: Mapping[str, Any] = schema
+    reference = plain.get("$ref", "")
+    if isinstance(reference, str) and reference.startswith("#/$defs/"):
+        target = form.get("$defs", {}).get(reference.removeprefix("#/$defs/"), {})
+        plain = {**target, **{k: v for k, v in plain.items() if k != "$ref"}}
+    branches = [b for b in plain.get("anyOf", ()) if isinstance(b, Mapping) and b.get("type") != "null"]
+    if len(branches) == 1:
+        return {**plain_schema(form, branches[0]), **{k: v for k, v in plain.items() if k != "anyOf"}}
+    return plain
+
+
+def kind_of(schema: Mapping[str, Any]) -> str | None:
+    """The kind of field (see `forms.Field`) that shows a plain property; None where none can."""
+    types = schema.get("type")
+    wanted = [t for t in types if t != "null"] if isinstance(types, list) else [types]
+    if "enum" in schema or _titled(schema):
+        return "option"
+    match wanted:
+        case ["array"]:
+            items = schema.get("items", {})
+            return "options" if isinstance(items, Mapping) and ("enum" in items or _titled(items)) else None
+        case ["string"]:
+            return {"date": "date", "email": "email", "uri": "url"}.get(schema.get("format", ""), "text")
+        case [("number" | "integer" | "boolean") as kind]:
+            return str(kind)
+    return None
+
+
+def options_of(schema: Mapping[str, Any]) -> tuple[tuple[Json, str], ...]:
+    """The values a plain property may have, each with its label; none where any may be."""
+    source = schema.get("items", schema)
+    source = source if isinstance(source, Mapping) else {}
+    if titled := _titled(source):
+        return tuple((item["const"], str(item.get("title", item["const"]))) for item in titled)
+    return tuple((value, str(value)) for value in source.get("enum", ()) if value is not None)
+
+
+def _titled(schema: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    items: Sequence[Mapping[str, Any]] = schema.get("oneOf", ())
+    return items if all(isinstance(i, Mapping) and "const" in i for i in items) else ()
