@@ -9,19 +9,31 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from bot.domain import notices
+from bot.domain import forms, notices
+from bot.domain.digest import payload_digest
 from bot.domain.quorum import judge
 from bot.domain.request import Kind, Level, RespondentState
-from bot.rendering import cut, markdown_text, plain, pretty_json, zone
+from bot.rendering import (
+    cut,
+    differences,
+    field_value,
+    held,
+    history,
+    markdown_text,
+    plain,
+    pretty_json,
+    step_title,
+    zone,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from bot.domain.request import Request, Respondent
+    from bot.domain.request import Edit, Json, Request, Respondent, Response
 
-_TITLE, _SUBJECT, _LINE = 300, 120, 500
-_MESSAGE, _PAYLOAD, _REASON = 8_000, 4_000, 2_000
-_ROWS, _NAMES = 40, 8
+_TITLE, _SUBJECT, _LINE, _VALUE = 300, 120, 500, 200
+_MESSAGE, _PAYLOAD, _REASON, _NEWS = 8_000, 4_000, 2_000, 4_000
+_ROWS, _NAMES, _LAST = 40, 8, 10
 _SCREEN = 800
 
 _TAGS = {Kind.APPROVAL: "Approve?", Kind.CHOICE: "Choose", Kind.INPUT: "Fill in", Kind.FEEDBACK: "Feedback?"}
@@ -51,37 +63,78 @@ class Excerpt:
         return len(self.text) > _SCREEN
 
 
-def request_context(request: Request, respondent: Respondent, link: str) -> dict[str, Any]:
-    """The names in every template about a request; texts from users are cleaned, but not yet escaped."""
+def request_context(
+    request: Request, respondent: Respondent | None, link: str | None, news: str = ""
+) -> dict[str, Any]:
+    """The names in every template about a request; texts from users are cleaned, but not yet escaped.
+
+    `news` is what happened, in a sentence. Without a respondent the mail goes to the requester, who has no link.
+    """
     spec = request.spec
     title = _line(spec.title, _TITLE)
-    response = request.response_of(respondent.id)
+    payload = forms.payload(request)
+    response = request.response_of(respondent.id) if respondent else None
     return {
         "request_id": request.id,
         "link": link,
-        "zone": respondent.time_zone,
+        "zone": respondent.time_zone if respondent else None,
         "tag": "FYI" if spec.level is Level.INFO else _TAGS[spec.kind],
         "title": title,
         "subject_title": cut(title, _SUBJECT),
         "by": _short_deadline(request, respondent),
         "requester": _requester(request),
         "asks": _ASKS[spec.kind],
+        "news": cut(plain(news), _NEWS),
         "message": _excerpt(plain(spec.message), _MESSAGE),
         "source_url": spec.source_url,
         "details": [(_line(key, _LINE), _line(value, _LINE)) for key, value in _first_rows(spec.details)],
         "details_total": len(spec.details),
-        "payload": None if spec.payload is None else _excerpt(pretty_json(spec.payload), _PAYLOAD),
-        "digest": spec.payload_digest,
-        "deadline": request.timeout_at,
+        "payload": None if payload is None else _excerpt(pretty_json(payload), _PAYLOAD),
+        "digest": payload_digest(payload) if request.values else spec.payload_digest,
+        "deadline": request.deadline,
         "without_answer": notices.without_answer(request),
+        "step": _line(step_title(request) or "", _LINE),
         "progress": judge(request).text,
         "waiting": _waiting(request, respondent),
+        "held": held(request),
+        "held_until": request.held.until if request.held else None,
+        "fields": _values(request, {f.name: f.value for f in forms.fields(request)}),
+        "changes": _changes(request, request.edits[-_LAST:]),
+        "trail": [(line.at, _line(line.text, _LINE)) for line in history(request)[-_LAST:]],
+        "comments": [(_line(c.by, _VALUE), _line(c.text, _LINE)) for c in request.comments[-_LAST:]],
         "final": request.status.final,
         "outcome": _line(notices.outcome(request), _LINE),
         "reason": cut(plain(request.outcome.reason or ""), _REASON) if request.outcome else "",
-        "recorded": _line(notices.recorded(request, response), _LINE) if response else None,
-        "own_reason": cut(plain(response.reason or ""), _REASON) if response else "",
+        **_own(request, response),
     }
+
+
+def _own(request: Request, response: Response | None) -> dict[str, Any]:
+    """The reader's answer: the sentence, its reason, the values that came with it, and what those changed."""
+    if response is None:
+        return {"recorded": None, "own_reason": "", "own_values": [], "own_changes": []}
+    edits = [e for e in request.edits if e.at == response.at and e.field in (response.values or {})]
+    values = {n: v for n, v in (response.values or {}).items() if n not in {e.field for e in edits if e.old}}
+    return {
+        "recorded": _line(notices.recorded(request, response), _LINE),
+        "own_reason": cut(plain(response.reason or ""), _REASON),
+        "own_values": _values(request, values),
+        "own_changes": _changes(request, [e for e in edits if e.field not in values]),
+    }
+
+
+def _values(request: Request, values: Mapping[str, Json]) -> list[tuple[str, str]]:
+    """The titles of a form's fields, and these values of theirs."""
+    rows = [(f.title, field_value(f, values[f.name])) for f in forms.fields(request) if f.name in values]
+    return [(_line(title, _VALUE), _line(value, _VALUE)) for title, value in rows[:_ROWS]]
+
+
+def _changes(request: Request, edits: Iterable[Edit]) -> list[tuple[str, str, str, str]]:
+    """What was changed: the field's title, old and new value, and by whom."""
+    return [
+        (_line(d.title, _VALUE), _line(d.old, _VALUE), _line(d.new, _VALUE), _line(d.by, _VALUE))
+        for d in differences(request, tuple(edits))
+    ]
 
 
 def notification_context(message: str) -> dict[str, Any]:
@@ -118,24 +171,24 @@ def _requester(request: Request) -> str | None:
     return _line(name, _TITLE)
 
 
-def _short_deadline(request: Request, respondent: Respondent) -> str | None:
+def _short_deadline(request: Request, respondent: Respondent | None) -> str | None:
     """`Fri 17:00`, or the date where that could be another week. The same in every mail of a thread."""
-    if request.timeout_at is None or request.spec.level is Level.INFO:
+    if request.deadline is None or request.spec.level is Level.INFO:
         return None
-    at = request.timeout_at.astimezone(zone(respondent.time_zone))
+    at = request.deadline.astimezone(zone(respondent.time_zone if respondent else None))
     asked = request.created_at.astimezone(at.tzinfo)
     if at - asked < timedelta(days=6):
         return f"{at:%a %H:%M}"
     return f"{at.day} {at:%b %H:%M}" if at.year == asked.year else f"{at.day} {at:%b %Y %H:%M}"
 
 
-def _waiting(request: Request, respondent: Respondent) -> str:
+def _waiting(request: Request, respondent: Respondent | None) -> str:
     """`you, Ana and 3 others`; nothing once the request is final."""
     if request.status.final:
         return ""
     awaited = [r for r in request.seated if r.state in {RespondentState.WAITING, RespondentState.UNREACHABLE}]
-    names = ["you"] if any(r.id == respondent.id for r in awaited) else []
-    return _listed([*names, *(_line(r.label, _LINE) for r in awaited if r.id != respondent.id)])
+    others = [_line(r.label, _LINE) for r in awaited if r != respondent]
+    return _listed([*(["you"] if respondent in awaited else []), *others])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bot.domain.request import Request, Respondent
     from bot.email.addresses import Address, Sender
 
-Notice = Literal["ask", "reminder", "receipt", "outcome"]
+Notice = Literal["ask", "reminder", "news", "receipt", "outcome"]
 
 _ID_DOMAIN = 36
 """Characters of the domain in a Message-ID. Ids stay below 70 so: longer ones get mangled in References."""
@@ -53,23 +53,25 @@ class Composer:
         self,
         notice: Notice,
         request: Request,
-        respondent: Respondent,
+        respondent: Respondent | None,
         *,
         to: str,
-        link: str,
+        link: str | None,
         delivery_id: str,
         at: datetime,
+        news: str = "",
     ) -> Composed:
         """A mail to one respondent about a request, as it is now.
 
-        `ask` the question (or, at level `info`, the news), `reminder` the same again, `receipt` that their
-        answer was recorded, `outcome` that none is needed any more. `link` is their personal link,
-        `delivery_id` makes the Message-ID, `at` the Date. Raises AddressError where `to` is no address.
+        `ask` the question (or, at level `info`, the information), `reminder` the same again, `news` what happened
+        (in a sentence) and the question as it stands, `receipt` that their answer was recorded, `outcome` that none
+        is needed any more. `link` is their personal link; the requester, who may get news, is no respondent and has
+        none. `delivery_id` makes the Message-ID, `at` the Date. Raises AddressError where `to` is no address.
         """
         name = "info" if notice == "ask" and request.spec.level is Level.INFO else notice
         root = f"<{request.id}@{self._id_domain}>"
         thread = {"In-Reply-To": root, "References": root}
-        context = request_context(request, respondent, link)
+        context = request_context(request, respondent, link, news)
         return self._compose(name, context, thread, to=to, delivery_id=delivery_id, at=at)
 
     def notification(self, message: str, *, to: str, delivery_id: str, at: datetime) -> Composed:

@@ -52,16 +52,24 @@ class EmailSender:
         to, at = delivery.address, delivery.created_at
         if delivery.notice is Notice.NOTIFICATION:
             return self._composer.notification(delivery.content or "", to=to, delivery_id=delivery.id, at=at)
-        respondent = request.respondent(delivery.respondent or "") if request else None
         name = _MAILS.get(delivery.notice)
-        if request is None or respondent is None or name is None:
+        respondent = request.respondent(delivery.respondent or "") if request else None
+        to_requester = delivery.notice is Notice.NEWS and delivery.respondent is None
+        if request is None or name is None or not (respondent or to_requester):
             raise AddressError("nobody is known at this address any more")
-        link = self._links.url(respondent.id, respondent.generation)
+        link = self._links.url(respondent.id, respondent.generation) if respondent else None
+        news = delivery.content or ""
         return self._composer.about(
-            name, request, respondent, to=to, link=link, delivery_id=delivery.id, at=at
+            name, request, respondent, to=to, link=link, delivery_id=delivery.id, at=at, news=news
         )
 
 
 _MAILS: Mapping[Notice, MailName] = MappingProxyType(
-    {Notice.ASK: "ask", Notice.RECEIPT: "receipt", Notice.OUTCOME: "outcome"}
+    {
+        Notice.ASK: "ask",
+        Notice.REMINDER: "reminder",
+        Notice.NEWS: "news",
+        Notice.RECEIPT: "receipt",
+        Notice.OUTCOME: "outcome",
+    }
 )

@@ -382,7 +382,7 @@ def test_a_large_audience_is_counted_not_listed() -> None:
 def test_every_mail_has_all_its_templates() -> None:
     names = [name for name in templates().list_templates() if name.startswith("email/")]
     mails = {name.split("/")[1] for name in names} - {"_base"}
-    assert mails == {"ask", "info", "reminder", "receipt", "outcome", "notification"}
+    assert mails == {"ask", "info", "reminder", "news", "receipt", "outcome", "notification"}
     for mail in mails:
         for part in ("subject.txt", "body.txt", "body.html"):
             assert f"email/{mail}/{part}" in names
