@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from bot.domain.request import Edit, Json, Request, Respondent, Response
 
-_TITLE, _SUBJECT, _LINE, _VALUE = 300, 120, 500, 200
+_TITLE, _SUBJECT, _LINE, _VALUE, _SENTENCE = 300, 120, 500, 120, 300
 _MESSAGE, _PAYLOAD, _REASON, _NEWS = 8_000, 4_000, 2_000, 4_000
-_ROWS, _NAMES, _LAST = 40, 8, 10
+_ROWS, _FIELDS, _NAMES, _LAST = 40, 20, 8, 5
 _SCREEN = 800
 
 _TAGS = {Kind.APPROVAL: "Approve?", Kind.CHOICE: "Choose", Kind.INPUT: "Fill in", Kind.FEEDBACK: "Feedback?"}
@@ -100,8 +100,10 @@ def request_context(
         "held_until": request.held.until if request.held else None,
         "fields": _values(request, {f.name: f.value for f in forms.fields(request)}),
         "changes": _changes(request, request.edits[-_LAST:]),
-        "trail": [(line.at, _line(line.text, _LINE)) for line in history(request)[-_LAST:]],
-        "comments": [(_line(c.by, _VALUE), _line(c.text, _LINE)) for c in request.comments[-_LAST:]],
+        "trail": [(line.at, _line(line.text, _SENTENCE)) for line in history(request)[-_LAST:]],
+        "comments": [(_line(c.by, _VALUE), _line(c.text, _SENTENCE)) for c in request.comments[-_LAST:]],
+        "course_shortened": max(len(request.edits), len(request.comments), len(history(request))) > _LAST
+        or len(forms.fields(request)) > _FIELDS,
         "final": request.status.final,
         "outcome": _line(notices.outcome(request), _LINE),
         "reason": cut(plain(request.outcome.reason or ""), _REASON) if request.outcome else "",
@@ -126,7 +128,7 @@ def _own(request: Request, response: Response | None) -> dict[str, Any]:
 def _values(request: Request, values: Mapping[str, Json]) -> list[tuple[str, str]]:
     """The titles of a form's fields, and these values of theirs."""
     rows = [(f.title, field_value(f, values[f.name])) for f in forms.fields(request) if f.name in values]
-    return [(_line(title, _VALUE), _line(value, _VALUE)) for title, value in rows[:_ROWS]]
+    return [(_line(title, _VALUE), _line(value, _VALUE)) for title, value in rows[:_FIELDS]]
 
 
 def _changes(request: Request, edits: Iterable[Edit]) -> list[tuple[str, str, str, str]]:

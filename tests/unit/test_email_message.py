@@ -1,45 +1,44 @@
+"""Mails as composed: what they say, and that no text from users breaks them."""
+
 from __future__ import annotations
 
-import email
-import email.policy
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.request import (
-    Address,
+    Comment,
+    Edit,
+    Entry,
     Kind,
     Level,
-    Outcome,
-    Request,
-    ResolvedBy,
     Respondent,
-    RespondentState,
-    Response,
-    Spec,
-    Status,
-    Step,
     Surface,
 )
 from bot.email.addresses import AddressError, parse_sender
-from bot.email.message import Composed, Composer
+from bot.email.message import Composer
 from bot.email.mime import UnsafeMailError, assemble
 from bot.rendering import templates
+from tests.support.mails import (
+    ANA,
+    BEN,
+    COMPOSER,
+    LINK,
+    NOW,
+    answered,
+    ask,
+    body,
+    compose,
+    decided,
+    read,
+    visible,
+)
 
-if TYPE_CHECKING:
-    from email.message import EmailMessage
-
-    from bot.email.message import Notice
-
-NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
-LINK = "https://assent.example.com/r/abcdefghijklmnopqrstuvwxyz234567abcdefg"
-COMPOSER = Composer(templates(), parse_sender("Assent <assent@example.com>"))
 HEADERS = [
     "Auto-Submitted",
     "Content-Type",
@@ -53,76 +52,6 @@ HEADERS = [
     "To",
     "X-Auto-Response-Suppress",
 ]
-ANA = Respondent(
-    id="rsp_ana",
-    name="Ana",
-    email="ana@example.com",
-    addresses=(Address(surface=Surface.EMAIL, value="ana@example.com"),),
-    time_zone="Europe/Madrid",
-)
-BEN = Respondent(id="rsp_ben", name="Ben", email="ben@example.com")
-
-
-def ask(**changes: Any) -> Request:
-    """A request to Ana and Ben; `changes` are fields of its spec."""
-    spec = Spec(
-        **{
-            "title": "Refund €1,250",
-            "message": "Order 5531 arrived *broken*.",
-            "details": {"Order": "5531"},
-            "payload": {"tool": "refund", "amount": 1250},
-            "payload_digest": "sha256:feed",
-            "requester": "email:bob@example.com",
-            "steps": (Step(audience=("ana@example.com", "ben@example.com"), quorum=2),),
-            **changes,
-        }
-    )
-    return Request(
-        id="req_01",
-        spec=spec,
-        respondents=(ANA, BEN),
-        created_at=NOW,
-        opened_at=NOW,
-        timeout_at=NOW + timedelta(hours=7),
-    )
-
-
-def compose(request: Request, notice: Notice = "ask", to: str = "ana@example.com") -> Composed:
-    ana = next(r for r in request.respondents if r.id == "rsp_ana")
-    return COMPOSER.about(notice, request, ana, to=to, link=LINK, delivery_id="dlv_1", at=NOW)
-
-
-def read(mail: Composed) -> EmailMessage:
-    return email.message_from_bytes(mail.raw, policy=email.policy.default)
-
-
-def body(mail: Composed, kind: Literal["plain", "html"] = "plain") -> str:
-    part = read(mail).get_body((kind,))
-    assert part
-    return str(part.get_content()).replace("\r\n", "\n")
-
-
-def visible(mail: Composed) -> str:
-    """The text that the HTML part shows."""
-
-    class Reader(HTMLParser):
-        hidden = 0
-        text = ""
-
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            self.hidden += tag in {"style", "title"}
-            assert tag not in {"script", "img", "iframe", "form", "object", "svg"}
-            assert not any(name.startswith("on") for name, _ in attrs)
-
-        def handle_endtag(self, tag: str) -> None:
-            self.hidden -= tag in {"style", "title"}
-
-        def handle_data(self, data: str) -> None:
-            self.text += "" if self.hidden else f" {data}"
-
-    reader = Reader()
-    reader.feed(body(mail, "html"))
-    return " ".join(reader.text.split())
 
 
 def test_the_question_fits_the_first_screen_and_has_one_link() -> None:
@@ -217,26 +146,6 @@ def test_reminder_receipt_and_outcome_stay_in_the_thread() -> None:
         message = read(compose(answered() if notice == "receipt" else decided(), notice))
         assert message["Subject"] == f"Re: {question['Subject']}"
         assert message["References"] == question["References"]
-
-
-def answered() -> Request:
-    response = Response(
-        respondent="rsp_ana", decision="approve", reason="Fine", surface=Surface.EMAIL, at=NOW
-    )
-    return replace(
-        ask(), respondents=(replace(ANA, state=RespondentState.APPROVED), BEN), responses=(response,)
-    )
-
-
-def decided() -> Request:
-    outcome = Outcome(
-        decision=Status.REJECTED,
-        reason="Too much",
-        resolved_by=ResolvedBy.RESPONDENTS,
-        surface=Surface.SLACK,
-        by="Ben",
-    )
-    return replace(ask(), status=Status.REJECTED, outcome=outcome, resolved_at=NOW)
 
 
 def test_a_receipt_says_what_was_recorded_and_what_if_it_was_not_you() -> None:
@@ -353,15 +262,23 @@ def test_what_is_too_long_is_shortened_and_says_so() -> None:
         title="T" * 5_000,
         message="word " * 40_000,
         details={f"key {i}": "v" * 2_000 for i in range(200)},
-        payload={"data": "x" * 500_000},
+        payload={"data": "x" * 500_000, **{f"field {i}": "w" * 3_000 for i in range(50)}},
+        form={"type": "object", "properties": {f"field {i}": {"type": "string"} for i in range(50)}},
     )
+    edits = [
+        Edit(field=f"field {i}", old="u" * 3_000, new="w" * 3_000, by="B" * 300, at=NOW) for i in range(50)
+    ]
+    trail = [Entry(at=NOW, text="t" * 3_000)] * 50
+    comment = Comment(by="Ben", text="c" * 3_000, surface=Surface.API, at=NOW)
+    request = replace(request, edits=tuple(edits), trail=tuple(trail), comments=(comment,) * 200)
     mail = compose(request)
     html = body(mail, "html")
     assert len(html.encode()) < 102_000
     for shown in (" ".join(body(mail).split()), visible(mail)):
         assert "All 200,000 characters are" in shown
         assert "40 of 200 are shown" in shown
-        assert re.search(r"first [34],\d{3} of 500,0\d\d characters are shown", shown)
+        assert re.search(r"first [34],\d{3} of 65\d,\d{3} characters are shown", shown)
+        assert "Not all that happened, or all of the form, is shown" in shown
         assert "sha256:feed" in shown
     assert body(mail).splitlines().count(LINK) == 1
 
