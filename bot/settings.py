@@ -29,6 +29,7 @@ from bot.approvals.groups import computed
 from bot.delivery.callbacks import check_secret
 from bot.domain.audience import parse_selector
 from bot.domain.hours import hours_fault
+from bot.domain.policy import Policy, policy_fault
 from bot.domain.request import Hours
 from bot.email.addresses import parse_sender
 from bot.email.config import SmtpConfig, parse_smtp_url
@@ -99,6 +100,7 @@ class Settings(BaseModel):
     assent_config: Path | None = None
     groups: Mapping[str, tuple[str, ...] | str] = {}
     working_hours: WorkingHours | None = None
+    policies: tuple[Policy, ...] = ()
     templates: Path | None = None
 
     @field_validator("assent_secret_keys", "assent_default_audience", mode="before")
@@ -202,6 +204,13 @@ class Settings(BaseModel):
                     raise _fault(str(error)) from None
         return groups
 
+    @field_validator("policies")
+    @classmethod
+    def _sound(cls, policies: tuple[Policy, ...]) -> tuple[Policy, ...]:
+        if faults := [fault for policy in policies if (fault := policy_fault(policy))]:
+            raise _fault("; ".join(faults))
+        return policies
+
     @field_validator("working_hours")
     @classmethod
     def _hours(cls, value: WorkingHours | None) -> WorkingHours | None:
@@ -226,7 +235,7 @@ class Settings(BaseModel):
         return file.parent if file else Path.cwd()
 
 
-IN_FILE = frozenset({"groups", "templates", "working_hours"})
+IN_FILE = frozenset({"groups", "policies", "templates", "working_hours"})
 """What `assent.toml` sets; everything else comes from the environment."""
 
 
@@ -237,7 +246,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     known = {k.lower(): v for k, v in values.items() if k.lower() in Settings.model_fields and k.isupper()}
     faults = _missing(known)
     file = _file(known.get("assent_config"), faults)
-    known |= {"groups": file.get("groups", {})} | {name: file.get(name) for name in IN_FILE - {"groups"}}
+    known |= {name: file[name] for name in IN_FILE & file.keys()}
     try:
         settings = Settings.model_validate(known)
     except ValidationError as error:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bot.domain.events import Event
+    from bot.domain.policy import Policy
     from bot.domain.request import Hours
     from bot.ports import Clock, Directory, Ids, Store, Transaction
 
@@ -31,6 +32,7 @@ class Rules:
     groups: Mapping[str, Sequence[str] | str] = field(default_factory=dict)
     default_audience: tuple[str, ...] = ()
     hours: Hours | None = None
+    policies: tuple[Policy, ...] = ()
     auto_approve: bool = False
     callback_allow_private: bool = False
     surfaces: frozenset[Surface] = frozenset()

@@ -45,7 +45,9 @@ class Submitting(Core):
         defaults = Defaults(audience=self._rules.default_audience, hours=self._rules.hours)
         spec = build_spec(body, defaults, now, known_faults, submitted_by=key_id)
         request = await self._seat(spec, deadline(body, now), now)
-        ruling = policy.rule(request.spec, auto_approve=self._rules.auto_approve)
+        ruling = policy.rule(
+            request.spec, auto_approve=self._rules.auto_approve, policies=self._rules.policies
+        )
         standing = await self._stand_ins.now()
         change = standing.take_over(lifecycle.open_request(request, ruling, now), now, self._ids)
 

@@ -22,6 +22,7 @@ from bot.cli import (
     keys,
     mcp,
     operating,
+    policy,
     runs,
     watch,
 )
@@ -61,6 +62,7 @@ app.command(asking.cancel)
 app.command(asking.notify)
 app.command(keys.keys)
 app.command(audit.audit)
+app.command(policy.policy)
 app.command(mcp.mcp)
 app.command(claude_hook.claude_hook)
 app.command(runs.run_automation, name="run")

@@ -103,7 +103,7 @@ def open_request(request: Request, ruling: Ruling | None, now: datetime) -> Chan
     if ruling is None:
         return Change(request=request, facts=(created,), tells=asks)
     outcome = outcome_of(
-        request, Status.APPROVED, ResolvedBy.POLICY, Surface.POLICY, by="policy", reason=ruling.reason
+        request, ruling.decision, ResolvedBy.POLICY, Surface.POLICY, by=ruling.by, reason=ruling.reason
     )
     resolved = resolve(request, outcome, now)
     if not ruling.tell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pty
 import sys
@@ -15,6 +16,7 @@ from tests.support.product import KEY, Product, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 ANA, BEN, CY = (f"email:{name}@example.com" for name in ("ana", "ben", "cy"))
 FORM = {
@@ -148,3 +150,12 @@ async def test_groups_are_set_listed_and_deleted(product: Product) -> None:
     gone = await run(product, "groups", "delete", "legal")
     assert gone.status == 1
     assert "There is no group 'legal'" in gone.err
+
+
+async def test_policies_can_be_tried_without_asking_anybody(tmp_path: Path) -> None:
+    config = tmp_path / "assent.toml"
+    config.write_text('[[policies]]\nname = "dev"\nthen = "approve"\nwhen = { "labels.env" = "dev" }\n')
+    for env, decision in (("dev", "approved"), ("prod", "ask")):
+        asked = json.dumps({"title": "Deploy?", "labels": {"env": env}})
+        done = await command.run("policy", "-", "--json", stdin=asked, ASSENT_CONFIG=str(config))
+        assert (done.status, done.json["decision"]) == (0, decision), done.err

@@ -155,6 +155,8 @@ class TestFiles:
             ('[working_hours]\nstart = "18:00"', "ASSENT_CONFIG: working_hours: start must be before end"),
             ('[working_hours]\nzone = "Europe/Oz"', "'Europe/Oz' is no time zone"),
             ('[working_hours]\ndays = ["monday"]', "ASSENT_CONFIG: working_hours: "),
+            ('[[policies]]\nname = "x"\nthen = "approve"', "policy x: would decide everything"),
+            ('[[policies]]\nname = "x"\nthen = "maybe"', "ASSENT_CONFIG: policies: "),
             ("templates = 5", "ASSENT_CONFIG: templates: "),
             ("[group]\nfinance = []", "has unknown entries: group"),
         ],

@@ -386,3 +386,12 @@ class TestGroups:
             assert states(request) == {"dee": "waiting"}
             stranger = asked | {"requester": "email:eve@example.com"}
             assert refusal(await product.call("POST", "/v1/requests", json=stranger))[0] == 422
+
+
+async def test_a_policy_decides_what_it_matches_and_people_the_rest(sqlite_url: str) -> None:
+    policies = [{"name": "small", "then": "approve", "when": {"payload.amount": {"max": 100}}}]
+    async with running(sqlite_url, policies=policies) as product:
+        small = await product.submit(payload={"amount": 80})
+        assert (small["status"], small["outcome"]["resolved_by"]) == ("approved", "policy")
+        assert small["outcome"]["by"] == "policy small"
+        assert (await product.submit(payload={"amount": 101}))["status"] == "pending"

@@ -1,0 +1,36 @@
+"""`assent policy`: what the configured policies would do with a request, without asking anybody."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from bot.cli import display
+from bot.cli.common import Failure, load_settings, read_json
+
+
+def policy(file: str, /, *, json: bool = False) -> None:
+    """Say what the policies of assent.toml would do with a request; nothing is sent or stored.
+
+    Parameters
+    ----------
+    file
+        File of JSON with the fields of a request; - is standard input.
+    """
+    from bot.approvals.submission import Defaults, build_spec
+    from bot.domain.errors import AssentError
+    from bot.domain.policy import rule
+    from bot.wire import SubmitBody, parse
+
+    settings = load_settings()
+    defaults = Defaults(audience=settings.assent_default_audience or ("email:nobody@example.com",))
+    try:
+        spec = build_spec(parse(SubmitBody, read_json(file)), defaults, datetime.now(UTC))
+    except AssentError as error:
+        raise Failure(error.detail) from None
+    ruling = rule(spec, auto_approve=settings.assent_auto_approve, policies=settings.policies)
+    decision = str(ruling.decision) if ruling else "ask"
+    reason = ruling.reason if ruling else "No policy decides this: people are asked."
+    if json:
+        display.print_json({"decision": decision, "by": ruling.by if ruling else None, "reason": reason})
+    else:
+        display.console().print(f"{decision}: {display.line(reason)}")
