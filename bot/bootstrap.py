@@ -132,6 +132,7 @@ class Assent:
             groups=settings.groups,
             default_audience=settings.assent_default_audience,
             hours=settings.working_hours.hours if settings.working_hours else None,
+            policies=settings.policies,
             auto_approve=settings.assent_auto_approve,
             callback_allow_private=settings.assent_callback_allow_private,
             surfaces=self._surfaces(),

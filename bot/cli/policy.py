@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from bot.cli import display
 from bot.cli.common import Failure, load_settings, read_json
 
 
-def policy(file: str, /, *, json: bool = False) -> None:
+def policy(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, json: bool = False) -> None:
     """Say what the policies of assent.toml would do with a request; nothing is sent or stored.
 
     Parameters
