@@ -196,7 +196,8 @@ class Assent:
         self._stack.push_async_callback(callbacks.close)
         senders: dict[str, Sender] = {"callback": callbacks}
         if gateway and self.slack:
-            senders |= {"slack": SlackSender(gateway), "slack-answer": self.slack.answering}
+            cards = SlackSender(gateway, self.approvals.deliveries)
+            senders |= {"slack": cards, "slack-answer": self.slack.answering}
         if self.settings.smtp:
             mailer = Mailer(self.settings.smtp, timeout=12, connect_timeout=6)
             self._stack.push_async_callback(mailer.close)

@@ -18,7 +18,7 @@ import structlog
 from bot.delivery.backoff import Breakers, delay, exhausted
 from bot.domain.errors import Unavailable
 from bot.domain.events import NotTold
-from bot.domain.request import Request, ResolvedBy
+from bot.domain.request import Request, ResolvedBy, RespondentState
 from bot.domain.telling import Notice
 from bot.ports import (
     Clock,
@@ -223,10 +223,19 @@ def _put_off(leased: Leased, until: datetime) -> Recorded:
 
 
 def _obsolete(delivery: Delivery, request: Request | None) -> str | None:
-    """Why there is nothing to say any more, if so: nobody is asked what is decided, or what they have answered."""
-    if delivery.notice is not Notice.ASK or request is None:
+    """Why there is nothing to say any more, if so.
+
+    Nobody is asked or reminded of what is decided or what they have answered, or told how it was going meanwhile.
+    """
+    if request is None or delivery.notice not in {Notice.ASK, Notice.REMINDER, Notice.NEWS}:
         return None
     if request.outcome and request.outcome.resolved_by is not ResolvedBy.POLICY:
         return "the request was decided before it could be sent"
     respondent = request.respondent(delivery.respondent or "")
-    return "they have answered already" if respondent and respondent.state.answered else None
+    if respondent is None or delivery.notice is Notice.NEWS:
+        return None
+    if respondent.state is RespondentState.DELEGATED:
+        return "they have handed it on"
+    if delivery.notice is Notice.REMINDER and respondent.step != request.step:
+        return "their step is closed"
+    return "they have answered already" if respondent.state.answered else None

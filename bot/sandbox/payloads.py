@@ -266,6 +266,15 @@ def event_callback(workspace: Workspace, event: Json) -> Json:
     }
 
 
+def message_said(workspace: Workspace, message: Message) -> Json:
+    """The event `message` of direct messages, https://docs.slack.dev/reference/events/message.im."""
+    return message_json(workspace, message) | {
+        "channel": message.channel,
+        "channel_type": "im",
+        "event_ts": message.ts,
+    }
+
+
 def home_opened(workspace: Workspace, user: User) -> Json:
     """The event `app_home_opened`, with the view that is already there."""
     event: dict[str, Any] = {

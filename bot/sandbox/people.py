@@ -208,14 +208,21 @@ class People:
                 break
         return ack
 
-    async def say(self, user: User, channel: Channel, text: str) -> Interaction | None:
-        """Type something into a conversation: a slash command or a message."""
-        if text.startswith("/"):
+    async def say(
+        self, user: User, channel: Channel, text: str, *, thread: str | None = None
+    ) -> Interaction | None:
+        """Type something into a conversation: a slash command, or a message, under the one with the ts `thread`.
+
+        The app hears of messages in its own conversation, as `message.im` has it.
+        """
+        if text.startswith("/") and thread is None:
             command, _, rest = text.partition(" ")
             return await self.command(user, command, rest.strip(), channel=channel)
-        message = Message(channel.id, self.workspace.new_ts(), user.id, self._escaped(text))
+        message = Message(channel.id, self.workspace.new_ts(), user.id, self._escaped(text), thread_ts=thread)
         self.workspace.add_message(message)
         self.watcher.changed()
+        if channel.kind == "im" and "im:history" in self.workspace.scopes:
+            await self.event(payloads.message_said(self.workspace, message))
         return None
 
     def _begin(self, user: User) -> Interaction:

@@ -36,6 +36,7 @@ BOT_SCOPES = frozenset(
         "chat:write.public",
         "commands",
         "im:write",
+        "im:history",
         "users:read",
         "users:read.email",
         "usergroups:read",

@@ -10,20 +10,18 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 from pydantic import BaseModel, ConfigDict
 
 from bot.domain import notices, quorum
 from bot.domain.answers import Answer
-from bot.domain.audience import Actor
 from bot.domain.errors import AssentError, Invalid, Unavailable
-from bot.domain.request import Surface
 from bot.ports import Failed, Retry, Sent
 from bot.slack.cards import Message
-from bot.slack.errors import SlackError
-from bot.slack.payloads import Place
+from bot.slack.errors import Gone, SlackError
+from bot.slack.payloads import Place, User
 from bot.slack.text import MAX_TEXT, clip, inline, paragraph, rich_text, run
 
 if TYPE_CHECKING:
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
     from bot.ports import Delivery, Result
     from bot.slack.gateway import Gateway
     from bot.slack.inbox import Inbox
+    from bot.slack.payloads import Click
+    from bot.slack.text import Block
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +45,7 @@ PATIENT_SECONDS = 1.5
 SURFACE = "slack-answer"
 """The outbox's name for accepted answers; `Answering` is its sender."""
 ON_ITS_WAY = "Slack is slow just now. Your answer is on its way; you will be told what came of it."
+TOO_LATE = "That took too long for Slack. Press the button again."
 PATIENCE = timedelta(minutes=10)
 """How long an accepted answer is tried again while Slack cannot be asked who gave it."""
 
@@ -60,30 +61,25 @@ class Given(BaseModel):
 
     request_id: str
     revision: int | None = None
-    user_id: str
-    user_name: str | None = None
-    team_id: str | None = None
+    user: User
     channel_id: str | None = None
     decision: str
     reason: str | None = None
     phrase: str | None = None
+    values: dict[str, Any] | None = None
     origin: Origin
-
-    @property
-    def actor(self) -> Actor:
-        """Who gave it, as far as Slack's signature proves it."""
-        keys = frozenset({f"slack:{self.user_id}"})
-        return Actor(keys=keys, surface=Surface.SLACK, name=self.user_name, team=self.team_id)
 
     @property
     def answer(self) -> Answer:
         """What they said."""
-        return Answer(decision=self.decision, reason=self.reason, phrase=self.phrase)
+        return Answer(
+            decision=self.decision, reason=self.reason, phrase=self.phrase, values=self.values or None
+        )
 
     @property
     def place(self) -> Place:
         """Where to tell them later; a response URL is a secret and is not kept."""
-        return Place(user_id=self.user_id, channel_id=self.channel_id)
+        return Place(user_id=self.user.id, channel_id=self.channel_id)
 
 
 class Answering:
@@ -103,7 +99,7 @@ class Answering:
             async with asyncio.timeout(seconds):
                 return await self._record(given)
         except TimeoutError:
-            await self._approvals.defer(SURFACE, given.user_id, given.model_dump_json())
+            await self._approvals.defer(SURFACE, given.user.id, given.model_dump_json())
             return None
 
     async def send(
@@ -132,12 +128,20 @@ class Answering:
     async def refresh_home(self, given: Given) -> None:
         """Let the person's Home tab follow what they did."""
         if given.origin == "home":
-            await self._inbox.open_home(given.user_id)
+            await self._inbox.open_home(given.user.id)
         else:
-            await self._inbox.refresh_home(given.user_id)
+            await self._inbox.refresh_home(given.user.id)
 
     async def _record(self, given: Given) -> Request:
-        return await self._approvals.respond(given.request_id, given.actor, given.answer, given.revision)
+        return await self._approvals.respond(given.request_id, given.user.actor, given.answer, given.revision)
+
+    async def open(self, click: Click, view: Block, otherwise: str = TOO_LATE) -> None:
+        """Open a modal for a click; where Slack no longer takes it, say `otherwise`."""
+        try:
+            await self._gateway.open_view(click.trigger_id, view)
+        except Gone as error:
+            if error.code != "exchanged_trigger_id":  # else the same click came twice, and it is open
+                await self.tell(click.place, otherwise)
 
     async def tell(self, place: Place, text: str) -> None:
         """Say something to this person only: where they are, else directly, else by the response URL."""

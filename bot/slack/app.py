@@ -13,6 +13,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.acting import Acting
 from bot.slack.answering import Answering
 from bot.slack.commands import Commands
 from bot.slack.gateway import SLACK_API
@@ -20,7 +21,10 @@ from bot.slack.http import HttpEvents
 from bot.slack.inbox import Inbox
 from bot.slack.listeners import Listeners
 from bot.slack.manifest import EVENTS_PATH
+from bot.slack.many import Many
 from bot.slack.socket import SocketMode
+from bot.slack.submissions import Submissions
+from bot.slack.threads import Threads
 
 if TYPE_CHECKING:
     from slack_bolt.request.async_request import AsyncBoltRequest
@@ -50,11 +54,16 @@ class SlackApp:
     def __init__(self, config: SlackConfig, approvals: Approvals, gateway: Gateway, clock: Clock) -> None:
         inbox = Inbox(approvals, gateway, clock)
         self.answering = Answering(approvals, gateway, inbox)
-        commands = Commands(approvals, gateway, self.answering, inbox, clock)
-        self._listeners = Listeners(approvals, gateway, self.answering, inbox, commands)
+        acting, many = Acting(approvals), Many(approvals, self.answering, inbox)
+        commands = Commands(approvals, gateway, clock, answering=self.answering, acting=acting, inbox=inbox)
+        self._listeners = Listeners(
+            approvals, gateway, clock, answering=self.answering, acting=acting, inbox=inbox
+        )
         self._config = config
         self._bolt = _bolt(config)
-        self._listeners.attach(self._bolt)
+        submissions = Submissions(approvals, self.answering, acting, inbox, many)
+        threads = Threads(approvals, gateway, acting, inbox)
+        self._listeners.attach(self._bolt, commands, submissions, many, threads)
         self._watch_installation()
         self._socket: SocketMode | None = None
         self._revoked: str | None = None

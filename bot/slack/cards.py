@@ -1,4 +1,4 @@
-"""The card of a request, drawn from its state alone, and the message of a notification."""
+"""The card of a request, drawn from its state alone, and the messages that say something without asking."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.domain import notices
-from bot.domain.answers import decisions
-from bot.domain.request import APPROVE, REJECT, SKIP
-from bot.slack import details
+from bot.slack import details, story
+from bot.slack.buttons import actions, cut_labels
+from bot.slack.copies import ANYBODY
 from bot.slack.details import Room
 from bot.slack.markdown import markdown
-from bot.slack.text import Block, clip, context, inline, listed, plain_text, weight
+from bot.slack.text import Block, clip, context, inline, listed, paragraph, rich_text, run, section, weight
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from bot.domain.request import Request
+    from bot.slack.copies import Copy
 
 CARD = Room(title=300, message=2400, details=1600, rows=30, payload=2000, reason=500)
 """About 9,000 characters in all: Slack refuses a message of some 13,000 (`msg_blocks_too_long`, measured)."""
+EVENTFUL = Room(title=300, message=1200, details=1000, rows=15, payload=1500, reason=500)
+"""What is left of it where a story has to be told as well."""
+NEWEST = 3
+"""Changes, comments and sentences of the trail on a card; Details has all."""
+STORY_ROOM = 160
+"""Characters of each."""
 NOTIFICATION_ROOM = 8000
-MAX_CHOICE_BUTTONS = 5
-MAX_LABEL = 75
-OPTIONS_ROOM = 1500
-"""Characters for the labels of a select, all together."""
-
-DETAILS = "assent.details"
-_FIXED = {APPROVE: ("Approve", "primary"), REJECT: ("Reject", "danger"), SKIP: ("Skip", None)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +39,35 @@ class Message:
     blocks: list[Block]
 
 
-def card(request: Request, now: datetime) -> Message:
-    """The card as it has to look at `now`: open with its buttons, or final without."""
-    shown = details.question(request, CARD)
-    blocks = [*shown.blocks]
-    if request.status.final:
-        blocks[1:1] = details.result(request, CARD.reason)
-    blocks += [context(text) for text in (details.asked_by(request), details.progress(request)) if text]
+def card(request: Request, now: datetime, copy: Copy = ANYBODY) -> Message:
+    """The card as it has to look at `now` to whoever sees this copy: with its buttons, or without."""
+    shown = details.question(request, EVENTFUL if _eventful(request) else CARD)
+    blocks = [*shown.blocks, *_story(request)]
+    blocks[1:1] = details.result(request, CARD.reason) if request.status.final else story.held(request)
+    lines = [*story.standing(request), details.asked_by(request), details.progress(request)]
     if ends := details.deadline(request, now):
-        blocks.append(context(ends))
+        lines.append(ends)
+    blocks += map(context, lines)
     if shown.missing:
         where = f"`assent show {request.id}`" if request.status.final else "Details"
         blocks.append(context(f"… not shown in full: {listed(shown.missing)}; see {where}."))
     if is_open(request, now):
-        blocks.append(actions(request, more=bool(shown.missing) or _has_more(request)))
+        if closed := copy.closed(request):
+            blocks.append(section(f"*{inline(closed, 300)}*"))
+        else:
+            more = bool(shown.missing) or _has_more(request)
+            blocks.append(actions(request, more=more, owner=copy.owner(request)))
     return Message(_fallback(request), blocks)
+
+
+def _eventful(request: Request) -> bool:
+    return bool(request.trail or request.comments or request.edits)
+
+
+def _story(request: Request) -> Iterator[Block]:
+    yield from story.changes(request, NEWEST, STORY_ROOM // 3)
+    yield from story.comments(request.comments[-NEWEST:], STORY_ROOM)
+    yield from story.trail(request.trail[-NEWEST:], STORY_ROOM)
 
 
 def notification(message: str) -> Message:
@@ -64,50 +79,38 @@ def notification(message: str) -> Message:
     return Message(inline(message, 1000), blocks)
 
 
+def reminder(request: Request, now: datetime, copy: Copy) -> Message:
+    """What still waits and until when; its card has the buttons, which this could not keep current."""
+    title = inline(request.spec.title, 300)
+    whose = "your answer" if copy.respondent else "an answer"
+    lines = [details.progress(request), *filter(None, [details.deadline(request, now)])]
+    where = "Its card is above, and `/approvals` lists it." if copy.respondent else ""
+    blocks = [section(f"Still waiting for {whose}: *{title}*"), *map(context, filter(None, [*lines, where]))]
+    return Message(f"Still waiting for {whose}: {title}", blocks)
+
+
+def news(request: Request, text: str, copy: Copy) -> Message:
+    """One sentence about a request that somebody follows; the requester is told how to reply."""
+    blocks = [
+        rich_text(paragraph(*run(clip(request.spec.title, 300), bold=True))),
+        rich_text(paragraph(*run(clip(text, 3000)))),
+    ]
+    if copy.respondent is None:
+        reply = f"Reply in this message's thread, or with `/approvals reply {request.id} TEXT`."
+        blocks.append(context(reply))
+    return Message(f"{inline(request.spec.title, 300)}: {inline(text, 1000)}", blocks)
+
+
 def is_open(request: Request, now: datetime) -> bool:
     """Whether a click can still decide something."""
-    return not request.status.final and (request.due_at is None or now < request.due_at)
-
-
-def actions(request: Request, *, more: bool) -> Block:
-    """The buttons of an open request; `more` adds Details. A new version is a new block id, as Slack asks."""
-    value = f"{request.id}:{request.revision}"
-    elements = [_button(f"assent.{d}", *_FIXED[d], value) for d in decisions(request.spec) if d in _FIXED]
-    elements = [*_choices(request, value), *elements]
-    if more:
-        elements.append(_button(DETAILS, "Details", None, value))
-    return {"type": "actions", "block_id": f"assent:{request.id}:{request.version}", "elements": elements}
-
-
-def _choices(request: Request, value: str) -> list[Block]:
-    choices = request.spec.choices
-    if len(choices) <= MAX_CHOICE_BUTTONS:
-        return [_button(f"assent.choose.{c.id}", c.label, c.style, value) for c in choices]
-    room = _label_room(request)
-    return [
-        {
-            "type": "static_select",
-            "action_id": "assent.choose",
-            "placeholder": plain_text("Choose…", MAX_LABEL),
-            "options": [{"text": plain_text(c.label, room), "value": c.id} for c in choices],
-        }
-    ]
-
-
-def _button(action_id: str, label: str, style: str | None, value: str) -> Block:
-    button = {"type": "button", "action_id": action_id, "text": plain_text(label, MAX_LABEL), "value": value}
-    return button | ({"style": style} if style else {})
+    ends = request.held.until if request.held else request.deadline
+    return not request.status.final and (ends is None or now < ends)
 
 
 def _has_more(request: Request) -> bool:
-    """Whether Details would show something that a card never does."""
-    cut_labels = any(weight(c.label) > _label_room(request) for c in request.spec.choices)
-    return bool(request.responses or request.unreached or request.spec.labels or cut_labels)
-
-
-def _label_room(request: Request) -> int:
-    number = len(request.spec.choices)
-    return MAX_LABEL if number <= MAX_CHOICE_BUTTONS else min(MAX_LABEL, max(10, OPTIONS_ROOM // number))
+    """Whether Details would show something that a card never does, or not all of."""
+    parts = (request.responses, request.unreached, request.spec.labels, request.trail, request.comments)
+    return any(parts) or cut_labels(request)
 
 
 def _fallback(request: Request) -> str:

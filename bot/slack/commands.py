@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bot.domain import forms
 from bot.domain.answers import wants_phrase, wants_reason
 from bot.domain.errors import AssentError
 from bot.domain.request import APPROVE, REJECT, SKIP, Kind, Status
 from bot.ports import Query
 from bot.slack import cards
 from bot.slack.answering import ON_ITS_WAY, PATIENT_SECONDS, Given, confirmation, sentence, words
+from bot.slack.away import Away
 from bot.slack.cards import Message
-from bot.slack.payloads import Reply, plain
+from bot.slack.payloads import Reply, mentioned, plain
 from bot.slack.text import section
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from bot.approvals import Approvals
     from bot.domain.request import Request
     from bot.ports import Clock
+    from bot.slack.acting import Acting
     from bot.slack.answering import Answering
     from bot.slack.gateway import Gateway
     from bot.slack.inbox import Inbox
@@ -38,18 +42,51 @@ HELP = """`/approvals` what waits for you
 `/approvals approve ID [reason]`
 `/approvals reject ID [reason]`
 `/approvals skip ID [reason]`
-`/approvals help` this list"""
+`/approvals withdraw ID` take your answer back
+`/approvals ask ID QUESTION` ask whoever made the request
+`/approvals reply ID TEXT` answer what was asked about your request
+`/approvals escalate ID [reason]` ask the next level now
+`/approvals delegate @user [until DATE]` hand on what waits for you now and, with a date, what comes until then
+`/approvals delegate off` be asked yourself again
+`/approvals help` this list
+An ID is on every card under Details."""
+FORMS = MappingProxyType(
+    {
+        "show": "ID",
+        "withdraw": "ID",
+        "ask": "ID QUESTION",
+        "reply": "ID TEXT",
+        "escalate": "ID [reason]",
+        APPROVE: "ID",
+        REJECT: "ID",
+        SKIP: "ID",
+    }
+)
+"""What goes after the words that are about one request."""
+NOBODY = (
+    "Say whom: /approvals delegate @user [until DATE]. Pick the name from what Slack offers while you type, "
+    "or write an address such as ana@example.com."
+)
 
 
 class Commands:
     """Runs one typed command; the answer is for whoever typed it only."""
 
     def __init__(
-        self, approvals: Approvals, gateway: Gateway, answering: Answering, inbox: Inbox, clock: Clock
+        self,
+        approvals: Approvals,
+        gateway: Gateway,
+        clock: Clock,
+        *,
+        answering: Answering,
+        acting: Acting,
+        inbox: Inbox,
     ) -> None:
         self._approvals = approvals
         self._gateway = gateway
         self._answering = answering
+        self._acting = acting
+        self._away = Away(approvals, inbox, clock)
         self._inbox = inbox
         self._clock = clock
         self._looks: Mapping[str, Callable[[Command, str], Awaitable[Message]]] = MappingProxyType(
@@ -60,6 +97,10 @@ class Commands:
                 "show": self._show,
                 "help": self._help,
                 "delegate": self._delegate,
+                "withdraw": self._act,
+                "ask": self._act,
+                "reply": self._act,
+                "escalate": self._act,
             }
         )
 
@@ -86,8 +127,7 @@ class Commands:
         request_id, _, reason = rest.partition(" ")
         given = Given(
             request_id=request_id,
-            user_id=command.user_id,
-            user_name=command.user_name,
+            user=command.user,
             channel_id=command.channel_id,
             decision=decision,
             reason=reason.strip() or None,
@@ -107,9 +147,7 @@ class Commands:
         """Raise what can be said before the rules are asked: how to give what is missing."""
         decision = given.decision
         if not given.request_id:
-            raise AssentError(
-                f"Say which request: /approvals {decision} ID. /approvals lists what waits for you."
-            )
+            raise AssentError(_which(decision))
         request = await self._approvals.get(given.request_id)
         if request.status.final:
             return
@@ -133,22 +171,57 @@ class Commands:
 
     async def _show(self, command: Command, request_id: str) -> Message:
         if not request_id:
-            raise AssentError("Say which request: /approvals show ID.")
+            raise AssentError(_which("show"))
         await self._inbox.insider(command.user_id)
         return cards.card(await self._approvals.get(request_id), self._clock.now())
 
     async def _help(self, _command: Command, _rest: str) -> Message:
         return Message(HELP, [section(HELP)])
 
-    async def _delegate(self, _command: Command, _rest: str) -> Message:
-        return words("This version cannot hand requests on yet, so nothing was changed.")
+    async def _act(self, command: Command, rest: str) -> Message:
+        """What is about one request and no answer."""
+        verb = command.text.strip().split()[0].lower()
+        request_id, _, text = rest.partition(" ")
+        if not request_id or (not text.strip() and verb in {"ask", "reply"}):
+            raise AssentError(_which(verb))
+        user, text = command.user, text.strip()
+        match verb:
+            case "withdraw":
+                said = await self._acting.withdraw(user, request_id)
+            case "ask":
+                said = await self._acting.ask(user, request_id, text)
+            case "reply":
+                person = await self._inbox.insider(user.id)
+                said = await self._acting.reply(person, request_id, text)
+            case _:
+                said = await self._acting.escalate(user, request_id, text or None)
+        await self._inbox.refresh_home(user.id)
+        return words(said)
+
+    async def _delegate(self, command: Command, rest: str) -> Message:
+        """Hand on all that waits; `rest` names a person and perhaps a day, `command.text` has the person's id."""
+        if rest.lower() == "off":
+            return words(await self._away.back(command.user))
+        to = mentioned(command.text)
+        if to is None:
+            raise AssentError(NOBODY)
+        until = re.search(r"\buntil\s+(.+)$", rest, re.IGNORECASE)
+        said = await self._away.hand_over(command.user, to, until[1] if until else None)
+        await self._inbox.refresh_home(command.user_id)
+        return words(said)
+
+
+def _which(verb: str) -> str:
+    return f"Say which request: /approvals {verb} {FORMS[verb]}. /approvals lists what waits, Details has its ID."
 
 
 def _needs_card(request: Request, decision: str) -> bool:
     """Whether a phrase has to be typed, a form filled in, or a choice made."""
     if decision != APPROVE:
         return False
-    return wants_phrase(request.spec, decision) or request.spec.kind is not Kind.APPROVAL
+    if wants_phrase(request.spec, decision) or request.spec.kind is not Kind.APPROVAL:
+        return True
+    return bool(forms.value_faults(request, {}))
 
 
 def _unknown(word: str, known: list[str]) -> Message:

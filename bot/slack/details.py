@@ -8,7 +8,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bot.domain import notices, quorum
+from bot.domain import forms, notices, quorum
+from bot.domain.digest import payload_digest
 from bot.domain.request import Level, Status
 from bot.rendering import plain, pretty_json
 from bot.slack.markdown import markdown
@@ -122,22 +123,24 @@ def _details(details: dict[str, str], room: Room, missing: list[str]) -> Iterato
 
 
 def _payload(request: Request, room: Room, missing: list[str]) -> Iterator[Block]:
-    if request.spec.payload is None:
+    """What would be done if it were approved now: the payload with every change so far."""
+    if request.spec.payload is None and not request.values:
         return
     whole = payload_text(request)
     shown = clip(whole.text, room.payload)
     yield rich_text(paragraph(*run("Payload", bold=True)), preformatted(shown))
-    yield context(f"{request.spec.payload_digest} · {whole.length:,} characters")
+    yield context(f"{whole.digest} · {whole.length:,} characters")
     if shown != whole.text:
         missing.append("the payload")
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadText:
-    """The beginning of a payload in readable JSON, more than is ever shown, and the length of it all."""
+    """The beginning of a payload in readable JSON, more than is ever shown, the length of it all, and its digest."""
 
     text: str
     length: int
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +151,17 @@ class _Payload:
 
 def payload_text(request: Request) -> PayloadText:
     """The payload as people read it."""
-    return _readable(_Payload(request.spec.payload_digest, request.spec.payload))
+    if not request.values:
+        return _readable(_Payload(request.spec.payload_digest, request.spec.payload))
+    changed = forms.payload(request)
+    return _readable(_Payload(payload_digest(changed), changed))
 
 
 @lru_cache(maxsize=32)
 def _readable(payload: _Payload) -> PayloadText:
     """Indenting half a megabyte takes 0.1 s, and every copy of a card shows the same."""
     text = pretty_json(payload.value)
-    return PayloadText(text[:MAX_PAYLOAD], len(text))
+    return PayloadText(text[:MAX_PAYLOAD], len(text), payload.digest)
 
 
 # Where it stands
@@ -199,7 +205,7 @@ def _link(url: str) -> str:
 
 def progress(request: Request) -> str:
     """The quorum in words, who answered, and who is waited for, in mrkdwn."""
-    parts = [quorum.judge(request).text]
+    parts = [inline(quorum.judge(request).text, 500)]
     if request.responses:
         parts.append(listed([_answer(request, response) for response in request.responses]))
     if not request.status.final:
@@ -216,8 +222,8 @@ def _answer(request: Request, response: Response) -> str:
 
 def deadline(request: Request, now: datetime) -> str | None:
     """When it ends by itself and what happens then, in mrkdwn; None where nothing does any more."""
-    if request.due_at is None:
+    if request.status.final or request.held or request.deadline is None:
         return None
-    if request.due_at <= now:
+    if request.deadline <= now:
         return "The deadline has passed; the outcome follows."
-    return f"Deadline {date(request.due_at)}. {notices.without_answer(request)}"
+    return f"Deadline {date(request.deadline)}. {notices.without_answer(request)}"

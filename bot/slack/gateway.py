@@ -49,14 +49,18 @@ class Gateway:
 
     # Telling
 
-    async def post(self, channel: str, message: Message) -> Json:
-        """Post to a channel, or to a user by id; where it stands: `{"channel", "ts"}`."""
+    async def post(self, channel: str, message: Message, *, thread: str | None = None) -> Json:
+        """Post to a channel, or to a user by id; where it stands: `{"channel", "ts"}`.
+
+        `thread` is the ts of the message that it goes under.
+        """
         answer = await self._call(
             "chat.postMessage",
             self._client.chat_postMessage,
             channel=channel,
             text=message.text,
             blocks=message.blocks,
+            thread_ts=thread,
             unfurl_links=False,
             unfurl_media=False,
         )

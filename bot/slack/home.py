@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.domain.answers import wants_phrase, wants_reason
+from bot.domain.request import APPROVE, Kind
 from bot.rendering import markdown_text
-from bot.slack import details
-from bot.slack.cards import actions, is_open
+from bot.slack import details, story
+from bot.slack.buttons import actions, button
+from bot.slack.cards import is_open
+from bot.slack.modals import needs_modal
 from bot.slack.text import (
     Block,
     clip,
@@ -16,6 +20,7 @@ from bot.slack.text import (
     header,
     line,
     paragraph,
+    plain_text,
     preformatted,
     rich_text,
     run,
@@ -37,6 +42,11 @@ MAX_EXCERPT = 1000
 """Characters of a message that are looked at for its excerpt."""
 
 
+SELECT = "assent.select"
+APPROVE_SELECTED, REJECT_SELECTED = "assent.approve_selected", "assent.reject_selected"
+"""Action ids: the box of one request, and what is done with all that are ticked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
     """Blocks and characters for entries, within Slack's 50 blocks a message or 100 and 250 KB a Home tab."""
@@ -50,11 +60,44 @@ IN_HOME = Room(97, 20_000)
 
 
 def home(requests: Sequence[Request], more: int, now: datetime) -> Block:
-    """The Home tab of somebody for whom `requests` wait, and `more` that are not among them."""
-    blocks = _list("Waiting for you", requests[:MAX_HOME], IN_HOME, now, more + len(requests[MAX_HOME:]))
+    """The Home tab of somebody for whom `requests` wait, and `more` that are not among them.
+
+    Where several could be answered together there are boxes to tick; the others say why they have none.
+    """
+    shown = requests[:MAX_HOME]
+    several = sum(alone(request) is None for request in shown) > 1
+    blocks = _list("Waiting for you", shown, IN_HOME, now, more + len(requests[MAX_HOME:]), boxes=several)
+    if several:
+        blocks.insert(1, _together())
     if not requests:
         blocks.append(section("Nothing waits for you. New requests appear here and under Messages."))
     return {"type": "home", "blocks": blocks}
+
+
+def alone(request: Request) -> str | None:
+    """Why a request cannot be answered together with others, as in “it wants …”; None where it can."""
+    if wants_phrase(request.spec, APPROVE):
+        return "wants a phrase typed"
+    if request.spec.kind is Kind.CHOICE:
+        return "wants a choice"
+    if request.spec.kind is not Kind.APPROVAL:
+        return "has a form to fill in"
+    if wants_reason(request.spec, APPROVE):
+        return "wants a reason of its own"
+    return "has a form to fill in" if needs_modal(request, APPROVE) else None
+
+
+def _together() -> Block:
+    elements = [
+        button(APPROVE_SELECTED, "Approve selected", None, "selected"),
+        button(REJECT_SELECTED, "Reject selected…", None, "selected"),
+    ]
+    return {"type": "actions", "block_id": "assent:selected", "elements": elements}
+
+
+def _box(request: Request) -> Block:
+    option = {"text": plain_text("Select", 75), "value": f"{request.id}:{request.revision}"}
+    return {"type": "checkboxes", "action_id": SELECT, "options": [option]}
 
 
 def inbox_blocks(requests: Sequence[Request], heading: str, now: datetime) -> list[Block]:
@@ -63,11 +106,19 @@ def inbox_blocks(requests: Sequence[Request], heading: str, now: datetime) -> li
     return blocks if requests else [*blocks, context("Nothing here.")]
 
 
-def _list(heading: str, requests: Sequence[Request], room: Room, now: datetime, more: int = 0) -> list[Block]:
+def _list(
+    heading: str,
+    requests: Sequence[Request],
+    room: Room,
+    now: datetime,
+    more: int = 0,
+    *,
+    boxes: bool = False,
+) -> list[Block]:
     blocks = [header(heading)]
     filled = 0
     for number, request in enumerate(requests):
-        entry = _entry(request, now)
+        entry = _entry(request, now, boxes=boxes)
         filled += sum(weight(text) for text in _texts(entry))
         if len(blocks) + len(entry) > room.blocks or filled > room.text:
             more += len(requests) - number
@@ -76,7 +127,7 @@ def _list(heading: str, requests: Sequence[Request], room: Room, now: datetime, 
     return [*blocks, context(f"… and {more} more.")] if more else blocks
 
 
-def _entry(request: Request, now: datetime) -> list[Block]:
+def _entry(request: Request, now: datetime, *, boxes: bool) -> list[Block]:
     """One request in short; Details has the rest."""
     spec = request.spec
     parts = [paragraph(*run(line(spec.title, 150), bold=True))]
@@ -85,9 +136,14 @@ def _entry(request: Request, now: datetime) -> list[Block]:
     if spec.payload is not None:
         parts.append(preformatted(clip(details.payload_text(request).text, 200)))
     lines = [details.headline(request)] if request.status.final else []
-    lines += [details.asked_by(request), details.progress(request)]
+    lines += [*story.standing(request), details.asked_by(request), details.progress(request)]
     lines += filter(None, [details.deadline(request, now)])
-    buttons = [actions(request, more=True)] if is_open(request, now) else []
+    box = None
+    if boxes and (why := alone(request)):
+        lines.append(f"To be answered by itself: it {why}.")
+    elif boxes:
+        box = _box(request)
+    buttons = [actions(request, more=True, first=box)] if is_open(request, now) else []
     return [rich_text(*parts), context("\n".join(lines)), *buttons, {"type": "divider"}]
 
 

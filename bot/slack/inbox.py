@@ -59,5 +59,11 @@ class Inbox:
         if user_id in self._opened:
             await self.open_home(user_id)
 
+    async def personal(self, user_id: str) -> tuple[Request, ...]:
+        """What waits for this person and not just for anyone in a channel."""
+        person = await self.insider(user_id)
+        waiting = await self._approvals.inbox(person)
+        return tuple(r for r in waiting if any(seat.keys & person.keys for seat in r.seated))
+
     async def _waiting(self, user_id: str) -> tuple[Request, ...]:
         return await self._approvals.inbox(await self.insider(user_id))

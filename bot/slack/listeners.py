@@ -16,25 +16,31 @@ import structlog
 from pydantic import ValidationError
 from slack_bolt.response import BoltResponse
 
+from bot.domain.answers import Answer, decisions
 from bot.domain.errors import AssentError, Invalid, Unavailable
-from bot.slack import modals
-from bot.slack.answering import ON_ITS_WAY, PATIENT_SECONDS, QUICK_SECONDS, Given, confirmation, sentence
-from bot.slack.cards import DETAILS
-from bot.slack.errors import Gone, SlackError
-from bot.slack.payloads import Click, Command, HomeOpened, Interaction, Reply, Submission
+from bot.slack import modals, overview
+from bot.slack.answering import QUICK_SECONDS, Given, confirmation, sentence
+from bot.slack.buttons import DETAILS, EDIT, MENU, UNDO
+from bot.slack.errors import SlackError
+from bot.slack.home import APPROVE_SELECTED, REJECT_SELECTED
+from bot.slack.payloads import Click, Command, HomeOpened, Interaction, Reply, Said, Submission
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable
 
     from slack_bolt.async_app import AsyncAck, AsyncApp
 
     from bot.approvals import Approvals
     from bot.domain.request import Request
+    from bot.ports import Clock
+    from bot.slack.acting import Acting
     from bot.slack.answering import Answering, Origin
     from bot.slack.commands import Commands
     from bot.slack.gateway import Gateway
     from bot.slack.inbox import Inbox
-    from bot.slack.text import Block
+    from bot.slack.many import Many
+    from bot.slack.submissions import Submissions
+    from bot.slack.threads import Threads
 
 log = structlog.get_logger(__name__)
 
@@ -54,26 +60,36 @@ class Listeners:
         self,
         approvals: Approvals,
         gateway: Gateway,
+        clock: Clock,
+        *,
         answering: Answering,
+        acting: Acting,
         inbox: Inbox,
-        commands: Commands,
     ) -> None:
         self._approvals = approvals
         self._gateway = gateway
+        self._clock = clock
         self._answering = answering
+        self._acting = acting
         self._inbox = inbox
-        self._commands = commands
         self._running: set[asyncio.Task[None]] = set()
 
-    def attach(self, app: AsyncApp) -> None:
+    def attach(
+        self, app: AsyncApp, commands: Commands, submissions: Submissions, many: Many, threads: Threads
+    ) -> None:
         """Register with Bolt."""
-        answers = re.compile(r"assent\.(approve|reject|skip|choose(\..+)?)")
-        app.action(answers)(self._listener(Click, self._clicked))
+        app.action(re.compile(r"assent\.(approve|reject|skip|choose(\..+)?)"))(
+            self._listener(Click, self._clicked)
+        )
         app.action(DETAILS)(self._listener(Click, self._details))
-        app.view(modals.ANSWER)(self._listener(Submission, self._submitted))
-        app.view_closed(modals.ANSWER)(self._listener(Submission, self._closed))
-        app.command(COMMAND)(self._listener(Command, self._commands.run))
+        app.action(re.compile(r"assent\.(edit|escalate|undo|more)"))(self._listener(Click, self._other))
+        app.action(APPROVE_SELECTED)(self._listener(Click, many.approve))
+        app.action(REJECT_SELECTED)(self._listener(Click, many.reject))
+        for callback_id, work in submissions.forms.items():
+            app.view(callback_id)(self._listener(Submission, work))
+        app.command(COMMAND)(self._listener(Command, commands.run))
         app.event("app_home_opened")(self._listener(HomeOpened, self._home_opened))
+        app.event("message")(self._listener(Said, threads.said))
 
     async def drain(self, seconds: float) -> None:
         """Wait for what was acknowledged and is still being done."""
@@ -122,22 +138,30 @@ class Listeners:
     async def _clicked(self, click: Click) -> Reply:
         request_id, revision, decision = click.actions[0].answer()
         request = await self._approvals.get(request_id)
-        given = Given(
-            request_id=request_id,
-            revision=revision,
-            user_id=click.user.id,
-            user_name=click.user.label,
-            team_id=click.user.team_id,
-            channel_id=click.container.channel_id,
-            decision=decision,
-            origin=_origin(click),
-        )
-        if given.origin == "card":
-            self._track(asyncio.create_task(self._adopt(click, request_id)))
+        given = _given(click, request_id, revision, decision)
+        self._adopt_soon(click, request_id)
         if modals.needs_modal(request, decision):
             return Reply(then=partial(self._ask, click, request, given))
         recorded = await self._answering.accept(given, QUICK_SECONDS)
         return Reply(then=partial(self._recorded, click, given, recorded) if recorded else None)
+
+    async def _other(self, click: Click) -> Reply:
+        """Edit, escalate, undo, or what was picked in the menu."""
+        request_id, revision, what = click.actions[0].answer()
+        if click.actions[0].action_id != MENU:
+            what = what.removeprefix("assent.")
+        self._adopt_soon(click, request_id)
+        if what == UNDO:
+            said = await self._acting.withdraw(click.user, request_id)
+            return Reply(then=partial(self._say_where_no_card_shows_it, click, said))
+        request = await self._acting.open_request(request_id)
+        if what in modals.ACTS:
+            return Reply(then=partial(self._answering.open, click, modals.act_modal(request, what)))
+        return Reply(then=partial(self._ask, click, request, _given(click, request_id, revision, EDIT)))
+
+    def _adopt_soon(self, click: Click, request_id: str) -> None:
+        if _origin(click) == "card":
+            self._track(asyncio.create_task(self._adopt(click, request_id)))
 
     async def _adopt(self, click: Click, request_id: str) -> None:
         """Whatever comes of the click, its card is redrawn, even where its posting was never confirmed."""
@@ -152,26 +176,23 @@ class Listeners:
 
     async def _ask(self, click: Click, request: Request, given: Given) -> None:
         """Open the form, unless it is clear already that the answer would be refused."""
+        answer = given.answer if given.decision != EDIT else Answer(decision=decisions(request.spec)[0])
         try:
             async with asyncio.timeout(REHEARSAL_SECONDS):
-                await self._approvals.rehearse(request.id, given.actor, given.answer, given.revision)
+                await self._approvals.rehearse(request.id, given.user.actor, answer, given.revision)
         except (Invalid, Unavailable, TimeoutError):
             pass  # the form asks for what is missing, and whoever it is will be checked when it is submitted
-        await self._open(click, modals.answer_modal(request, given.decision))
+        await self._answering.open(click, modals.answer_modal(request, given.decision))
 
-    async def _open(self, click: Click, view: Block) -> None:
-        try:
-            await self._gateway.open_view(click.trigger_id, view)
-        except Gone as error:
-            if error.code != "exchanged_trigger_id":  # else the same click came twice, and the form is open
-                await self._answering.tell(
-                    click.place, "That took too long for Slack. Press the button again."
-                )
+    async def _say_where_no_card_shows_it(self, click: Click, said: str) -> None:
+        if _origin(click) != "card":
+            await self._answering.tell(click.place, said)
+        await self._inbox.refresh_home(click.user.id)
 
     async def _recorded(self, click: Click, given: Given, recorded: Request) -> None:
         if given.origin == "list" and click.response_url:
             heading = confirmation(recorded, given.decision)
-            message = await self._inbox.message(given.user_id, heading)
+            message = await self._inbox.message(given.user.id, heading)
             await self._gateway.respond(click.response_url, message, replace=True)
         await self._answering.refresh_home(given)
 
@@ -182,40 +203,22 @@ class Listeners:
         request_id, _, _ = click.actions[0].answer()
         request = await self._approvals.get(request_id)
         deliveries = await self._approvals.deliveries([request_id])
-        await self._open(click, modals.details_modal(request, deliveries.get(request_id, ())))
-
-    async def _submitted(self, submission: Submission) -> Reply:
-        view = submission.view
-        request_id, revision, decision = view.asked()
-        given = Given(
-            request_id=request_id,
-            revision=revision,
-            user_id=submission.user.id,
-            user_name=submission.user.label,
-            team_id=submission.user.team_id,
-            decision=decision,
-            reason=(view.typed(modals.REASON) or "").strip() or None,
-            phrase=view.typed(modals.PHRASE),
-            origin="form",
-        )
-        try:
-            recorded = await self._answering.accept(given, PATIENT_SECONDS)
-        except Invalid as error:
-            return _show_faults(error, view.state.values.keys())
-        except Unavailable as error:  # at a field, so that what was typed stays
-            return _at_fields({modals.REASON: error.detail})
-        except AssentError as refusal:
-            return _say("Not recorded", refusal.detail)
-        if recorded is None:
-            return _say("One moment", ON_ITS_WAY)
-        return Reply(then=partial(self._answering.refresh_home, given))
-
-    async def _closed(self, _submission: Submission) -> Reply:
-        """Closing a form is no answer."""
-        return Reply()
+        everything = overview.details_modal(request, self._clock.now(), deliveries.get(request_id, ()))
+        await self._answering.open(click, everything)
 
     async def _home_opened(self, opened: HomeOpened) -> Reply:
         return Reply(then=partial(self._inbox.open_home, opened.user) if opened.tab == "home" else None)
+
+
+def _given(click: Click, request_id: str, revision: int | None, decision: str) -> Given:
+    return Given(
+        request_id=request_id,
+        revision=revision,
+        user=click.user,
+        channel_id=click.container.channel_id,
+        decision=decision,
+        origin=_origin(click),
+    )
 
 
 def _origin(click: Click) -> Origin:
@@ -227,20 +230,6 @@ def _origin(click: Click) -> Origin:
 def _faults(error: ValidationError) -> str:
     """Where a payload does not fit, without what stands there."""
     return "; ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
-
-
-def _show_faults(error: Invalid, blocks: Collection[str]) -> Reply:
-    """The faults at their fields; what belongs to no field is said in the form's place."""
-    faults = {f.pointer.removeprefix("/"): f.detail for f in error.faults}
-    return _at_fields(faults) if faults.keys() <= set(blocks) else _say("Not recorded", sentence(error))
-
-
-def _at_fields(faults: dict[str, str]) -> Reply:
-    return Reply(body={"response_action": "errors", "errors": faults})
-
-
-def _say(title: str, text: str) -> Reply:
-    return Reply(body={"response_action": "update", "view": modals.message_modal(title, text)})
 
 
 def _explain(error: Exception) -> str:

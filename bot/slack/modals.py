@@ -1,27 +1,25 @@
-"""Modals: an answer with its reason or phrase, everything known of a request, a plain message."""
+"""Modals: an answer with what it needs, what people do beside answering, a plain message."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bot.domain import notices
+from bot.domain import forms
 from bot.domain.answers import MAX_REASON, wants_phrase, wants_reason
-from bot.domain.request import APPROVE, REJECT, SKIP
-from bot.rendering import plain
-from bot.slack import details
+from bot.domain.request import APPROVE, REJECT, SKIP, Kind
+from bot.domain.revising import MAX_COMMENT
+from bot.slack import details, fields
+from bot.slack.buttons import ASK, DELEGATE, EDIT, ESCALATE, label_room
 from bot.slack.details import Room
 from bot.slack.text import (
     Block,
     clip,
     context,
-    date,
     inline,
-    line,
     listed,
     paragraph,
     plain_text,
-    quote,
     rich_text,
     run,
     section,
@@ -30,56 +28,145 @@ from bot.slack.text import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bot.domain.errors import Fault
-    from bot.domain.request import Request, Response
-    from bot.ports import DeliveryState
+    from bot.domain.request import Request
 
-ANSWER = "assent.answer"
-REASON, PHRASE = "reason", "phrase"
+ANSWER, ACT, REJECT_SELECTED = "assent.answer", "assent.act", "assent.reject_selected"
+REASON, PHRASE, CHOICE, TO, QUESTION = "reason", "phrase", "decision", "to", "text"
+"""Block ids of the inputs, which are also the last part of the JSON pointers of their faults."""
 
 EXCERPT = Room(title=500, message=1500, details=1500, rows=20, payload=1500, reason=500)
-FULL = Room(title=3000, message=6000, details=12_000, rows=300, payload=7000, reason=3000)
-"""Slack takes views up to 250 KB, in which a character may take six bytes."""
-MAX_LISTED = 20
-"""Most responses, people, deliveries and choices that Details lists."""
-_LIST_ROOM = 150
+MAX_CHOICES_SEEN = 5
+"""Choices up to this many are all seen at once; more are a menu."""
 
-_TITLES = {APPROVE: "Approve", REJECT: "Reject", SKIP: "Skip"}
+_TITLES = {APPROVE: "Approve", REJECT: "Reject", SKIP: "Skip", EDIT: "Edit"}
+_FORM_TITLES = {Kind.INPUT: "Fill in", Kind.FEEDBACK: "Give feedback"}
 
 
 def needs_modal(request: Request, decision: str) -> bool:
     """Whether a click on `decision` asks for more before it counts; a rejection always may say why."""
-    return decision == REJECT or wants_reason(request.spec, decision) or wants_phrase(request.spec, decision)
+    spec = request.spec
+    if decision in {REJECT, EDIT} or wants_reason(spec, decision) or wants_phrase(spec, decision):
+        return True
+    if decision == SKIP:
+        return False
+    return spec.kind in _FORM_TITLES or bool(forms.value_faults(request, {}))
 
 
-def answer_modal(request: Request, decision: str, *, faults: Sequence[Fault] = ()) -> Block:
-    """The form for one decision, with its inputs `reason` and `phrase`; `faults`: those of an earlier try."""
+def answer_modal(
+    request: Request, decision: str, *, changed: Sequence[str] = (), reason: str | None = None
+) -> Block:
+    """The form for one decision (or `edit`: a yes with changes), with inputs for all that it needs.
+
+    `changed`: what has happened since an earlier try, in sentences; `reason`: what was typed then.
+    """
     shown = details.question(request, EXCERPT)
-    blocks = [*(section(f"⚠ {inline(fault.detail, 300)}") for fault in faults), *shown.blocks]
+    blocks = [*_news(changed), *shown.blocks]
     if shown.missing:
         blocks.append(context(f"… not shown in full: {listed(shown.missing)}; see Details on the card."))
     choice = next((c for c in request.spec.choices if c.id == decision), None)
     if choice:
         blocks.append(rich_text(paragraph(*run("You choose: "), *run(clip(choice.label, 500), bold=True))))
-    blocks.append(_reason(optional=not wants_reason(request.spec, decision)))
+    if decision == EDIT and request.spec.kind is Kind.CHOICE:
+        blocks.append(_choice(request))
+    if decision not in {REJECT, SKIP}:
+        blocks += fields.inputs(request)
+    blocks.append(_reason(optional=not wants_reason(request.spec, decision), initial=reason))
     if wants_phrase(request.spec, decision):
         blocks.append(_phrase(request.spec.verification_phrase or ""))
-    metadata = {"request": request.id, "revision": request.revision, "decision": decision}
-    return _modal(_TITLES.get(decision, "Choose"), blocks) | {
-        "callback_id": ANSWER,
-        "private_metadata": json.dumps(metadata),
+    title = _TITLES.get(decision, "Choose")
+    if decision == APPROVE:
+        title = _FORM_TITLES.get(request.spec.kind, title)
+    about = {"decision": decision, "seen": len(request.trail)}
+    return _form(title, blocks, ANSWER, _about(request) | about)
+
+
+def _news(changed: Sequence[str]) -> Iterator[Block]:
+    """What is not as it was when the form was opened first."""
+    if changed:
+        yield section("⚠ *This has changed since you opened it.* Look at it again, then answer.")
+        yield from (section(inline(sentence, 500)) for sentence in changed)
+
+
+def act_modal(request: Request, act: str) -> Block:
+    """The form to `escalate`, to `delegate`, or to `ask` the requester something."""
+    title = rich_text(paragraph(*run(clip(request.spec.title, 500), bold=True)))
+    about = _about(request) | {"act": act, "level": request.level}
+    if act == ASK:
+        question = {
+            "type": "plain_text_input",
+            "action_id": QUESTION,
+            "multiline": True,
+            "max_length": MAX_COMMENT,
+        }
+        hint = {"hint": plain_text("Whoever asked is told; the request stays open.", 150)}
+        return _form("Ask", [title, _input(QUESTION, "Question", question) | hint], ACT, about)
+    if act == DELEGATE:
+        person = {"type": "users_select", "action_id": TO, "placeholder": plain_text("A person", 150)}
+        inputs = [_input(TO, "Hand on to", person), _reason(optional=True)]
+        return _form("Delegate", [title, *inputs], ACT, about)
+    level = request.next_level
+    blocks = [
+        title,
+        context(f"Asked next: *{inline(level.name if level else 'nobody', 100)}*"),
+        _reason(optional=True),
+    ]
+    return _form("Escalate", blocks, ACT, about)
+
+
+ACTS = frozenset({ESCALATE, DELEGATE, ASK})
+"""What `act_modal` is for."""
+
+
+def reject_selected_modal(selected: Sequence[str], titles: Sequence[str]) -> Block:
+    """The form to reject several at once; `selected` are their `req_…:REVISION`."""
+    items = [paragraph(*run(clip(title, 150))) for title in titles]
+    shown = rich_text({"type": "rich_text_list", "style": "bullet", "elements": items})
+    return _form(
+        f"Reject {len(selected)}",
+        [shown, _reason(optional=False)],
+        REJECT_SELECTED,
+        {"selected": list(selected)},
+    )
+
+
+def message_modal(title: str, text: str) -> Block:
+    """Tell somebody something; `title` has room for 24 characters."""
+    return modal(title, [rich_text(paragraph(*run(clip(text, 6000))))]) | {"close": plain_text("Close", 24)}
+
+
+def modal(title: str, blocks: list[Block]) -> Block:
+    """A view with nothing to submit."""
+    return {"type": "modal", "title": plain_text(title, 24), "blocks": blocks}
+
+
+def _about(request: Request) -> dict[str, Any]:
+    return {"request": request.id, "revision": request.revision}
+
+
+def _form(title: str, blocks: list[Block], callback_id: str, about: dict[str, Any]) -> Block:
+    return modal(title, blocks) | {
+        "callback_id": callback_id,
+        "private_metadata": json.dumps(about),
         "submit": plain_text("Submit", 24),
         "close": plain_text("Cancel", 24),
     }
 
 
-def _reason(*, optional: bool) -> Block:
+def _choice(request: Request) -> Block:
+    choices = request.spec.choices
+    options = [{"text": plain_text(c.label, label_room(request)), "value": c.id} for c in choices]
+    kind = "radio_buttons" if len(choices) <= MAX_CHOICES_SEEN else "static_select"
+    return _input(CHOICE, "Choice", {"type": kind, "action_id": CHOICE, "options": options})
+
+
+def _reason(*, optional: bool, initial: str | None = None) -> Block:
     element = {
         "type": "plain_text_input",
         "action_id": REASON,
         "multiline": True,
         "max_length": MAX_REASON,
     }
+    element |= {"initial_value": initial} if initial else {}
     return _input(REASON, "Reason", element) | {"optional": optional}
 
 
@@ -89,68 +176,3 @@ def _phrase(phrase: str) -> Block:
 
 def _input(block_id: str, label: str, element: Block) -> Block:
     return {"type": "input", "block_id": block_id, "label": plain_text(label, 2000), "element": element}
-
-
-def details_modal(request: Request, deliveries: Sequence[DeliveryState] = ()) -> Block:
-    """Everything about a request, and a plain statement of what even a modal cannot hold."""
-    shown = details.question(request, FULL)
-    blocks = [*shown.blocks]
-    if shown.missing:
-        where = f"`assent show {request.id}` prints all of it"
-        blocks.append(
-            section(f"⚠ Too long for Slack, *not shown in full*: {listed(shown.missing)}. {where}.")
-        )
-    blocks += [{"type": "divider"}, *_standing(request)]
-    blocks += _listing("Choices", [c.label for c in request.spec.choices])
-    for response in request.responses[:MAX_LISTED]:
-        blocks += _response(request, response)
-    blocks += _beyond("responses", len(request.responses))
-    blocks += _listing("Could not be told", [f"{u.target}: {u.reason}" for u in request.unreached])
-    blocks += _listing("Messages", [_delivery(d) for d in deliveries])
-    blocks += _listing("Labels", [f"{key}: {value}" for key, value in request.spec.labels.items()])
-    return _modal("Details", blocks) | {"close": plain_text("Close", 24)}
-
-
-def _standing(request: Request) -> Iterator[Block]:
-    if request.status.final:
-        yield from details.result(request, FULL.reason)
-    yield context(details.asked_by(request))
-    yield context(details.progress(request))
-    if request.due_at:
-        yield context(f"Deadline {date(request.due_at)}. {notices.without_answer(request)}")
-    yield context(f"`{request.id}`")
-
-
-def _response(request: Request, response: Response) -> Iterator[Block]:
-    who, what = notices.names(request, [response.respondent]), notices.decided(response.decision, request)
-    yield context(f"*{inline(who, 100)}* {inline(what, 100)} {date(response.at)} ({response.surface})")
-    if response.reason and plain(response.reason).strip():
-        yield quote(clip(plain(response.reason).strip(), 500))
-
-
-def _delivery(delivery: DeliveryState) -> str:
-    trouble = f" ({delivery.error})" if delivery.error else ""
-    return f"{delivery.notice} by {delivery.surface} to {delivery.address}: {delivery.state}{trouble}"
-
-
-def _listing(heading: str, rows: Sequence[str]) -> Iterator[Block]:
-    if rows:
-        items = [paragraph(*run(line(row, _LIST_ROOM))) for row in rows[:MAX_LISTED]]
-        bullets = {"type": "rich_text_list", "style": "bullet", "elements": items}
-        yield rich_text(paragraph(*run(heading, bold=True)), bullets)
-        yield from _beyond(heading.lower(), len(rows))
-
-
-def _beyond(what: str, number: int) -> Iterator[Block]:
-    if number > MAX_LISTED:
-        yield context(f"… and {number - MAX_LISTED} more {what}.")
-
-
-def message_modal(title: str, text: str) -> Block:
-    """Tell somebody something; `title` has room for 24 characters."""
-    block = rich_text(paragraph(*run(clip(text, 3000))))
-    return _modal(title, [block]) | {"close": plain_text("Close", 24)}
-
-
-def _modal(title: str, blocks: list[Block]) -> Block:
-    return {"type": "modal", "title": plain_text(title, 24), "blocks": blocks}

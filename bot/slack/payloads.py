@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
+from bot.domain.audience import Actor
 from bot.domain.errors import Malformed
+from bot.domain.request import Surface
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -61,6 +63,12 @@ class User(BaseModel):
         """What Slack calls them."""
         return self.name or self.username
 
+    @property
+    def actor(self) -> Actor:
+        """Who acts, as far as Slack's signature proves it."""
+        keys = frozenset({f"slack:{self.id}"})
+        return Actor(keys=keys, surface=Surface.SLACK, name=self.label, team=self.team_id)
+
 
 class Container(BaseModel):
     """Where the clicked button stands: in a message, or in a view such as the Home tab."""
@@ -72,9 +80,63 @@ class Container(BaseModel):
 
 
 class Option(BaseModel):
-    """What was picked in a select."""
+    """What was picked in a select, a menu, or among boxes."""
 
     value: str
+
+
+class Input(BaseModel):
+    """What stands in one field."""
+
+    value: str | None = None
+    selected_option: Option | None = None
+    selected_options: list[Option] | None = None
+    selected_date: str | None = None
+    selected_user: str | None = None
+
+    @property
+    def entered(self) -> str | list[str]:
+        """What was typed or picked; an empty text where nothing was."""
+        if self.selected_options is not None:
+            return [option.value for option in self.selected_options]
+        picked = self.selected_option.value if self.selected_option else None
+        return self.value or picked or self.selected_date or self.selected_user or ""
+
+
+class State(BaseModel):
+    """What stands in every field: by block id, then by action id."""
+
+    values: dict[str, dict[str, Input]] = {}
+
+
+class View(BaseModel):
+    """A modal as it was submitted, or the Home tab as it was clicked."""
+
+    callback_id: str = ""
+    private_metadata: str = ""
+    state: State = State()
+
+    @property
+    def entered(self) -> dict[str, str | list[str]]:
+        """What stands in each field, by block id."""
+        return {
+            block: next(iter(fields.values())).entered
+            for block, fields in self.state.values.items()
+            if fields
+        }
+
+    def typed(self, block_id: str) -> str | None:
+        """What was typed into the input of this block; None where nothing was."""
+        entered = self.entered.get(block_id)
+        return entered if isinstance(entered, str) and entered else None
+
+    def about(self) -> dict[str, Any]:
+        """What the modal was opened for, `request` (an id) at least; raises `Malformed`."""
+        try:
+            data: dict[str, Any] = json.loads(self.private_metadata)
+            return data | {"request": str(data["request"]), "revision": int(data["revision"])}
+        except (ValueError, TypeError, KeyError):
+            raise Malformed("This form belongs to no request; open it again from the card.") from None
 
 
 class Action(BaseModel):
@@ -86,7 +148,10 @@ class Action(BaseModel):
     selected_option: Option | None = None
 
     def answer(self) -> tuple[str, int | None, str]:
-        """The request id, the revision seen (a select does not say) and the decision; raises `Malformed`."""
+        """The request id, the revision seen (a select or a menu does not say) and what is wanted.
+
+        Raises `Malformed`.
+        """
         decision = self.action_id.removeprefix(ACTION_PREFIX).removeprefix("choose.")
         if self.selected_option:
             request_id, _ = _split(self.block_id.removeprefix("assent:"))
@@ -100,6 +165,7 @@ class Click(Interaction):
     user: User
     actions: list[Action] = Field(min_length=1)
     container: Container = Container()
+    view: View = View()
     trigger_id: str = ""
     response_url: str | None = None
 
@@ -111,43 +177,12 @@ class Click(Interaction):
         )
 
 
-class Input(BaseModel):
-    """What stands in one field."""
-
-    value: str | None = None
-
-
-class State(BaseModel):
-    """What stands in every field: by block id, then by action id."""
-
-    values: dict[str, dict[str, Input]] = {}
-
-
-class View(BaseModel):
-    """A modal as it was submitted."""
-
-    private_metadata: str = ""
-    state: State = State()
-
-    def typed(self, block_id: str) -> str | None:
-        """What was typed into the input of this block; None where nothing was."""
-        fields = self.state.values.get(block_id, {}).values()
-        return next((field.value for field in fields if field.value), None)
-
-    def asked(self) -> tuple[str, int, str]:
-        """The request id, the revision and the decision the modal was opened for; raises `Malformed`."""
-        try:
-            data = json.loads(self.private_metadata)
-            return str(data["request"]), int(data["revision"]), str(data["decision"])
-        except (ValueError, TypeError, KeyError):
-            raise Malformed("This form belongs to no request; open it again from the card.") from None
-
-
 class Submission(Interaction):
     """A `view_submission` payload."""
 
     user: User
     view: View
+    trigger_id: str = ""
 
     @property
     def place(self) -> Place:
@@ -165,9 +200,31 @@ class Command(Interaction):
     response_url: str | None = None
 
     @property
+    def user(self) -> User:
+        """Who typed it."""
+        return User(id=self.user_id, name=self.user_name)
+
+    @property
     def place(self) -> Place:
         """See `Interaction.place`."""
         return Place(user_id=self.user_id, channel_id=self.channel_id, response_url=self.response_url)
+
+
+class Said(Interaction):
+    """A `message` event of the direct messages with us; `thread_ts` names the message it was said under."""
+
+    user: str = ""
+    bot_id: str | None = None
+    subtype: str | None = None
+    channel: str = ""
+    text: str = ""
+    ts: str = ""
+    thread_ts: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """See `Interaction.place`."""
+        return Place(user_id=self.user)
 
 
 class HomeOpened(Interaction):
@@ -188,6 +245,13 @@ def _split(value: str) -> tuple[str, int]:
     if not request_id or not number.isdecimal():
         raise Malformed("This button belongs to no request; look for the newest card of it.")
     return request_id, int(number)
+
+
+def mentioned(text: str) -> str | None:
+    """The selector of the first person named in a command: `<@U1|ana>`, or an address."""
+    if found := re.search(r"<@([UW]\w+)", text):
+        return f"slack:{found[1]}"
+    return next((word for word in plain(text).split() if "@" in word[1:]), None)
 
 
 def plain(text: str) -> str:

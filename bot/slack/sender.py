@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 from bot.domain.telling import Notice
 from bot.ports import Failed, Lost, Retry, Sent
 from bot.slack import cards
+from bot.slack.copies import Copy
 from bot.slack.errors import Gone, SlackDown, SlackError, Throttled, TokenInvalid
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from bot.domain.request import Json, Request
-    from bot.ports import Delivery, Result
+    from bot.ports import Delivery, DeliveryState, Result
     from bot.slack.cards import Message
     from bot.slack.gateway import Gateway
+
+    Deliveries = Callable[[Sequence[str]], Awaitable[Mapping[str, Sequence[DeliveryState]]]]
 
 POST_INTERVAL = timedelta(seconds=1)
 """One message a second and channel: https://docs.slack.dev/apis/web-api/rate-limits."""
@@ -28,19 +32,23 @@ SURFACE = "slack"
 
 
 class SlackSender:
-    """Posts a card where there is none yet, else updates the one that stands there (`ports.Sender`)."""
+    """Posts a card where there is none yet, else updates the one that stands there (`ports.Sender`).
 
-    def __init__(self, gateway: Gateway) -> None:
+    `deliveries` gives what was sent for requests, by their ids.
+    """
+
+    def __init__(self, gateway: Gateway, deliveries: Deliveries) -> None:
         self._gateway = gateway
+        self._deliveries = deliveries
         self._direct: dict[str, str] = {}
         self._free_at: dict[str, datetime] = {}
 
     async def send(self, delivery: Delivery, request: Request | None, now: datetime) -> Result:
-        """Show `request` as it is at `now`, or a notification's message."""
+        """Show `request` as it is at `now`, or say what there is to say about it."""
         if delivery.notice is Notice.NOTIFICATION:
             message = cards.notification(delivery.content or "")
         elif request:
-            message = cards.card(request, now)
+            message = _message(delivery, request, now)
         else:
             return Failed("the request is not there any more")
         if delivery.receipt is None and (wait := self._wait(delivery.address, now)):
@@ -63,7 +71,16 @@ class SlackSender:
         if receipt := delivery.receipt:
             await self._gateway.update(receipt["channel"], receipt["ts"], message)
             return receipt
-        return await self._gateway.post(await self._channel(delivery.address), message)
+        channel = await self._channel(delivery.address)
+        return await self._gateway.post(channel, message, thread=await self._thread(delivery))
+
+    async def _thread(self, delivery: Delivery) -> str | None:
+        """Where a channel is reminded: under the card, so that it disturbs nobody."""
+        if delivery.notice is not Notice.REMINDER or delivery.respondent or not delivery.request_id:
+            return None
+        sent = (await self._deliveries([delivery.request_id])).get(delivery.request_id, ())
+        cards = (d.receipt for d in sent if d.notice == Notice.CARD and d.address == delivery.address)
+        return next((str(receipt["ts"]) for receipt in cards if receipt and "ts" in receipt), None)
 
     async def _channel(self, address: str) -> str:
         """Where to post for a channel or a user, whose direct messages keep their id for good."""
@@ -74,6 +91,17 @@ class SlackSender:
                 self._direct.clear()
             self._direct[address] = await self._gateway.open_dm(address)
         return self._direct[address]
+
+
+def _message(delivery: Delivery, request: Request, now: datetime) -> Message:
+    """What a delivery about a request says."""
+    is_channel = delivery.address.startswith(("C", "G"))
+    copy = Copy(delivery.respondent, delivery.address if is_channel else None)
+    if delivery.notice is Notice.REMINDER:
+        return cards.reminder(request, now, copy)
+    if delivery.notice is Notice.NEWS:
+        return cards.news(request, delivery.content or "", copy)
+    return cards.card(request, now, copy)
 
 
 def _result(error: SlackError, address: str) -> Result:

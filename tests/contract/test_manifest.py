@@ -48,6 +48,7 @@ def test_it_asks_for_the_scopes_the_bot_uses(app: dict[str, Any]) -> None:
         "chat:write.public",
         "commands",
         "im:write",
+        "im:history",
         "users:read",
         "users:read.email",
         "channels:read",
@@ -60,12 +61,14 @@ def test_people_can_write_commands_with_names_and_get_direct_messages(app: dict[
     (command,) = app["features"]["slash_commands"]
     assert (command["command"], command["should_escape"]) == ("/approvals", True)
     assert app["features"]["app_home"]["messages_tab_enabled"] is True
+    assert app["features"]["app_home"]["messages_tab_read_only_enabled"] is False
     assert app["features"]["app_home"]["home_tab_enabled"] is True
 
 
 def test_it_subscribes_to_what_is_listened_to(app: dict[str, Any]) -> None:
     assert app["settings"]["event_subscriptions"]["bot_events"] == [
         "app_home_opened",
+        "message.im",
         "app_uninstalled",
         "tokens_revoked",
         "channel_id_changed",

@@ -156,7 +156,12 @@ async def test_people_of_other_organisations_see_and_decide_nothing(
         ("show", "Say which request"),
         ("approve req_nothing", "no request 'req_nothing'"),
         ("show req_nothing", "no request 'req_nothing'"),
-        ("delegate @ben", "cannot hand requests on yet"),
+        ("delegate", "Say whom: /approvals delegate @user"),
+        ("delegate @ben", "Pick the name from what Slack offers"),
+        ("escalate", "Say which request: /approvals escalate ID [reason]."),
+        ("withdraw", "Say which request: /approvals withdraw ID."),
+        ("ask req_1", "/approvals ask ID QUESTION"),
+        ("reply req_1", "/approvals reply ID TEXT"),
     ],
 )
 async def test_words_that_ask_for_nothing_known(

@@ -17,8 +17,9 @@ from bot.slack.sender import SlackSender
 from tests.support.slack_requests import NASTY, NOW, asked, nasty, resolved
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from bot.ports import DeliveryState
     from bot.sandbox.workspace import Channel, Message, User
 
 
@@ -38,7 +39,11 @@ async def gateway(slack: SlackSandbox) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 def sender(gateway: Gateway) -> SlackSender:
-    return SlackSender(gateway)
+    return SlackSender(gateway, nothing_sent)
+
+
+async def nothing_sent(_: Sequence[str]) -> dict[str, tuple[DeliveryState, ...]]:
+    return {}
 
 
 @pytest.fixture
@@ -175,7 +180,7 @@ async def test_while_slack_is_down_no_attempts_are_spent(
 
 async def test_a_slack_that_cannot_be_reached_is_down(ana: User) -> None:
     nowhere = Gateway("xoxb-none", "http://127.0.0.1:9/api/", timeout=2)
-    result = await SlackSender(nowhere).send(card(ana), asked(), NOW)
+    result = await SlackSender(nowhere, nothing_sent).send(card(ana), asked(), NOW)
     await nowhere.close()
     assert result == Retry("Slack does not answer properly just now (no answer)", counts=False, pause="slack")
 

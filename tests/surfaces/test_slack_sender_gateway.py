@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.sandbox.slack import SlackSandbox
-from bot.slack import home, modals
+from bot.slack import home, modals, overview
 from bot.slack.cards import Message
 from bot.slack.errors import Gone, SlackDown, Terminal, Throttled
 from bot.slack.gateway import Gateway
@@ -100,7 +100,7 @@ async def test_a_response_url_that_does_not_answer_is_slack_being_down(
 
 
 async def test_a_modal_opens(slack: SlackSandbox, gateway: Gateway, ana: User) -> None:
-    await gateway.open_view(slack.backend.tickets.issue_trigger(ana.id), modals.details_modal(asked()))
+    await gateway.open_view(slack.backend.tickets.issue_trigger(ana.id), overview.details_modal(asked(), NOW))
     [view] = slack.modals(ana)
     assert view.title == "Details"
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SdkBlock
 from slack_sdk.models.views import View as SdkView
 
-from bot.domain.errors import Fault
 from bot.domain.request import (
     Choice,
     Kind,
@@ -27,7 +26,7 @@ from bot.domain.request import (
 )
 from bot.ports import DeliveryState
 from bot.sandbox.blockkit import MOST_VIEW_BYTES, block_faults, text_length, texts, view_faults
-from bot.slack import cards, home, modals
+from bot.slack import cards, home, modals, overview
 from bot.slack.cards import Message
 from tests.support.asking import places
 from tests.support.slack_requests import ANA, HOUR, NASTY, NOW, answered, asked, nasty, resolved
@@ -69,14 +68,14 @@ def assert_view(view: Block) -> None:
 def assert_fits(request: Request) -> None:
     assert_message(cards.card(request, NOW))
     assert_view(modals.answer_modal(request, "reject"))
-    assert_view(modals.details_modal(request))
+    assert_view(overview.details_modal(request, NOW))
 
 
 def assert_everything_fits(request: Request) -> None:
     assert_message(cards.card(request, NOW))
     for decision in ("approve", "reject", "skip"):
-        assert_view(modals.answer_modal(request, decision, faults=[Fault("/decision", request.spec.title)]))
-    assert_view(modals.details_modal(request, [delivery(request.spec.title)] * 50))
+        assert_view(modals.answer_modal(request, decision, changed=[request.spec.title]))
+    assert_view(overview.details_modal(request, NOW, [delivery(request.spec.title)] * 50))
     assert_view(home.home([replace(request, id=f"req_{i}") for i in range(21)], 7, NOW))
     many = [replace(request, id=f"req_{i}") for i in range(12)]
     assert_message(Message("inbox", home.inbox_blocks(many, request.spec.title, NOW)))
@@ -120,10 +119,16 @@ def test_buttons_carry_the_request_and_its_revision_and_nothing_else() -> None:
     request = replace(asked(allow_skip=True), version=7, revision=3)
     [actions] = [block for block in cards.card(request, NOW).blocks if block["type"] == "actions"]
     assert actions["block_id"] == "assent:req_01:7"
-    assert [(e["action_id"], e["text"]["text"], e.get("style"), e["value"]) for e in actions["elements"]] == [
+    *buttons, menu = actions["elements"]
+    assert [(e["action_id"], e["text"]["text"], e.get("style"), e["value"]) for e in buttons] == [
         ("assent.approve", "Approve", "primary", "req_01:3"),
         ("assent.reject", "Reject", "danger", "req_01:3"),
         ("assent.skip", "Skip", None, "req_01:3"),
+    ]
+    assert menu["type"] == "overflow"
+    assert [(o["text"]["text"], o["value"]) for o in menu["options"]] == [
+        ("Ask…", "ask"),
+        ("Delegate…", "delegate"),
     ]
 
 
@@ -146,13 +151,13 @@ def test_progress_names_who_answered_and_who_is_waited_for() -> None:
 
 def test_up_to_five_choices_are_buttons() -> None:
     request = choosing(5)
-    buttons = elements(cards.card(request, NOW).blocks)
+    *buttons, _ = elements(cards.card(request, NOW).blocks)
     assert [b["action_id"] for b in buttons][:5] == [f"assent.choose.c{i}" for i in range(5)]
     assert [b["text"]["text"] for b in buttons] == [*(f"Choice {i}" for i in range(5)), "Reject"]
 
 
 def test_more_than_five_choices_are_a_select() -> None:
-    [select, reject] = elements(cards.card(choosing(100), NOW).blocks)
+    [select, reject, _] = elements(cards.card(choosing(100), NOW).blocks)
     assert (select["type"], select["action_id"]) == ("static_select", "assent.choose")
     assert [option["value"] for option in select["options"]] == [f"c{i}" for i in range(100)]
     assert reject["action_id"] == "assent.reject"
@@ -270,7 +275,8 @@ def inputs(view: Block) -> list[tuple[str, str, str, bool]]:
 def test_rejecting_asks_for_a_reason_and_shows_again_what_is_decided() -> None:
     view = modals.answer_modal(replace(asked(), revision=2), "reject")
     assert view["callback_id"] == "assent.answer"
-    assert json.loads(view["private_metadata"]) == {"request": "req_01", "revision": 2, "decision": "reject"}
+    about = {"request": "req_01", "revision": 2, "decision": "reject", "seen": 0}
+    assert json.loads(view["private_metadata"]) == about
     assert inputs(view) == [("reason", "reason", "Reason", True)]
     assert (view["title"]["text"], view["submit"]["text"], view["close"]["text"]) == (
         "Reject",
@@ -303,9 +309,10 @@ def test_a_choice_is_named_in_its_modal() -> None:
     assert "Choice 2" in words(modals.answer_modal(request, "c2")["blocks"])
 
 
-def test_faults_of_an_earlier_try_are_shown() -> None:
-    view = modals.answer_modal(asked(), "reject", faults=[Fault("/decision", "is not a decision <here>")])
-    assert "is not a decision &lt;here&gt;" in words(view["blocks"])
+def test_what_changed_since_an_earlier_try_is_said_and_the_reason_stays() -> None:
+    view = modals.answer_modal(asked(), "reject", changed=["Bob changed <amount>."], reason="Too much")
+    assert "Bob changed &lt;amount&gt;." in words(view["blocks"])
+    assert view["blocks"][-1]["element"]["initial_value"] == "Too much"
 
 
 def test_details_shows_two_hundred_details_and_everything_that_happened() -> None:
@@ -313,7 +320,7 @@ def test_details_shows_two_hundred_details_and_everything_that_happened() -> Non
     request = replace(
         answered(request, "reject", "Too <soon>"), unreached=(Unreached(target="email:x@y.z", reason="550"),)
     )
-    view = modals.details_modal(request, [delivery("the channel is archived")])
+    view = overview.details_modal(request, NOW, [delivery("the channel is archived")])
     shown = words(view["blocks"])
     assert all(f"Detail {i}: \nvalue {i}" in shown for i in range(200))
     for part in (
@@ -330,7 +337,7 @@ def test_details_shows_two_hundred_details_and_everything_that_happened() -> Non
 
 def test_details_says_plainly_what_even_it_cannot_show() -> None:
     request = asked(payload={"rows": ["x" * 100] * 5000})
-    view = modals.details_modal(request)
+    view = overview.details_modal(request, NOW)
     shown = words(view["blocks"])
     assert "*not shown in full*: the payload. `assent show req_01` prints all of it." in shown
     assert request.spec.payload_digest in shown
@@ -349,7 +356,7 @@ def test_short_modals_are_views_that_slack_takes() -> None:
 def test_the_home_tab_shows_twenty_requests_and_how_many_more_there_are() -> None:
     waiting = [replace(asked(), id=f"req_{i}") for i in range(25)]
     view = home.home(waiting, 3, NOW)
-    assert len([b for b in view["blocks"] if b["type"] == "actions"]) == 20
+    assert len([b for b in view["blocks"] if b["type"] == "divider"]) == 20
     assert "… and 8 more." in words(view["blocks"])
     assert_view(view)
 

@@ -1,0 +1,85 @@
+"""What people do with a request beside answering it; each says in a sentence what came of it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from bot.domain import notices, quorum
+from bot.domain.errors import AlreadyResolved, NotInAudience, StaleRevision
+from bot.domain.request import Surface
+
+if TYPE_CHECKING:
+    from bot.approvals import Approvals
+    from bot.domain.audience import Person
+    from bot.domain.request import Request
+    from bot.slack.payloads import User
+
+REMEMBERED = 1000
+
+
+class Once:
+    """Slack may bring the same thing twice; what is not idempotent is done the first time only, in this process."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def first(self, key: str) -> bool:
+        """Whether this key is new."""
+        if key in self._seen:
+            return False
+        self._seen[key] = None
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        return True
+
+
+class Acting:
+    """Withdraw, escalate, hand on, ask back, reply."""
+
+    def __init__(self, approvals: Approvals) -> None:
+        self._approvals = approvals
+
+    async def withdraw(self, user: User, request_id: str) -> str:
+        """Take one's answer back."""
+        request = await self._approvals.withdraw(request_id, user.actor)
+        return f"You took your answer back. {quorum.judge(request).text}."
+
+    async def escalate(
+        self, user: User, request_id: str, reason: str | None, seen_level: int | None = None
+    ) -> str:
+        """Ask the next level, unless it was reached since somebody looked (`seen_level`)."""
+        request = await self.open_request(request_id)
+        if seen_level is not None and request.level > seen_level:
+            raise StaleRevision(request.trail[-1].text)
+        request = await self._approvals.escalate(request_id, reason, actor=user.actor)
+        return request.trail[-1].text
+
+    async def delegate(self, user: User, request_id: str, to: str, reason: str | None) -> str:
+        """Hand one request on."""
+        request = await self._approvals.delegate(request_id, user.actor, to, reason)
+        return request.trail[-1].text
+
+    async def ask(self, user: User, request_id: str, text: str) -> str:
+        """Ask the requester something."""
+        request = await self._approvals.ask_back(request_id, user.actor, text)
+        who = notices.requester(request) or "whoever asked"
+        told = "is told" if request.requester_addresses else "reads it where they follow the request"
+        return f"You asked about “{request.spec.title}”. It stays open; {who} {told}."
+
+    async def reply(self, person: Person, request_id: str, text: str) -> str:
+        """Answer what was asked back, as whoever made the request."""
+        request = await self.open_request(request_id)
+        if not request.requester_keys & person.keys:
+            raise NotInAudience("Only whoever asked for this can reply; ask a question with /approvals ask.")
+        name = person.name or notices.requester(request) or "The requester"
+        request = await self._approvals.reply(request_id, text, name, Surface.SLACK)
+        waiting = ", ".join(notices.waiting_for(request))
+        return f"You replied; {waiting or 'everybody who is asked'} can read it."
+
+    async def open_request(self, request_id: str) -> Request:
+        """The request; raises `AlreadyResolved` where it is final."""
+        request = await self._approvals.get(request_id)
+        if request.status.final:
+            raise AlreadyResolved(notices.already_resolved(request), request)
+        return request

@@ -1,0 +1,106 @@
+"""Several requests ticked on the Home tab and answered together: each gets its own response."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bot.domain import notices
+from bot.domain.errors import AssentError, Fault
+from bot.domain.request import APPROVE, REJECT
+from bot.slack import modals
+from bot.slack.answering import ON_ITS_WAY, QUICK_SECONDS, Given, sentence
+from bot.slack.home import SELECT, alone
+from bot.slack.payloads import Reply
+from bot.slack.submissions import at_fields, say
+from bot.slack.text import clip, flat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bot.approvals import Approvals
+    from bot.domain.request import Request
+    from bot.slack.answering import Answering
+    from bot.slack.inbox import Inbox
+    from bot.slack.payloads import Click, Submission, User
+
+NOTHING = "Tick the requests first, then press the button again."
+
+
+class Many:
+    """Answers what is ticked; what came of it is said in words, one line for each request that was refused."""
+
+    def __init__(self, approvals: Approvals, answering: Answering, inbox: Inbox) -> None:
+        self._approvals = approvals
+        self._answering = answering
+        self._inbox = inbox
+
+    async def approve(self, click: Click) -> Reply:
+        """Approve what is ticked."""
+        selected = _selected(click)
+        if not selected:
+            return Reply(then=partial(self._show, click, "Nothing ticked", NOTHING))
+        text = await self._answer(click.user, selected, APPROVE, None)
+        return Reply(then=partial(self._show, click, "Approve selected", text))
+
+    async def reject(self, click: Click) -> Reply:
+        """Ask why, for all that is ticked."""
+        selected = _selected(click)
+        if not selected:
+            return Reply(then=partial(self._show, click, "Nothing ticked", NOTHING))
+        titles = [(await self._approvals.get(request_id)).spec.title for request_id in selected]
+        form = modals.reject_selected_modal([f"{i}:{r}" for i, r in selected.items()], titles)
+        return Reply(then=partial(self._answering.open, click, form))
+
+    async def rejected(self, submission: Submission) -> Reply:
+        """Reject them all for the reason that was typed."""
+        view, reason = submission.view, (submission.view.typed(modals.REASON) or "").strip()
+        if not reason:
+            return at_fields([Fault("/reason", "a reason is needed: say in a few words why")], view, {})
+        selected = _pairs(json.loads(view.private_metadata)["selected"])
+        text = await self._answer(submission.user, selected, REJECT, reason)
+        return say("Reject selected", text, then=partial(self._inbox.refresh_home, submission.user.id))
+
+    async def _answer(
+        self, user: User, selected: Mapping[str, int], decision: str, reason: str | None
+    ) -> str:
+        async def answer(request_id: str) -> Request:
+            if why := alone(await self._approvals.get(request_id)):
+                raise AssentError(f"It has to be answered by itself: it {why}.")
+            given = Given(
+                request_id=request_id,
+                revision=selected[request_id],
+                user=user,
+                decision=decision,
+                reason=reason,
+                origin="home",
+            )
+            recorded = await self._answering.accept(given, QUICK_SECONDS)
+            if recorded is None:
+                raise AssentError(ON_ITS_WAY)
+            return recorded
+
+        results = await self._approvals.to_all(selected, answer)
+        refused = {i: r for i, r in results.items() if isinstance(r, AssentError)}
+        did = notices.PAST_TENSE.get(decision, "approved")
+        lines = [f"You {did} {len(results) - len(refused)} of {len(results)}."]
+        for request_id, refusal in refused.items():
+            title = clip(flat((await self._approvals.get(request_id)).spec.title), 80)
+            lines.append(f"• “{title}”: {sentence(refusal)}")
+        return "\n".join(lines)
+
+    async def _show(self, click: Click, title: str, text: str) -> None:
+        await self._answering.open(click, modals.message_modal(title, text), otherwise=text)
+        await self._inbox.refresh_home(click.user.id)
+
+
+def _selected(click: Click) -> dict[str, int]:
+    """The ids of the ticked requests, each with the revision that was seen."""
+    boxes = [fields[SELECT] for fields in click.view.state.values.values() if SELECT in fields]
+    return _pairs([value for box in boxes for value in box.entered])
+
+
+def _pairs(values: Sequence[str]) -> dict[str, int]:
+    split = (value.rpartition(":") for value in values)
+    return {request_id: int(revision) for request_id, _, revision in split if revision.isdecimal()}

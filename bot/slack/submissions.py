@@ -1,0 +1,162 @@
+"""Submitted forms: what was typed becomes an answer or an act, and faults stand at their fields."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from bot.domain import forms
+from bot.domain.errors import AssentError, Invalid, StaleRevision, Unavailable
+from bot.domain.request import APPROVE, REJECT, SKIP
+from bot.slack import fields, modals
+from bot.slack.acting import Once
+from bot.slack.answering import ON_ITS_WAY, PATIENT_SECONDS, Given, sentence
+from bot.slack.buttons import DELEGATE, EDIT, ESCALATE
+from bot.slack.payloads import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+
+    from bot.approvals import Approvals
+    from bot.domain.errors import Fault
+    from bot.domain.request import Request
+    from bot.slack.acting import Acting
+    from bot.slack.answering import Answering
+    from bot.slack.inbox import Inbox
+    from bot.slack.many import Many
+    from bot.slack.payloads import Submission, View
+
+SLOW = "Slack is slow just now. You will be told what came of it."
+
+
+class Submissions:
+    """One listener a form, by callback id, in `forms`."""
+
+    def __init__(
+        self, approvals: Approvals, answering: Answering, acting: Acting, inbox: Inbox, many: Many
+    ) -> None:
+        self._approvals = approvals
+        self._answering = answering
+        self._acting = acting
+        self._inbox = inbox
+        self._once = Once()
+        self.forms: Mapping[str, Callable[[Submission], Awaitable[Reply]]] = MappingProxyType(
+            {
+                modals.ANSWER: self._answered,
+                modals.ACT: self._acted,
+                modals.REJECT_SELECTED: many.rejected,
+            }
+        )
+
+    async def _answered(self, submission: Submission) -> Reply:
+        view = submission.view
+        request = await self._approvals.get(view.about()["request"])
+        try:
+            given = _given(submission, request)
+            recorded = await self._answering.accept(given, PATIENT_SECONDS)
+        except Invalid as error:
+            return at_fields(error.faults, view, fields.blocks_of(request))
+        except Unavailable as error:  # at a field, so that what was typed stays
+            return Reply(body={"response_action": "errors", "errors": {modals.REASON: error.detail}})
+        except StaleRevision:
+            return await self._again(view)
+        except AssentError as refusal:
+            return say("Not recorded", refusal.detail)
+        if recorded is None:
+            return say("One moment", ON_ITS_WAY)
+        return Reply(then=partial(self._answering.refresh_home, given))
+
+    async def _again(self, view: View) -> Reply:
+        """The form as it has to be now, and what has changed."""
+        about = view.about()
+        request = await self._approvals.get(about["request"])
+        changed = [entry.text for entry in request.trail[int(about.get("seen", 0)) :]]
+        form = modals.answer_modal(
+            request,
+            about["decision"],
+            changed=changed or ["It was changed."],
+            reason=view.typed(modals.REASON),
+        )
+        return Reply(body={"response_action": "update", "view": form})
+
+    async def _acted(self, submission: Submission) -> Reply:
+        if submission.trigger_id and not self._once.first(submission.trigger_id):
+            return Reply()
+        act = asyncio.ensure_future(self._act(submission))
+        await asyncio.wait({act}, timeout=PATIENT_SECONDS)
+        if not act.done():
+            return say("One moment", SLOW, then=partial(self._later, submission, act))
+        try:
+            act.result()
+        except Invalid as error:
+            return at_fields(error.faults, submission.view, {})
+        except AssentError as refusal:
+            return say("Not done", refusal.detail)
+        return Reply(then=partial(self._inbox.refresh_home, submission.user.id))
+
+    async def _later(self, submission: Submission, act: Awaitable[str]) -> None:
+        try:
+            said = await act
+        except AssentError as refusal:
+            said = sentence(refusal)
+        await self._answering.tell(submission.place, said)
+
+    async def _act(self, submission: Submission) -> str:
+        view, user, about = submission.view, submission.user, submission.view.about()
+        request_id, reason = about["request"], view.typed(modals.REASON)
+        if about["act"] == ESCALATE:
+            return await self._acting.escalate(user, request_id, reason, int(about["level"]))
+        if about["act"] == DELEGATE:
+            to = f"slack:{view.typed(modals.TO) or ''}"
+            return await self._acting.delegate(user, request_id, to, reason)
+        return await self._acting.ask(user, request_id, view.typed(modals.QUESTION) or "")
+
+
+def _given(submission: Submission, request: Request) -> Given:
+    """What a form says; raises `Invalid` for what cannot be read, `StaleRevision` where it is about other fields."""
+    view, about = submission.view, submission.view.about()
+    values: dict[str, Any] = {}
+    decision = str(about["decision"])
+    if decision == EDIT:
+        decision = view.typed(modals.CHOICE) or APPROVE
+    if decision not in {REJECT, SKIP} and not request.status.final:
+        if about["revision"] != request.revision:
+            raise StaleRevision("The request has changed since you opened it.")
+        values, faults = forms.read(request, fields.typed(request, view.entered))
+        if faults:
+            raise Invalid(faults)
+    return Given(
+        request_id=request.id,
+        revision=about["revision"],
+        user=submission.user,
+        decision=decision,
+        reason=(view.typed(modals.REASON) or "").strip() or None,
+        phrase=view.typed(modals.PHRASE),
+        values=values,
+        origin="form",
+    )
+
+
+def at_fields(faults: Collection[Fault], view: View, blocks: Mapping[str, str]) -> Reply:
+    """The faults at their fields, so that what was typed stays; `blocks` says where pointers lead.
+
+    What belongs to no field is said at the first.
+    """
+    here = list(view.state.values)
+    errors: dict[str, str] = {}
+    for fault in faults:
+        block = next(
+            (b for p, b in blocks.items() if f"{fault.pointer}/".startswith(f"{p}/")), fault.pointer[1:]
+        )
+        detail = fault.detail
+        if block not in here:
+            block, detail = here[0], f"{block}: {detail}"
+        errors[block] = f"{errors[block]}; {detail}" if block in errors else detail
+    return Reply(body={"response_action": "errors", "errors": errors})
+
+
+def say(title: str, text: str, then: Callable[[], Awaitable[None]] | None = None) -> Reply:
+    """A message in the form's place."""
+    return Reply(body={"response_action": "update", "view": modals.message_modal(title, text)}, then=then)
