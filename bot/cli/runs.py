@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from bot.workflows.runs import Run, Runs
 
 DATABASE = "sqlite:///workflows.db"
-APPLICATION = "automations"
-"""The name of the engine that runs automations: it leaves alone what Python programs run in the same database."""
-
 POLL_SECONDS = 0.2
 
 WorkflowsUrl = Annotated[str, Parameter(env_var="ASSENT_WORKFLOWS_URL")]
@@ -144,6 +141,8 @@ def retry(
         Database of the runs.
     """
     run = _find(id, workflows_url)
+    from bot.workflows.automations import WORKFLOW
+
     if run.status in {"completed", "rejected"}:
         raise Failure(f"{id} is {run.status}, which is final: there is nothing to retry")
     if run.status == "failed":
@@ -151,10 +150,10 @@ def retry(
 
         store = Runs(workflows_url, run.application, run.version)
         store.hand_over(store.newest(id))
-    if run.application == APPLICATION:
+    if run.workflow == WORKFLOW:
         return _drive(run.input, id, timeout, workflows_url, server)
     if run.status != "failed":
-        raise Failure(f"{id} is {run.status}, not failed; it goes on in the process of {run.application!r}")
+        raise Failure(f"{id} is {run.status}, not failed; it goes on in a process that has {run.workflow!r}")
     _print(_find(id, workflows_url), as_json=server.json)
     return 0
 
@@ -168,7 +167,7 @@ def _drive(
 
     with server.client() as client:
         try:
-            app = Durable(client, workflows_url, name=APPLICATION)
+            app = Durable(client, workflows_url)
         except ValueError as error:
             raise Failure(f"{error}. See --workflows-url and ASSENT_WORKFLOWS_URL.", status=2) from None
         serve(app)

@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
@@ -19,7 +19,7 @@ from bot.client import AsyncClient, Client
 from bot.workflows.attempts import Attempts, Workflow
 from bot.workflows.executors import executors_of, sqlite_path
 from bot.workflows.keeping import Keeper
-from bot.workflows.runs import FIRST, NEXT, VERSION, Run, Runs
+from bot.workflows.runs import FIRST, NEXT, VERSION, Run, Runs, queue_of
 from bot.workflows.state import State
 from bot.workflows.values import input_adapter, to_json
 
@@ -61,7 +61,7 @@ class Durable:
         """Take the client that asks people, and the database of the runs.
 
         Without them, `Client()` is used, and ASSENT_WORKFLOWS_URL or else `sqlite:///workflows.db`. `concurrency` is
-        how many handlers run in this process at once. Raises ValueError for a database of another kind.
+        how many handlers of one workflow run in this process at once. Raises ValueError for a database of another kind.
         """
         self.database_url = database_url or os.environ.get("ASSENT_WORKFLOWS_URL") or "sqlite:///workflows.db"
         if not self.database_url.startswith(("sqlite:///", "postgresql://")):
@@ -103,9 +103,6 @@ class Durable:
 
     def _launch(self, resources: ExitStack) -> None:
         executor = f"assent-{uuid.uuid4().hex[:12]}"
-        if self.database_url.startswith("sqlite"):
-            with closing(sqlite3.connect(sqlite_path(self.database_url))) as database:
-                database.execute("PRAGMA journal_mode=WAL")
         DBOS(config=self._config(executor))
         joined, executor = DBOS.executor_id != executor, DBOS.executor_id
         executors = executors_of(self.database_url)
@@ -116,15 +113,26 @@ class Durable:
         listening = threading.Event()
         Durable._serving = Attempts(self._workflows, self._client, self._runs, listening)
         resources.callback(setattr, Durable, "_serving", None)
+        queues = [queue_of(self.name, workflow) for workflow in self._workflows]
         if not joined:
             resources.callback(self._stop_engine)
+            self._make_fast()
+            DBOS.listen_queues(queues)
             DBOS.launch()
-        DBOS.register_queue(
-            self.name, worker_concurrency=self._concurrency, polling_interval_sec=QUEUE_SECONDS
-        )
+        for queue in queues:
+            DBOS.register_queue(
+                queue, worker_concurrency=self._concurrency, polling_interval_sec=QUEUE_SECONDS
+            )
         keeper = Keeper(self._runs, self._client, executors, listening)
         resources.callback(keeper.stop)
         keeper.start()
+
+    def _make_fast(self) -> None:
+        """Let SQLite write ahead, before DBOS opens it; where others use it already, they have done so."""
+        if self.database_url.startswith("sqlite"):
+            path = sqlite_path(self.database_url)
+            with closing(sqlite3.connect(path)) as database, suppress(sqlite3.OperationalError):
+                database.execute("PRAGMA journal_mode=WAL")
 
     def _stop_engine(self) -> None:
         busy = any(row.executor_id == DBOS.executor_id for row in self.runs.under_way())

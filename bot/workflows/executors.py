@@ -16,7 +16,7 @@ import psycopg
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from typing import TextIO
+    from typing import LiteralString, TextIO
 
 
 class Executors(Protocol):
@@ -91,6 +91,10 @@ class FileLocks:
         return file
 
 
+TRY = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+RELEASE = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
+
+
 class AdvisoryLocks:
     """Advisory locks of one connection, which never stands in a transaction."""
 
@@ -105,17 +109,20 @@ class AdvisoryLocks:
             try:
                 self._connection.execute("SELECT 1")
             except psycopg.OperationalError:
-                self._connection.close()
+                self._connection = None
             else:
                 return
-        self._connection = psycopg.connect(self._url, autocommit=True, application_name=executor)
-        if not self._try(executor):
+        connection = psycopg.connect(self._url, autocommit=True, application_name=executor)
+        if not _ask(connection, TRY, executor):
+            connection.close()
             raise RuntimeError(f"another process runs as {executor!r}: give each an executor_id of its own")
+        self._connection = connection
 
     @contextlib.contextmanager
     def bury(self, executor: str) -> Iterator[bool]:
         """See `Executors`. Only the second look in a row counts: a lost connection is soon there again."""
-        if not self._try(executor):
+        connection = self._connection
+        if connection is None or not _ask(connection, TRY, executor):
             self._suspects.discard(executor)
             yield False
             return
@@ -123,18 +130,14 @@ class AdvisoryLocks:
             yield executor in self._suspects
         finally:
             self._suspects ^= {executor}
-            self._ask("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", executor)
+            _ask(connection, RELEASE, executor)
 
     def close(self) -> None:
         """See `Executors`."""
         if self._connection:
             self._connection.close()
 
-    def _try(self, executor: str) -> bool:
-        return self._ask("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", executor)
 
-    def _ask(self, query: str, executor: str) -> bool:
-        if self._connection is None:
-            raise RuntimeError("live() comes first")
-        row = self._connection.execute(query, (f"assent:{executor}",)).fetchone()
-        return bool(row and row[0])
+def _ask(connection: psycopg.Connection, query: LiteralString, executor: str) -> bool:
+    row = connection.execute(query, (f"assent:{executor}",)).fetchone()
+    return bool(row and row[0])

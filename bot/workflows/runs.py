@@ -174,7 +174,7 @@ class Runs:
     def _enqueue(self, name: str, state: State, delay: float | None, attributes: dict[str, Any]) -> None:
         options: EnqueueOptions = {
             "workflow_name": name,
-            "queue_name": cast("str", self._name),
+            "queue_name": queue_of(cast("str", self._name), state.workflow),
             "workflow_id": state.row,
             "serialization_type": WorkflowSerializationFormat.PORTABLE,
             "attributes": attributes,
@@ -238,6 +238,11 @@ def _state(row: WorkflowStatus) -> State:
 
 def _is_last(row: WorkflowStatus) -> bool:
     return row.status != "CANCELLED" and _ending(row).get("status") != "continued"
+
+
+def queue_of(application: str, workflow: str) -> str:
+    """Return the queue of a workflow: only processes that have the workflow listen to it."""
+    return f"{application}.{workflow}"
 
 
 def _pointer(first: WorkflowStatus) -> str:

@@ -109,16 +109,24 @@ def approve(database_url: str, request: str, reason: str) -> None:
 
 
 @pytest.fixture
-async def place(tmp_path: Path, database_url: str) -> AsyncIterator[Place]:
-    """Runs on the kind of database that Assent is on: a file of their own, or the same PostgreSQL."""
-    url = f"sqlite:///{tmp_path / 'workflows.db'}" if database_url.startswith("sqlite") else database_url
-    place = Place(tmp_path, url)
-    yield place
-    await place.end()
+async def places(tmp_path: Path) -> AsyncIterator[Callable[[str], Place]]:
+    """Make places of runs; their workers end with the test."""
+    made: list[Place] = []
+
+    def make(url: str) -> Place:
+        made.append(Place(tmp_path, url))
+        return made[-1]
+
+    yield make
+    for place in made:
+        await place.end()
 
 
-async def test_runs_go_on_whoever_died_first(database_url: str, place: Place) -> None:
-    async with serving(database_url) as server:
+async def test_runs_go_on_whoever_died_first(
+    sqlite_url: str, tmp_path: Path, places: Callable[[str], Place]
+) -> None:
+    place = places(f"sqlite:///{tmp_path / 'workflows.db'}")
+    async with serving(sqlite_url) as server:
         first = await place.worker(server)
         await first.begin("refund", "a")
         await first.begin("refund", "b")
@@ -128,12 +136,16 @@ async def test_runs_go_on_whoever_died_first(database_url: str, place: Place) ->
 
         await first.kill()
         await server.kill()
-        await asyncio.to_thread(approve, database_url, gates["a"], "while both were down")
+        await asyncio.to_thread(approve, sqlite_url, gates["a"], "while both were down")
 
         second = await place.worker(server, WORKER_VERSION="2")
+        await second.begin("refund", "d")
         await place.done("c ends")
+        await place.done("d checks")
         await server.start()
         await place.done("a pays, said while both were down")
+        await place.done("d looks")
+        await pending(server, 2)
 
         await server.kill()
         await second.kill()
@@ -142,14 +154,14 @@ async def test_runs_go_on_whoever_died_first(database_url: str, place: Place) ->
         await place.worker(server, WORKER_VERSION="2")
         lines = await place.done("b pays, said while it was down")
 
-        assert len(await requests(server)) == 2
-    once = ["a looks", "b looks", "c looks", "a checks", "b checks", "c ends"]
+        assert len(await requests(server)) == 3
+    once = ["a looks", "b looks", "c looks", "d looks", "a checks", "b checks", "d checks", "c ends"]
     assert [lines.count(line) for line in once] == [1] * len(once)
     assert lines.count("c dawdles") == 2  # the step that was cut off
 
 
-async def test_another_process_takes_over_for_good(postgres_url: str, tmp_path: Path) -> None:
-    place = Place(tmp_path, postgres_url)
+async def test_another_process_takes_over_for_good(postgres_url: str, places: Callable[[str], Place]) -> None:
+    place = places(postgres_url)  # the runs share the database of Assent
     async with serving(postgres_url) as server:
         doomed = await place.worker(server)
         await doomed.begin("refund", "a")
@@ -157,17 +169,22 @@ async def test_another_process_takes_over_for_good(postgres_url: str, tmp_path: 
         gates = await pending(server, 1)
         await place.done("b dawdles")
         await place.worker(server, WORKER_VERSION="2")
+
+        await server.kill()
         await doomed.kill()
-        await server.answer({"id": gates["a"]}, "approve", reason="yes")
-        await place.done("a pays, said yes")
+        await asyncio.to_thread(approve, postgres_url, gates["a"], "while it was down")
+        await server.start()
+
+        await place.done("a pays, said while it was down")
         lines = await place.done("b ends")
         assert len(await requests(server)) == 1
-    assert lines.count("a looks") == lines.count("b looks") == 1
-    await place.end()
+    assert [lines.count(line) for line in ("a looks", "b looks", "b dawdles")] == [1, 1, 2]
 
 
-async def test_it_joins_the_engine_that_a_process_has(sqlite_url: str, tmp_path: Path) -> None:
-    place = Place(tmp_path, f"sqlite:///{tmp_path / 'theirs.db'}")
+async def test_it_joins_the_engine_that_a_process_has(
+    sqlite_url: str, tmp_path: Path, places: Callable[[str], Place]
+) -> None:
+    place = places(f"sqlite:///{tmp_path / 'theirs.db'}")
     async with serving(sqlite_url) as server:
         old = await place.worker(server, WORKER_JOIN="their version 1")
         await old.begin("refund", "a")
@@ -180,4 +197,3 @@ async def test_it_joins_the_engine_that_a_process_has(sqlite_url: str, tmp_path:
         await place.done("a pays, said yes")
         lines = await place.done("b ends")
     assert lines.count("a looks") == lines.count("b looks") == 1
-    await place.end()

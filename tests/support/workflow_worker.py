@@ -50,6 +50,7 @@ def main() -> None:
     async def refund(ctx: Ctx, amount: int) -> str:
         if VERSION != "1":
             await ctx.step("check", write, f"{ctx.run_id} checks")
+            await ctx.notify("checked", audience=["email:ana@example.com"])
         await ctx.step("look", write, f"{ctx.run_id} looks")
         outcome = await ctx.require_approval(
             "finance", f"Refund {amount}?", audience=["email:ana@example.com"], labels={"run": ctx.run_id}
