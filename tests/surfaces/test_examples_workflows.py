@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tests.support.product import Product
 
 EXAMPLES = command.CHECKOUT / "examples"
+README = command.CHECKOUT / "README.md"
 ANA = "ana@example.com"
 PATIENCE = 20.0
 
@@ -36,9 +38,9 @@ def environ(product: Product) -> dict[str, str]:
     return {"ASSENT_URL": product.url, "ASSENT_API_KEY": KEY, "ASSENT_AUDIENCE": f"email:{ANA}"}
 
 
-async def example(product: Product, name: str) -> asyncio.Task[command.Done]:
+async def example(product: Product, script: Path) -> asyncio.Task[command.Done]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, EXAMPLES / name),
+        *(sys.executable, script),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -71,15 +73,15 @@ async def pending(product: Product) -> list[dict[str, Any]]:
 
 
 async def test_the_gate_and_the_ladder(product: Product) -> None:
-    gate = await example(product, "durable_gate.py")
-    await answer(product, "approve", "Delete u-8841 (3 orders)?")
-    done = await gate
-    assert (done.status, done.out) == (0, "counting the orders of u-8841\ndeleted u-8841\n"), done.err
-
-    ladder = await example(product, "ladder.py")
+    """Side by side on one database, where each runs only what it has."""
+    gate = await example(product, EXAMPLES / "durable_gate.py")
+    ladder = await example(product, EXAMPLES / "ladder.py")
     asked = await answer(product, "reject", "Refund €1,250 for order 5531?", "not my money")
     assert asked["details"] == {"agent → senior_agent": "low confidence", "senior_agent → human": "sensitive"}
+    await answer(product, "approve", "Delete u-8841 (3 orders)?")
     await answer(product, "approve", "Refund €1,250 for order 5531?")
+    done = await gate
+    assert (done.status, done.out) == (0, "counting the orders of u-8841\ndeleted u-8841\n"), done.err
     done = await ladder
     assert done.status == 0, done.err
     assert done.out.splitlines() == [
@@ -90,7 +92,27 @@ async def test_the_gate_and_the_ladder(product: Product) -> None:
     ]
 
 
-async def test_the_recipe_by_command(product: Product) -> None:
+async def test_the_readme(product: Product, tmp_path: Path) -> None:
+    section = README.read_text(encoding="utf-8").split("\n## Workflows that wait\n")[1].split("\n## ")[0]
+    [script] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    [automation] = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert max(len(code.splitlines()) for code in (script, automation)) <= 15
+    own = "def count_orders(user):\n    return 3\n\ndef delete(user):\n    return f'deleted {user}'\n\n"
+    (tmp_path / "gate.py").write_text(own + script, encoding="utf-8")
+    (tmp_path / "refund.yaml").write_text(automation, encoding="utf-8")
+    (tmp_path / "actions.py").write_text(
+        "def refund(order):\n    return f'refunded {order}'\n", encoding="utf-8"
+    )
+    gate = await example(product, tmp_path / "gate.py")
+    command_line = ["run", "refund.yaml", "--input", '{"order": "5531"}']
+    run = asyncio.create_task(command.run(*command_line, **environ(product)))
+    await answer(product, "approve", "Delete u-8841 (3 orders)?")
+    await answer(product, "approve", "Refund order 5531?")
+    assert (await gate).out == "deleted u-8841\n"
+    assert "refunded 5531" in (await run).out
+
+
+async def test_the_recipe_by_command(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
     async def assent(*arguments: str) -> command.Done:
         return await command.run(*arguments, **environ(product))
 
@@ -116,11 +138,13 @@ async def test_the_recipe_by_command(product: Product) -> None:
     status, refused = said("runs", "retry", "large")
     assert (status, refused) == (1, "assent: large is completed, which is final: there is nothing to retry\n")
 
-    cut = await assent("run", recipe, "--run-id", "cut", "--timeout", "0")
-    assert cut.status == 4
-    going_on = asyncio.create_task(assent("runs", "retry", "cut"))
+    for name, value in environ(product).items():
+        monkeypatch.setenv(name, value)
+    status, _ = await asyncio.to_thread(said, "run", recipe, "--run-id", "cut", "--timeout", "0")
+    assert status == 4
+    going_on = asyncio.create_task(asyncio.to_thread(said, "runs", "retry", "cut"))
     await answer(product, "approve", "Refund €1250 for order 5531")
-    assert (await going_on).status == 0
+    assert (await going_on)[0] == 0
 
 
 async def test_what_cannot_be_run_is_said(tmp_path: Path) -> None:
