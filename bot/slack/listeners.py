@@ -78,11 +78,11 @@ class Listeners:
         self, app: AsyncApp, commands: Commands, submissions: Submissions, many: Many, threads: Threads
     ) -> None:
         """Register with Bolt."""
-        app.action(re.compile(r"assent\.(approve|reject|skip|choose(\..+)?)"))(
+        app.action(re.compile(r"assent\.(approve|reject|skip|choose(\..+)?)$"))(
             self._listener(Click, self._clicked)
         )
         app.action(DETAILS)(self._listener(Click, self._details))
-        app.action(re.compile(r"assent\.(edit|escalate|undo|more)"))(self._listener(Click, self._other))
+        app.action(re.compile(r"assent\.(edit|escalate|undo|more)$"))(self._listener(Click, self._other))
         app.action(APPROVE_SELECTED)(self._listener(Click, many.approve))
         app.action(REJECT_SELECTED)(self._listener(Click, many.reject))
         for callback_id, work in submissions.forms.items():
