@@ -20,6 +20,7 @@ from bot.store import SqlStore
 from bot.store.migrations import upgrade
 from bot.web import application, pages
 from bot.wire import SubmitBody, parse
+from tests.support.html_forms import Page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -73,6 +74,44 @@ class Site:
 
     def url(self, request: Request, email: str = "ana@example.com") -> str:
         return str(self.client.make_url(self.link(request, email)))
+
+
+@dataclass
+class Visit:
+    """A page, and where it came from."""
+
+    status: int
+    state: str
+    page: Page
+
+
+@dataclass
+class Visitor:
+    """Whoever has a link: opens it, presses buttons, and follows where that leads."""
+
+    site: Site
+    link: str
+
+    async def opens(self) -> Visit:
+        """Look at the page."""
+        return await self._read(await self.site.client.get(self.link))
+
+    async def presses(
+        self, button: str = "Submit", visit: Visit | None = None, **filled: str | bool
+    ) -> Visit:
+        """Fill in the page (as it was at `visit`) and press a button."""
+        page = (visit or await self.opens()).page
+        return await self._read(await self.site.client.post(self.link, data=page.press(button, **filled)))
+
+    async def _read(self, response: Any) -> Visit:
+        html = await response.text()
+        state = html.partition('data-state="')[2].partition('"')[0]
+        return Visit(response.status, state, Page(html))
+
+
+async def who(site: Site, request: Request, email: str = "ana@example.com") -> Visitor:
+    """The person with this address, with the link that they have now."""
+    return Visitor(site, site.link(await site.approvals.get(request.id), email))
 
 
 @contextlib.asynccontextmanager
