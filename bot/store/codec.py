@@ -42,6 +42,11 @@ def load(row: Row[Any, Any] | tuple[str, str]) -> Request:
     return _REQUEST.validate_json(f'{{"spec":{spec},{state[1:]}')
 
 
+def of_json(fields: dict[str, Any]) -> Request:
+    """A request from its fields as JSON values; raises `ValueError` where they make none."""
+    return _REQUEST.validate_python(fields)
+
+
 def terms(request: Request) -> frozenset[str]:
     """Everything a request can be found by."""
     people = {f"respondent:{key}" for r in request.respondents for key in r.keys}

@@ -18,14 +18,14 @@ import orjson
 
 from bot.domain.request import Json, Request, Surface
 from bot.domain.telling import Notice, Tell
-from bot.store import codec
+from bot.store import codec, replay
 from bot.store import statements as sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from bot.domain.change import Change
+    from bot.domain.change import Change, Fact
     from bot.ports import Idempotency, Notification
     from bot.store.prepared import Source
 
@@ -140,7 +140,7 @@ class Batch:
         for row in rows:
             seq += 1
             self.happened[row["body"]["type"], row["body"]["status"]] += 1
-            body = orjson.dumps({"seq": seq, **row["body"]}, option=orjson.OPT_SORT_KEYS)
+            body = orjson.dumps({"seq": seq, **row["body"]}, default=list, option=orjson.OPT_SORT_KEYS)
             last = link(last, body)
             row |= {"seq": seq, "body": body.decode(), "hash": last}
         sql.APPEND.run(self._source, rows)
@@ -216,20 +216,9 @@ class SqlTransaction:
         self.requests[request.id] = request
         self._save_row(request, before, now)
         self._save_terms(request, before)
-        self.writes.events += [
-            {
-                "request_id": request.id,
-                "body": {
-                    "request_id": request.id,
-                    "type": fact.type,
-                    "status": str(request.status),
-                    "version": request.version,
-                    "at": now.isoformat(),
-                    "data": fact.data,
-                },
-            }
-            for fact in change.facts
-        ]
+        told = [_event(request, fact, now) for fact in change.facts]
+        told[0]["body"]["change"] = replay.change(before, request)
+        self.writes.events += told
         self.writes.deliveries += [_delivery(request, tell, now) for tell in change.tells]
         if before and _has_cards(request):
             self.writes.redraws[request.id] = {
@@ -300,6 +289,18 @@ def _has_cards(request: Request) -> bool:
     return bool(request.channels) or any(
         a.surface is Surface.SLACK for r in request.respondents for a in r.addresses
     )
+
+
+def _event(request: Request, fact: Fact, now: datetime) -> dict[str, Any]:
+    body = {
+        "request_id": request.id,
+        "type": fact.type,
+        "status": str(request.status),
+        "version": request.version,
+        "at": now.isoformat(),
+        "data": fact.data,
+    }
+    return {"request_id": request.id, "body": body}
 
 
 def _asked(request: Request) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from bot.domain.answers import Answer
-from bot.domain.events import NotTold, Operate
+from bot.domain.events import NotTold, Operate, Revise
 from bot.domain.request import Status, Surface
+from bot.store import replay
 from bot.store.reader import GENESIS, SqlReader
 from tests.support.asking import NOW, asked, response, somebody
 from tests.support.storing import happen, save
@@ -108,3 +109,30 @@ async def test_it_can_be_verified_while_others_write(store: SqlStore, other: Sql
     await asyncio.gather(*writing)
     assert {fault for _, fault in await verifying} == {None}
     assert await verified(store) == (60, None)
+
+
+SMUGGLE = """INSERT INTO requests
+    SELECT 'req_3', status, version, title, created_at, due_at, unresolved, spec, state FROM requests"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("SELECT 1", None),
+        (
+            "UPDATE requests SET state = replace(state, 'approved', 'rejected') WHERE id = 'req_1'",
+            "req_1 is stored as other than its events say: status, respondents, outcome",
+        ),
+        ("UPDATE requests SET state = 'no JSON'", "req_1 is stored as something that is no request"),
+        ("DELETE FROM requests WHERE id = 'req_2'", "req_2 has events but is not there"),
+        (f"{SMUGGLE} WHERE id = 'req_2'", "req_3 has no events"),
+    ],
+)
+async def test_every_request_is_what_its_events_come_to(
+    filled: SqlStore, statement: str, fault: str | None
+) -> None:
+    await happen(
+        filled, "req_2", Revise(changes={"title": "Less"}, reason=None, by="bob", surface=Surface.API)
+    )
+    await tamper(filled, statement)
+    assert await filled.run_read(replay.first_difference) == fault

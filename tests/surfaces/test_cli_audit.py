@@ -52,3 +52,11 @@ async def test_what_was_tampered_with_is_named(url: str, statement: str, good: i
     assert (done.status, done.err) == (1, "")
     assert done.out.startswith(f"Not OK: {fault}. ")
     assert (await verify(url, "--json")).json == {"ok": False, "events": good, "fault": fault}
+
+
+async def test_a_request_that_is_not_what_its_events_come_to_is_named(url: str) -> None:
+    with direct.writing(url) as connection:
+        connection.execute(sa.text("UPDATE requests SET state = replace(state, 'Ana', 'Eve')"))
+    done = await verify(url)
+    fault = "req_1 is stored as other than its events say: respondents, outcome"
+    assert (done.status, done.out) == (1, f"Not OK: {fault}. All 3 events are as they were written.\n")

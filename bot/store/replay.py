@@ -1,0 +1,83 @@
+"""The audit trail, played again: what its events say of a request comes to exactly what is stored.
+
+The first event of a change carries, beside its data, the `change` itself: `set` has the fields of the request that
+changed, and `splice` those of them that are lists, as `[at, gone, come]`: from place `at` so many go, and these come.
+The event that created a request sets every field. Nothing is worked out again, so a trail written under other rules
+still comes to what was decided then.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import Connection, exists, select
+
+from bot.store import codec
+from bot.store.tables import events, requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bot.domain.request import Json, Request
+
+
+def change(before: Request | None, after: Request) -> dict[str, Any]:
+    """What to write down of a change, in domain values."""
+    if before is None:
+        return {"set": vars(after)}
+    old = vars(before)
+    changed = {name: value for name, value in vars(after).items() if value is not old[name]}
+    lists = {name: splice(old[name], value) for name, value in changed.items() if isinstance(value, tuple)}
+    return {"set": {n: v for n, v in changed.items() if n not in lists}, "splice": lists}
+
+
+def splice(old: Sequence[Any], new: Sequence[Any]) -> tuple[int, int, Sequence[Any]]:
+    """Where two lists differ: from which place on, how many went, and what came for them."""
+    shorter = min(len(old), len(new))
+    at = next((i for i in range(shorter) if old[i] is not new[i]), shorter)
+    left = shorter - at
+    same = next((i for i in range(left) if old[-1 - i] is not new[-1 - i]), left)
+    return at, len(old) - at - same, new[at : len(new) - same]
+
+
+def replay(bodies: Iterable[Mapping[str, Json]]) -> Request:
+    """The request that the events of its trail (`events.body`, oldest first) come to; raises `ValueError` for none."""
+    state: dict[str, Json] = {}
+    for body in bodies:
+        changed = body.get("change", {})
+        state |= changed.get("set", {})
+        for name, (at, gone, come) in changed.get("splice", {}).items():
+            state[name] = [*state[name][:at], *come, *state[name][at + gone :]]
+    return codec.of_json(state)
+
+
+def first_difference(connection: Connection) -> str | None:
+    """What is wrong with the first request, by id, that is not what its events come to."""
+    trails = (
+        select(events.c.request_id, events.c.body, requests.c.spec, requests.c.state)
+        .outerjoin(requests, requests.c.id == events.c.request_id)
+        .order_by(events.c.request_id, events.c.seq)
+    )
+    with connection.execute(trails, execution_options={"yield_per": 1000}) as rows:
+        for request_id, trail in groupby(rows, key=attrgetter("request_id")):
+            if fault := _fault(list(trail)):
+                return f"{request_id} {fault}"
+    unheard = connection.scalar(
+        select(requests.c.id).where(~exists().where(events.c.request_id == requests.c.id)).limit(1)
+    )
+    return f"{unheard} has no events" if unheard else None
+
+
+def _fault(trail: Sequence[Any]) -> str | None:
+    if trail[0].state is None:
+        return "has events but is not there"
+    try:
+        stored = codec.load((trail[0].spec, trail[0].state))
+    except ValueError:
+        return "is stored as something that is no request"
+    said = replay(orjson.loads(row.body) for row in trail)
+    differing = [name for name, value in vars(said).items() if value != vars(stored)[name]]
+    return f"is stored as other than its events say: {', '.join(differing)}" if differing else None
