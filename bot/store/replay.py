@@ -29,17 +29,26 @@ def change(before: Request | None, after: Request) -> dict[str, Any]:
     if before is None:
         return {"set": vars(after)}
     old = vars(before)
-    changed = {name: value for name, value in vars(after).items() if value is not old[name]}
-    lists = {name: splice(old[name], value) for name, value in changed.items() if isinstance(value, tuple)}
-    return {"set": {n: v for n, v in changed.items() if n not in lists}, "splice": lists}
+    fields: dict[str, Any] = {}
+    lists: dict[str, Any] = {}
+    for name, value in vars(after).items():
+        if value is old[name]:
+            continue
+        if isinstance(value, tuple):
+            lists[name] = splice(old[name], value)
+        else:
+            fields[name] = value
+    return {"set": fields, "splice": lists}
 
 
 def splice(old: Sequence[Any], new: Sequence[Any]) -> tuple[int, int, Sequence[Any]]:
     """Where two lists differ: from which place on, how many went, and what came for them."""
     shorter = min(len(old), len(new))
-    at = next((i for i in range(shorter) if old[i] is not new[i]), shorter)
-    left = shorter - at
-    same = next((i for i in range(left) if old[-1 - i] is not new[-1 - i]), left)
+    at = same = 0
+    while at < shorter and old[at] is new[at]:
+        at += 1
+    while same < shorter - at and old[-1 - same] is new[-1 - same]:
+        same += 1
     return at, len(old) - at - same, new[at : len(new) - same]
 
 
