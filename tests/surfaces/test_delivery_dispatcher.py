@@ -12,18 +12,19 @@ from bot.delivery import dispatcher
 from bot.delivery.backoff import BREAKER, GIVE_UP
 from bot.delivery.dispatcher import SAFE
 from bot.domain import lifecycle
-from bot.domain.events import Cancel, NotTold
+from bot.domain.events import Cancel, Delegate, NotTold, Remind, Say
 from bot.domain.policy import Ruling
 from bot.domain.request import RespondentState, Surface
 from bot.ports import Failed, Lost, Retry
 from bot.store.outbox import LEASE
-from tests.support.asking import NOW, asked, by_slack, response, somebody
+from tests.support.asking import NOW, asked, by_mail, by_slack, response, somebody
 from tests.support.dispatching import Office
 from tests.support.storing import happen, save
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from bot.domain.events import Event
     from bot.domain.request import Request
     from bot.store import SqlStore
 
@@ -238,6 +239,32 @@ class TestNothingLeftToSay:
         await office.work()
         assert [to for to, what, _ in office.sender.sent if what == "ask"] == ["ana@example.com"]
         assert (await office.state(MAIL)).state == "superseded"
+
+    @pytest.mark.parametrize(
+        ("event", "why"),
+        [
+            (response("dan"), "they have answered already"),
+            (Delegate(actor=by_mail("dan"), to=ANA, new_id=""), "they have handed it on"),
+            (Cancel(reason=None, by="Bob", surface=Surface.API), "decided before it could be sent"),
+        ],
+    )
+    async def test_nor_is_anybody_reminded_of_it(self, office: Office, event: Event, why: str) -> None:
+        await opened(office, DAN, quorum=2, channels=["slack:C1"])
+        await office.work()
+        await happen(office.store, "req_1", Remind(by="Bob"), office.clock.at)
+        await happen(office.store, "req_1", event, office.clock.at)
+        await office.work()
+        deliveries = await office.store.read(lambda tx: tx.deliveries(["req_1"]))
+        [reminder] = [d for d in deliveries["req_1"] if (d.notice, d.address) == ("reminder", MAIL)]
+        assert reminder.state == "superseded"
+        assert why in (reminder.error or "")
+
+    async def test_nor_told_how_it_was_going(self, office: Office) -> None:
+        await opened(office)
+        await happen(office.store, "req_1", Say(text="Soon?", surface=Surface.API, by="Bob"), office.clock.at)
+        await happen(office.store, "req_1", Cancel(reason=None, by="Bob", surface=Surface.API))
+        await office.work()
+        assert {said for _, said, _ in office.sender.sent} == {"card", "outcome"}
 
     async def test_but_what_only_informs_is_still_told(self, office: Office) -> None:
         change = lifecycle.open_request(asked(ANA), Ruling("for information", tell=True), NOW)
