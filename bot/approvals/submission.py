@@ -312,10 +312,19 @@ def _level_faults(body: SubmitBody) -> list[Fault]:
     return []
 
 
+MIN_REPEAT_SECONDS = 1
+
+
 def _time_faults(body: SubmitBody, now: datetime) -> list[Fault]:
     faults = []
     if body.timeout_seconds is not None and body.timeout_at is not None:
         faults.append(Fault("/timeout_at", "give either timeout_seconds or timeout_at, not both"))
+    if isinstance(body.remind_after_seconds, float) and body.remind_after_seconds < MIN_REPEAT_SECONDS:
+        faults.append(
+            Fault(
+                "/remind_after_seconds", f"repeats every {MIN_REPEAT_SECONDS} s at most; give a larger number"
+            )
+        )
     if body.timeout_at is not None and body.timeout_at <= now:
         faults.append(Fault("/timeout_at", "is in the past; give an instant to come"))
     if body.timeout_at is not None and body.timeout_at > now + timedelta(seconds=MAX_TIMEOUT_SECONDS):

@@ -423,12 +423,14 @@ class Request:
     @property
     def remind_at(self) -> datetime | None:
         """When the next scheduled reminder of the open step is due."""
+        return self.reminder(self.reminders + 1)
+
+    def reminder(self, number: int) -> datetime | None:
+        """When the open step's scheduled reminder of this number (the first is 1) is due."""
         times, every = self.spec.remind_after_seconds, self.spec.remind_every_seconds
         if every:
-            return self.opened_at + timedelta(seconds=every * (self.reminders + 1))
-        if self.reminders < len(times):
-            return self.opened_at + timedelta(seconds=times[self.reminders])
-        return None
+            return self.opened_at + timedelta(seconds=every * number)
+        return self.opened_at + timedelta(seconds=times[number - 1]) if 0 < number <= len(times) else None
 
     @property
     def level(self) -> int:

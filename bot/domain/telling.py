@@ -105,18 +105,26 @@ def callback(request: Request) -> tuple[Tell, ...]:
     return (Tell(notice=Notice.CALLBACK, surface="callback", address=url),) if url else ()
 
 
-def reminders(request: Request, now: datetime) -> tuple[Tell, ...]:
-    """Everybody who is awaited is asked again, in their working hours; a channel as a whole, at once."""
+def reminders(request: Request, now: datetime, last: datetime | None = None) -> tuple[Tell, ...]:
+    """Everybody who is awaited is asked again, in their working hours; a channel as a whole.
+
+    Whoever still has the reminder of `last` to come, because they do not work yet, gets no second one.
+    """
+    hours = request.spec.hours
+
+    def spared(zone: str | None) -> bool:
+        return last is not None and working(hours, last, zone) > now
+
     people = tuple(
         Tell(
             notice=Notice.REMINDER,
             surface=str(address.surface),
             address=address.value,
             respondent=r.id,
-            at=working(request.spec.hours, now, r.time_zone),
+            at=working(hours, now, r.time_zone),
         )
         for r in request.seated
-        if r.state is RespondentState.WAITING
+        if r.state is RespondentState.WAITING and not spared(r.time_zone)
         for address in r.addresses
     )
     rooms = tuple(
@@ -124,9 +132,10 @@ def reminders(request: Request, now: datetime) -> tuple[Tell, ...]:
             notice=Notice.REMINDER,
             surface=str(Surface.SLACK),
             address=c.removeprefix("slack:"),
-            at=working(request.spec.hours, now, None),
+            at=working(hours, now, None),
         )
         for c in request.channels
+        if not spared(None)
     )
     return people + rooms
 

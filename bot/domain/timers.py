@@ -90,13 +90,19 @@ def _remind(request: Request, now: datetime) -> Change:
     while (at := done.remind_at) and now >= at:
         done = replace(done, reminders=_caught_up(done, now))
     fact = Fact(type="request.reminded", data={"by": "the schedule", "number": done.reminders})
-    return Change(request=done, facts=(fact,), tells=telling.reminders(request, now))
+    return Change(request=done, facts=(fact,), tells=telling.reminders(request, now, _last(request)))
+
+
+def _last(request: Request) -> datetime | None:
+    """When the reminder before was due."""
+    return request.reminder(request.reminders) if request.reminders else None
 
 
 def _caught_up(request: Request, now: datetime) -> int:
+    missed = 0
     if every := request.spec.remind_every_seconds:
-        return int((now - request.opened_at) / timedelta(seconds=every))
-    return request.reminders + 1
+        missed = int((now - request.opened_at).total_seconds() / every)
+    return max(missed, request.reminders + 1)
 
 
 def remind(request: Request, by: str, now: datetime) -> Change:
