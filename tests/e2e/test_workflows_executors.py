@@ -17,20 +17,23 @@ def test_a_lost_connection_is_no_death(postgres_url: str) -> None:
     one, other = AdvisoryLocks(postgres_url), AdvisoryLocks(postgres_url)
     one.live("one")
     other.live("other")
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
-        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'one'"
-        admin.execute(cut)
 
     def dead() -> bool:
         with other.bury("one") as buried:
             return buried
 
-    assert not dead()
-    one.live("one")
-    assert not dead()
-    with pytest.raises(RuntimeError, match="another process runs as 'one'"):
-        AdvisoryLocks(postgres_url).live("one")
-    one.close()
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'one'"
+        )
+        assert not dead()
+        one.live("one")
+        assert not dead()
+        with pytest.raises(RuntimeError, match="another process runs as 'one'"):
+            AdvisoryLocks(postgres_url).live("one")
+        one.close()
+        while admin.execute("SELECT 1 FROM pg_stat_activity WHERE application_name = 'one'").fetchone():
+            pass
     assert [dead(), dead()] == [False, True]
     other.close()
 
