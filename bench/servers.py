@@ -48,6 +48,11 @@ class Server:
         shown = subprocess.run(["ps", "-o", "rss=", "-p", str(self.pid)], check=True, capture_output=True)
         return int(shown.stdout) / 1024
 
+    def processor_seconds(self) -> float:
+        """Seconds of a core that it has used so far, in user and system mode (Linux only)."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 def baseline(module: str, folder: Path, database: str) -> AbstractContextManager[Server]:
     """Run a baseline; `database` is a file for SQLite, a URL for PostgreSQL."""
@@ -55,14 +60,15 @@ def baseline(module: str, folder: Path, database: str) -> AbstractContextManager
     return _running([module, "--port", str(port), "--database", database], port, folder, {})
 
 
-def assent(folder: Path, database_url: str) -> AbstractContextManager[Server]:
-    """Run `assent serve` in `folder`, with neither Slack nor email."""
+def assent(folder: Path, database_url: str, **more: str) -> AbstractContextManager[Server]:
+    """Run `assent serve` in `folder`, with neither Slack nor email unless `more` settings say so."""
     port = _free_port()
     settings = {
         "ASSENT_DATABASE_URL": database_url,
         "ASSENT_PORT": str(port),
         "ASSENT_API_KEY": API_KEY,
         "ASSENT_SECRET_KEYS": secrets.token_hex(32),
+        **more,
     }
     return _running(["bot", "serve"], port, folder, settings)
 

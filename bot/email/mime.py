@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import email.policy
+import email
 import re
 from collections import Counter
-from email.header import Header
-from email.message import EmailMessage
+from email.charset import QP, Charset
+from email.header import Header, decode_header, make_header
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
 from email.utils import formataddr
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from bot.email.addresses import Sender
 
 _BODY_HEADERS = ("MIME-Version", "Content-Type")
+_CRLF = compat32.clone(linesep="\r\n")
+_QUOTED = Charset("utf-8")
+_QUOTED.body_encoding = QP
 
 
 class UnsafeMailError(ValueError):
@@ -58,19 +64,19 @@ def _encoded(text: str, header_name: str) -> str:
 
 
 def _body(text: str, html: str) -> bytes:
-    message = EmailMessage(policy=email.policy.SMTP)
-    message.set_content(text, cte="quoted-printable")
-    message.add_alternative(html, subtype="html", cte="quoted-printable")
     # Made from the content, which holds a secret link, so that nobody can write text that ends a part.
-    message.set_boundary("=_" + sha256(f"{text}\0{html}".encode()).hexdigest()[:32])
-    return message.as_bytes()
+    boundary = "=_" + sha256(f"{text}\0{html}".encode()).hexdigest()[:32]
+    message = MIMEMultipart("alternative", boundary)
+    for kind, content in (("plain", text), ("html", html)):
+        message.attach(MIMEText(content, kind, _QUOTED))  # type: ignore[arg-type]  # it takes a Charset since 3.5
+    return message.as_bytes(policy=_CRLF)
 
 
 def _check(raw: bytes, names: Counter[str], subject: str) -> None:
-    message = email.message_from_bytes(raw, policy=email.policy.default)
+    message = email.message_from_bytes(raw)  # the old policy, which takes a tenth of the time of the new one
     if Counter(message.keys()) != names:
         raise UnsafeMailError(f"the mail has the headers {sorted(message.keys())}")
-    if re.sub(r"\s+", "", str(message["Subject"])) != re.sub(r"\s+", "", subject):
+    if re.sub(r"\s+", "", str(make_header(decode_header(message["Subject"])))) != re.sub(r"\s+", "", subject):
         raise UnsafeMailError("the subject does not read back as it was written")
-    if [part.get_content_type() for part in message.iter_parts()] != ["text/plain", "text/html"]:
+    if [part.get_content_type() for part in message.walk()][1:] != ["text/plain", "text/html"]:
         raise UnsafeMailError("the mail does not have a text and an HTML part")

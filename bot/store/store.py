@@ -72,7 +72,7 @@ class SqlStore:
         return result
 
     async def run_write(self, work: Callable[[Connection], T]) -> T:
-        """Run plain statements in a transaction of their own."""
+        """Run plain statements in a transaction that is committed when this returns; they may run more than once."""
         result: T = await self._writer.run(work)
         return result
 

@@ -65,7 +65,7 @@ class Writer:
         return await self._exchange.hand_in(work, ids, plain=False)
 
     async def run(self, work: Callable[[Connection], Any]) -> Any:
-        """Run plain statements in a transaction of their own."""
+        """Run plain statements, together with others' where several wait."""
         return await self._exchange.hand_in(work, (), plain=True)
 
     def _loop(self) -> None:
@@ -74,9 +74,8 @@ class Writer:
             units, running = self._exchange.take()
             if together := [u for u in units if not u.plain]:
                 self._together(together)
-            for unit in units:
-                if unit.plain:
-                    self._exchange.hand_back([self._alone(unit)])
+            if plain := [u for u in units if u.plain]:
+                self._exchange.hand_back(self._plainly(plain))
         self._driver.close()
         self._connection.close()
 
@@ -115,16 +114,18 @@ class Writer:
                 return self._exchange.hand_back([Answer(unit, error=error)])
         raise AssertionError("unreachable")
 
-    def _alone(self, unit: Unit) -> Answer:
+    def _plainly(self, units: list[Unit]) -> list[Answer]:
+        """Run plain statements of several callers in one transaction; where one of them fails, each in its own."""
         try:
             with self._connection.transaction() as connection:
-                result = unit.work(connection)
-        except SQLAlchemyError as error:
+                return [Answer(unit, unit.work(connection)) for unit in units]
+        except Exception as error:
+            if len(units) > 1:
+                return [answer for unit in units for answer in self._plainly([unit])]
+            if not isinstance(error, SQLAlchemyError):
+                return [Answer(units[0], error=error)]
             log.exception("a transaction failed", action="store.failed")
-            return Answer(unit, error=unavailable(error))
-        except Exception as error:  # noqa: BLE001 - whatever a unit raises is its caller's to see
-            return Answer(unit, error=error)
-        return Answer(unit, result)
+            return [Answer(units[0], error=unavailable(error))]
 
 
 def _decide(batch: Batch, unit: Unit) -> Answer:
