@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bot.domain.request import Request, Response
     from bot.ports import DeliveryState
 
-FULL = Room(title=3000, message=6000, details=9000, rows=300, payload=7000, reason=3000)
+FULL = Room(title=3000, message=6000, details=7500, rows=300, payload=7000, reason=3000)
 """Slack takes views up to 250 KB, in which a character may take six bytes."""
 MAX_LISTED = 20
 """Most responses, people, deliveries, comments, changes and choices that are listed, and sentences of the trail."""

@@ -8,6 +8,10 @@ from typing import Any
 
 from bot.domain.digest import payload_digest
 from bot.domain.request import (
+    Comment,
+    Edit,
+    Entry,
+    EscalationLevel,
     Outcome,
     Request,
     ResolvedBy,
@@ -22,8 +26,9 @@ from bot.domain.request import (
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-ANA = Respondent(id="rsp_ana", name="Ana", slack_user_id="U0ANA")
-BEN = Respondent(id="rsp_ben", name="Ben", slack_user_id="U0BEN")
+ANA = Respondent(id="rsp_ana", name="Ana", slack_user_id="U0ANA", via=("slack:U0ANA",))
+CY = Respondent(id="rsp_cy", name="Cy", slack_user_id="U0CY", via=("slack:U0CY",))
+BEN = Respondent(id="rsp_ben", name="Ben", slack_user_id="U0BEN", via=("slack:U0BEN",))
 
 PINGS = "<!channel> @here <@U0123456789> <#C0123456789> <!subteam^S1> @everyone #general"
 NASTY = {
@@ -70,6 +75,33 @@ def answered(request: Request, decision: str = "approve", reason: str | None = N
     )
     people = tuple(replace(r, state=state) if r.id == ANA.id else r for r in request.respondents)
     return replace(request, version=2, respondents=people, responses=(answer,))
+
+
+def eventful(request: Request, text: str = "Wrong customer", number: int = 3) -> Request:
+    """The same after much has happened to it, told in these words: the second of three steps, on the ladder."""
+    form = {"type": "object", "properties": {"amount": {"type": "number", "title": text or "Amount"}}}
+    steps = tuple(replace(request.spec.steps[0], name=f"{text} {n}") for n in range(3))
+    ladder = tuple(
+        EscalationLevel(name=f"{text} {n}", audience=("slack:U0CY",), after_seconds=900) for n in range(2)
+    )
+    comments = [
+        Comment(by=text, respondent=ANA.id, text=text or "?", surface=Surface.SLACK, at=NOW),
+        Comment(by="Bob", text=text or "?", surface=Surface.API, at=NOW),
+    ]
+    people = tuple(
+        replace(r, step=1, delegate_of=CY.id if r.id == BEN.id else None) for r in request.respondents
+    )
+    return replace(
+        request,
+        spec=replace(request.spec, form=form, steps=steps, escalation=ladder),
+        step=1,
+        respondents=(*people, replace(CY, name=text or None, step=1, state=RespondentState.DELEGATED)),
+        escalated=(1,),
+        edits=tuple(Edit(field="amount", old=text, new=n, by=text, at=NOW) for n in range(number)),
+        comments=tuple((comments * number)[:number]),
+        trail=tuple(Entry(at=NOW, text=f"{text} {n}.") for n in range(number)),
+        values={"amount": 900},
+    )
 
 
 def resolved(

@@ -128,7 +128,7 @@ async def test_a_form_that_is_right_as_it_is_takes_one_click_and_an_incomplete_o
 
 
 async def test_every_kind_of_field_is_filled_in(product: Product, slack: SlackSandbox, ana: User) -> None:
-    properties = {
+    properties: dict[str, Json] = {
         "note": {"type": "string", "title": "Note"},
         "day": {"type": "string", "format": "date", "title": "Day"},
         "mail": {"type": "string", "format": "email", "title": "Mail"},
@@ -145,7 +145,7 @@ async def test_every_kind_of_field_is_filled_in(product: Product, slack: SlackSa
     assert card.buttons == ["Fill in…", "Reject"]
     modal = await form(slack, ana, card, "Fill in…")
     values = ["Fragile", "2026-12-24", "a@example.com", "https://example.com/", 3, "m", "zone-7", ["blue"]]
-    by_title = {str(properties[n]["title"]): v for n, v in zip(names, values, strict=True)}
+    by_title = {properties[n]["title"]: v for n, v in zip(names, values, strict=True)}
 
     assert (await slack.submit(modal, by_title)).errors == {}
 

@@ -13,14 +13,18 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SdkBlock
 from slack_sdk.models.views import View as SdkView
 
+from bot.domain.digest import payload_digest
 from bot.domain.request import (
     Choice,
+    Held,
     Kind,
     Level,
     OnTimeout,
+    Place,
     ReasonRule,
     Request,
     ResolvedBy,
+    RespondentState,
     Status,
     Unreached,
 )
@@ -28,8 +32,20 @@ from bot.ports import DeliveryState
 from bot.sandbox.blockkit import MOST_VIEW_BYTES, block_faults, text_length, texts, view_faults
 from bot.slack import cards, home, modals, overview
 from bot.slack.cards import Message
+from bot.slack.copies import Copy
 from tests.support.asking import places
-from tests.support.slack_requests import ANA, HOUR, NASTY, NOW, answered, asked, nasty, resolved
+from tests.support.slack_requests import (
+    ANA,
+    BEN,
+    HOUR,
+    NASTY,
+    NOW,
+    answered,
+    asked,
+    eventful,
+    nasty,
+    resolved,
+)
 
 if TYPE_CHECKING:
     from bot.slack.text import Block
@@ -73,6 +89,10 @@ def assert_fits(request: Request) -> None:
 
 def assert_everything_fits(request: Request) -> None:
     assert_message(cards.card(request, NOW))
+    assert_message(cards.reminder(request, NOW, Copy(respondent=ANA.id)))
+    assert_message(cards.news(request, request.spec.title, Copy()))
+    for act in modals.ACTS:
+        assert_view(modals.act_modal(request, act))
     for decision in ("approve", "reject", "skip"):
         assert_view(modals.answer_modal(request, decision, changed=[request.spec.title]))
     assert_view(overview.details_modal(request, NOW, [delivery(request.spec.title)] * 50))
@@ -166,6 +186,89 @@ def test_more_than_five_choices_are_a_select() -> None:
 def choosing(number: int, label: str = "Choice {}") -> Request:
     choices = tuple(Choice(id=f"c{i}", label=label.format(i)) for i in range(number))
     return asked(kind=Kind.CHOICE, choices=choices)
+
+
+# What has happened
+
+
+def test_a_card_tells_what_has_happened() -> None:
+    shown = words(cards.card(eventful(asked()), NOW).blocks)
+    for part in (
+        "*Step 2 of 3: Wrong customer 1* (✓ Wrong customer 0 → Wrong customer 1 → Wrong customer 2)",
+        "Handed on: Ben for Wrong customer",
+        "Escalated to *Wrong customer 0* · next Wrong customer 1 <!date^1795248900^",
+        "Wrong customer: \nWrong customer\n → \n2\n · Wrong customer",
+        "Wrong customer asked: \nWrong customer",
+        "Bob replied: \nWrong customer",
+        "Wrong customer 2.",
+        '"amount": 900',
+        payload_digest(asked().spec.payload | {"amount": 900}),
+    ):
+        assert part in shown
+
+
+def test_a_card_has_the_newest_and_details_has_all() -> None:
+    request = eventful(asked(), number=12)
+    shown = words(cards.card(request, NOW).blocks)
+    assert [n for n in range(12) if f"Wrong customer {n}." in shown] == [9, 10, 11]
+    shown = words(overview.details_modal(request, NOW)["blocks"])
+    assert [n for n in range(12) if f"Wrong customer {n}." in shown] == [*range(12)]
+
+
+def test_a_decision_that_is_held_says_until_when() -> None:
+    outcome = resolved(asked(), Status.APPROVED).outcome
+    assert outcome
+    request = replace(answered(asked()), held=Held(outcome=outcome, until=NOW + HOUR))
+    card = cards.card(request, NOW + HOUR / 2)
+    final = "Approved by Ana; final <!date^1795251600^{date_short_pretty} {time}|2026-11-21 09:00 UTC>"
+    assert final in words(card.blocks)
+    assert "Deadline" not in words(card.blocks)
+    assert labels(card.blocks)[:2] == ["Approve", "Reject"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"step": 0}, "The step you were asked in is closed"),
+        ({"state": RespondentState.DELEGATED}, "You handed this request on"),
+    ],
+)
+def test_a_copy_of_somebody_who_is_not_asked_any_more_has_no_buttons(
+    change: dict[str, Any], why: str
+) -> None:
+    request = eventful(asked())
+    people = tuple(replace(r, **change) if r.id == ANA.id else r for r in request.respondents)
+    request = replace(request, respondents=people)
+    card = cards.card(request, NOW, Copy(respondent=ANA.id))
+    assert elements(card.blocks) == []
+    assert why in words(card.blocks)
+    assert elements(cards.card(request, NOW, Copy(respondent=BEN.id)).blocks)
+    assert elements(cards.card(request, NOW).blocks)
+    assert_message(card)
+
+
+def test_a_channels_copy_follows_its_step_and_its_level() -> None:
+    request = replace(eventful(asked()), places=(Place(selector="slack:C0OPS", step=1),))
+    ops = Copy(channel="C0OPS")
+    assert "Undo my answer" in menu(cards.card(answered(request), NOW, ops).blocks)
+    assert menu(cards.card(request, NOW, ops).blocks) == ["Ask…", "Delegate…"]
+    closed = replace(request, places=(Place(selector="slack:C0OPS", step=0),))
+    assert "The step this channel was asked in is closed" in words(cards.card(closed, NOW, ops).blocks)
+    ladder = tuple(replace(level, replace=True) for level in request.spec.escalation)
+    replaced = replace(request, spec=replace(request.spec, escalation=ladder))
+    assert "was escalated to Wrong customer 0" in words(cards.card(replaced, NOW, ops).blocks)
+
+
+def test_whoever_answered_sees_undo() -> None:
+    own = Copy(respondent=ANA.id)
+    assert "Undo" in labels(cards.card(answered(asked()), NOW, own).blocks)
+    assert menu(cards.card(answered(asked()), NOW, own).blocks) == ["Ask…"]
+    assert "Undo" not in labels(cards.card(answered(asked()), NOW, Copy(respondent=BEN.id)).blocks)
+
+
+def menu(blocks: list[Block]) -> list[str]:
+    [overflow] = [element for element in elements(blocks) if element["type"] == "overflow"]
+    return [option["text"]["text"] for option in overflow["options"]]
 
 
 def test_after_the_deadline_there_is_nothing_left_to_click() -> None:
@@ -390,6 +493,7 @@ def test_an_inbox_says_how_many_did_not_fit() -> None:
 def test_nasty_texts_fit_everywhere(text: str) -> None:
     request = nasty(text)
     assert_everything_fits(request)
+    assert_fits(eventful(request, text, 30))
     assert_everything_fits(resolved(request, Status.REJECTED, by=text, reason=text))
 
 
@@ -402,7 +506,7 @@ def test_nasty_choices_fit_everywhere(text: str) -> None:
 
 
 def test_no_requester_can_ping_anybody() -> None:
-    message = cards.card(nasty(NASTY["pings"]), NOW)
+    message = cards.card(eventful(nasty(NASTY["pings"]), NASTY["pings"]), NOW)
     live = [
         t for t in mrkdwn(message.blocks) if any(ping in t for ping in ("<!channel", "<!sub", "<@", "<#"))
     ]
