@@ -33,8 +33,13 @@ def escalate(request: Request, event: Escalate, now: datetime) -> Change:
     return climb(request, now, by=by, reason=event.reason)
 
 
-def climb(request: Request, at: datetime, *, by: str, reason: str | None) -> Change:
-    """Seat and tell the people of the next level; those before may still answer, unless it replaces them."""
+def climb(
+    request: Request, now: datetime, *, by: str, reason: str | None, since: datetime | None = None
+) -> Change:
+    """Seat and tell the people of the next level; those before may still answer, unless it replaces them.
+
+    `since`: when their time began, where that was before now.
+    """
     level = request.spec.escalation[request.level]
     number = request.level + 1
     before = request.spec.escalation[request.level - 1].name if request.level else "audience"
@@ -44,9 +49,9 @@ def climb(request: Request, at: datetime, *, by: str, reason: str | None) -> Cha
     )
     why = f": {reason}" if reason else "."
     climbed = replace(
-        noted(request, at, f"Escalated from {before} to {level.name} by {by}{why}"),
+        noted(request, now, f"Escalated from {before} to {level.name} by {by}{why}"),
         escalated=(*request.escalated, request.step),
-        opened_at=at,
+        opened_at=since or now,
         reminders=0,
         respondents=seats,
         places=_moved(request.places, number, request.step),
@@ -56,7 +61,7 @@ def climb(request: Request, at: datetime, *, by: str, reason: str | None) -> Cha
         type="request.escalated",
         data={"from": before, "to": level.name, "reason": reason, "by": by, "level": number},
     )
-    return widen(request, climbed, fact, at)
+    return widen(request, climbed, fact, now)
 
 
 def _on(seat: Respondent | Place, level: int) -> bool:

@@ -36,25 +36,24 @@ ON_TIMEOUT: Mapping[OnTimeout, Status] = MappingProxyType(
 
 
 def pass_time(request: Request, _event: Timer, now: datetime) -> Change:
-    """Everything that is due at `now`."""
-    if request.held:
-        return (
-            resolve(request, request.held.outcome, now)
-            if now >= request.held.until
-            else Change(request=request)
-        )
+    """Everything that is due at `now`, in its order."""
     change = Change(request=request)
-    while not change.request.status.final and (at := change.request.deadline) and now >= at:
-        change = change.then(_deadline(change.request, at, now))
-    while not change.request.status.final and (at := change.request.escalate_at) and now >= at:
-        change = change.then(_climb_in_time(change.request, at))
-    if not change.request.status.final and (at := change.request.remind_at) and now >= at:
-        change = change.then(_remind(change.request, now))
+    while due := _due(change.request, now):
+        change = change.then(due)
     return change
 
 
-def _climb_in_time(request: Request, at: datetime) -> Change:
-    return climb(request, at, by="the clock", reason=f"No decision by {notices.instant(at)}.")
+def _due(request: Request, now: datetime) -> Change | None:
+    """The next thing that is due."""
+    if request.due_at is None or now < request.due_at:
+        return None
+    if request.held:
+        return resolve(request, request.held.outcome, now)
+    if request.deadline and now >= request.deadline:
+        return _deadline(request, request.deadline, now)
+    if (at := request.escalate_at) and now >= at:
+        return climb(request, now, by="the clock", reason=f"No decision by {notices.instant(at)}.", since=at)
+    return _remind(request, now)
 
 
 def _deadline(request: Request, at: datetime, now: datetime) -> Change:
