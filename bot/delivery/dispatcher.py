@@ -18,7 +18,7 @@ import structlog
 from bot.delivery.backoff import Breakers, delay, exhausted
 from bot.domain.errors import Unavailable
 from bot.domain.events import NotTold
-from bot.domain.request import Request, ResolvedBy, RespondentState
+from bot.domain.request import Request, ResolvedBy, Respondent, RespondentState
 from bot.domain.telling import Notice
 from bot.ports import (
     Clock,
@@ -226,16 +226,26 @@ def _obsolete(delivery: Delivery, request: Request | None) -> str | None:
     """Why there is nothing to say any more, if so.
 
     Nobody is asked or reminded of what is decided or what they have answered, or told how it was going meanwhile.
+    An answer that does not stand any more has no receipt.
     """
-    if request is None or delivery.notice not in {Notice.ASK, Notice.REMINDER, Notice.NEWS}:
+    notice = delivery.notice
+    if request is None or notice not in {Notice.ASK, Notice.REMINDER, Notice.NEWS, Notice.RECEIPT}:
         return None
-    if request.outcome and request.outcome.resolved_by is not ResolvedBy.POLICY:
+    decided = request.outcome and request.outcome.resolved_by is not ResolvedBy.POLICY
+    if decided and notice is not Notice.RECEIPT:
         return "the request was decided before it could be sent"
     respondent = request.respondent(delivery.respondent or "")
-    if respondent is None or delivery.notice is Notice.NEWS:
-        return None
-    if respondent.state is RespondentState.DELEGATED:
-        return "they have handed it on"
-    if delivery.notice is Notice.REMINDER and respondent.step != request.step:
-        return "their step is closed"
-    return "they have answered already" if respondent.state.answered else None
+    return _unwanted(notice, respondent, request) if respondent else None
+
+
+def _unwanted(notice: Notice, respondent: Respondent, request: Request) -> str | None:
+    match notice:
+        case Notice.RECEIPT if not request.response_of(respondent.id):
+            return "the answer was taken back or set back"
+        case Notice.ASK | Notice.REMINDER if respondent.state is RespondentState.DELEGATED:
+            return "they have handed it on"
+        case Notice.ASK | Notice.REMINDER if respondent.step != request.step:
+            return "their step is closed"
+        case Notice.ASK | Notice.REMINDER if respondent.state.answered:
+            return "they have answered already"
+    return None

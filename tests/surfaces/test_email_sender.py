@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bot.delivery.backoff import BREAKER
 from bot.delivery.dispatcher import Dispatcher
-from bot.domain.events import Cancel
-from bot.domain.request import RespondentState, Surface
+from bot.domain.events import Cancel, Remind, Say, Withdraw
+from bot.domain.request import Address, RespondentState, Surface
 from bot.email.addresses import parse_sender
 from bot.email.config import parse_smtp_url
 from bot.email.mailer import Mailer
@@ -18,7 +19,7 @@ from bot.email.sender import EmailSender
 from bot.links import Links
 from bot.rendering import templates
 from bot.sandbox.mail import Mailbox
-from tests.support.asking import asked, response, somebody
+from tests.support.asking import asked, by_mail, response, somebody
 from tests.support.dispatching import Office
 from tests.support.storing import happen, save
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 LINKS = Links("https://assent.example.com", ["k" * 32])
 ANA, BEN = somebody("ana"), somebody("ben")
-TO_ANA, TO_BEN = "ana@example.com", "ben@example.com"
+TO_ANA, TO_BEN, TO_BOB = "ana@example.com", "ben@example.com", "bob@example.com"
 
 
 @pytest.fixture
@@ -94,6 +95,46 @@ async def test_all_mails_about_one_request_are_one_conversation(office: Office, 
     assert len(ids) == 2
     assert second["References"]
     assert second["References"] == first["References"] or first["Message-ID"] in second["References"]
+
+
+async def test_questions_and_replies_go_to_the_other_side(office: Office, mailbox: Mailbox) -> None:
+    bob = Address(surface=Surface.EMAIL, value=TO_BOB)
+    await save(office.store, replace(asked(ANA, BEN, request_id="req_2"), requester_addresses=(bob,)))
+    await office.work()
+    ask_back = Say(text="Which order?", surface=Surface.EMAIL, by="", actor=by_mail("ana"))
+    await happen(office.store, "req_2", ask_back)
+    await happen(office.store, "req_2", Say(text="Number 5531.", surface=Surface.API, by="Bob"))
+    await office.work()
+    (question,) = mailbox.messages(TO_BOB)
+    assert question.text.startswith("Ana asked: Which order?")
+    assert "/r/" not in question.text
+    reply = mailbox.messages(TO_BEN)[-1]
+    assert reply.text.startswith("Bob replied: Number 5531.")
+    assert reply.link == LINKS.url(BEN.id, 0)
+    assert reply.message["References"] == question.message["References"]
+
+
+async def test_who_is_awaited_is_reminded_and_who_has_answered_is_not(
+    office: Office, mailbox: Mailbox
+) -> None:
+    await office.work()
+    await happen(office.store, "req_1", Remind(by="bob"))
+    await happen(office.store, "req_1", response("ana"))
+    await office.work()
+    assert [("A reminder" in mail.text) for mail in mailbox.messages(TO_ANA)] == [False, False]
+    assert mailbox.messages(TO_BEN)[-1].text.startswith("A reminder: your answer is still awaited.")
+
+
+async def test_an_answer_taken_back_at_once_has_no_receipt_and_news_of_the_past_no_reader(
+    office: Office, mailbox: Mailbox
+) -> None:
+    await office.work()
+    await happen(office.store, "req_1", response("ana"))
+    await happen(office.store, "req_1", Withdraw(actor=by_mail("ana")))
+    await happen(office.store, "req_1", Say(text="It is urgent.", surface=Surface.API, by="Bob"))
+    await happen(office.store, "req_1", response("ben", "reject"))
+    await office.work()
+    assert ["Rejected by Ben" in mail.text for mail in mailbox.messages(TO_ANA)] == [False, True]
 
 
 async def test_a_notification_is_sent_too(office: Office, mailbox: Mailbox) -> None:

@@ -118,6 +118,7 @@ def test_the_requester_gets_news_without_a_link() -> None:
         assert "Waiting for Ana and Ben." in shown
         assert "/r/" not in shown
         assert "asks for your approval" not in shown
+        assert "Answers are due by Fri 20 Nov 2026, 16:00 (UTC)" in shown
         assert "Mails to this address are not read" in shown
     assert "href" not in body(mail, "html")
 
