@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.domain.audience import lowest_level, may_count, parse_selector
 from bot.domain.request import Kind, QuorumRule, Request, Respondent, RespondentState, Status
@@ -61,14 +61,24 @@ class _Tally:
             open_ended=source in self.open_sources,
         )
 
-    def needed(self, leaf: Leaf) -> int:
-        """The leaf's number of approvals."""
+    def needed(self, approvals: int | str) -> int:
+        """How many approvals a number, `all` or `majority` comes to."""
         seats = len(self.approved) + len(self.rejected) + len(self.waiting)
-        if leaf.approvals == "all":
+        if approvals == "all":
             return max(1, seats)
-        if leaf.approvals == "majority":
+        if approvals == "majority":
             return seats // 2 + 1
-        return int(leaf.approvals)
+        return int(approvals)
+
+
+@dataclass(frozen=True)
+class _Chances:
+    """Whether a rule is met, can no longer be, and counts heads; and its number of approvals."""
+
+    met: bool
+    hopeless: bool
+    counts_heads: bool
+    required: int
 
 
 def belongs(respondent: Respondent, source: str) -> bool:
@@ -79,8 +89,10 @@ def belongs(respondent: Respondent, source: str) -> bool:
 def judge(request: Request) -> Verdict:
     """The verdict on the request's open step, from its respondents' states alone."""
     verdicts = [_judge(request, level, rule) for level, rule in _rules(request)]
+    if len(verdicts) == 1:
+        return verdicts[0]
     best = max(verdicts, key=lambda v: (v.decision is Status.APPROVED, v.decision is None))
-    if len(verdicts) == 1 or best.decision:
+    if best.decision:
         return best
     return replace(best, text=", or ".join(v.text for v in reversed(verdicts) if v.decision is None))
 
@@ -101,25 +113,23 @@ def _rules(request: Request) -> list[tuple[int, QuorumRule]]:
 
 def _judge(request: Request, level: int, rule: QuorumRule) -> Verdict:
     tally = _tally(request, level)
-    ways = ways_to_meet(rule)
-    distinct = not isinstance(rule, Mapping) or bool(rule.get("distinct", True))
-    met = any(_met(way, tally, distinct=distinct) for way in ways)
+    chances = _tree_chances(rule, tally) if isinstance(rule, dict) else _plain_chances(rule, tally)
+    met, hopeless, required = chances.met, chances.hopeless, chances.required
     if request.spec.kind is Kind.CHOICE and met:
-        met = _most_chosen(request, tally)[1] >= tally.needed(ways[0][0])
-    hopeless = not any(_reachable(way, tally, distinct=distinct) for way in ways)
-    counting = tally.uncounted and any(isinstance(leaf.approvals, str) for way in ways for leaf in way)
+        met = _most_chosen(request, tally)[1] >= required
+    counting = tally.uncounted and chances.counts_heads
     decision = None
     if len(tally.rejected) >= request.current.reject_quorum:
         decision = Status.REJECTED
     elif met and not counting:
         decision = Status.APPROVED
-    elif (hopeless or _split(request, tally, ways)) and any(
+    elif (hopeless or _split(request, tally, required)) and any(
         r.step == request.step for r in request.responses
     ):
         decision = Status.REJECTED if tally.rejected or not hopeless else Status.SKIPPED
     return Verdict(
         decision=decision,
-        required=min(sum(tally.only(leaf.source).needed(leaf) for leaf in way) for way in ways),
+        required=required,
         approved=len(tally.approved),
         rejected=len(tally.rejected),
         text=_words(request, level, rule, tally, decision),
@@ -127,16 +137,35 @@ def _judge(request: Request, level: int, rule: QuorumRule) -> Verdict:
     )
 
 
+def _plain_chances(rule: int | str, tally: _Tally) -> _Chances:
+    """Of a number, `all` or `majority`; the same as of a tree with one leaf for everybody."""
+    required, approved = tally.needed(rule), len(tally.approved)
+    hopeless = not tally.open_ended and approved + len(tally.waiting) < required
+    return _Chances(approved >= required, hopeless, isinstance(rule, str), required)
+
+
+def _tree_chances(rule: dict[str, Any], tally: _Tally) -> _Chances:
+    ways, distinct = ways_to_meet(rule), bool(rule.get("distinct", True))
+    return _Chances(
+        met=any(_met(way, tally, distinct=distinct) for way in ways),
+        hopeless=not any(_reachable(way, tally, distinct=distinct) for way in ways),
+        counts_heads=any(isinstance(leaf.approvals, str) for way in ways for leaf in way),
+        required=min(sum(tally.only(leaf.source).needed(leaf.approvals) for leaf in way) for way in ways),
+    )
+
+
 def _tally(request: Request, level: int) -> _Tally:
-    seats = [r for r in request.seated if level in r.levels and may_count(request, r)]
-    open_places = [p for p in (*request.open_places, *request.open_lookups) if level in p.levels]
+    counting = [r for r in request.seated if may_count(request, r)]
+    seats = [r for r in counting if level in r.levels]
+    lookups = [p for p in request.open_lookups if level in p.levels]
+    open_places = [*(p for p in request.open_places if level in p.levels), *lookups]
     return _Tally(
         [r for r in seats if r.state is RespondentState.APPROVED],
-        [r for r in request.seated if r.state is RespondentState.REJECTED and may_count(request, r)],
+        [r for r in counting if r.state is RespondentState.REJECTED],
         [r for r in seats if r.state in {RespondentState.WAITING, RespondentState.UNREACHABLE}],
         frozenset(s for p in open_places for s in (*p.groups, p.selector)),
         bool(open_places),
-        any(level in p.levels for p in request.open_lookups),
+        bool(lookups),
     )
 
 
@@ -159,7 +188,7 @@ def _filled(
             return False
         if hoping and part.open_ended:
             continue
-        needed = part.needed(leaf)
+        needed = part.needed(leaf.approvals)
         if not distinct or leaf.source is None:
             able = people if leaf.source is None else [r for r in people if belongs(r, leaf.source)]
             if len(able) < needed:
@@ -195,11 +224,11 @@ def _most_chosen(request: Request, tally: _Tally) -> tuple[str | None, int]:
     return max(votes.items(), key=itemgetter(1), default=(None, 0))
 
 
-def _split(request: Request, tally: _Tally, ways: Sequence[Sequence[Leaf]]) -> bool:
+def _split(request: Request, tally: _Tally, required: int) -> bool:
     """Whether people chose so differently that no choice can be reached by so many any more."""
     if request.spec.kind is not Kind.CHOICE or tally.open_ended:
         return False
-    return _most_chosen(request, tally)[1] + len(tally.waiting) < tally.needed(ways[0][0])
+    return _most_chosen(request, tally)[1] + len(tally.waiting) < required
 
 
 def reachable(
@@ -226,7 +255,7 @@ def _words(request: Request, level: int, rule: QuorumRule, tally: _Tally, decisi
     if isinstance(rule, Mapping):
         progress, goal = _tree_words(rule, tally), "the quorum"
     else:
-        required = tally.needed(Leaf(source=None, approvals=rule))
+        required = tally.needed(rule)
         progress, goal = (
             f"{_count(request, tally)} of {required} {_asked_for(request, required)}",
             str(required),
@@ -275,7 +304,7 @@ def _tree_words(rule: QuorumRule, tally: _Tally) -> str:
             return joint.join(nested)
     source = parse_selector(rule["from"]).text
     part = tally.only(source)
-    needed = part.needed(Leaf(source=source, approvals=rule.get("approvals", 1)))
+    needed = part.needed(rule.get("approvals", 1))
     name = source.removeprefix("group:").removeprefix("email:")
     awaited = ", ".join(r.label for r in part.waiting[:MAX_NAMES])
     more = ", …" if len(part.waiting) > MAX_NAMES else ""

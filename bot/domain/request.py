@@ -384,27 +384,27 @@ class Request:
     @property
     def seated(self) -> tuple[Respondent, ...]:
         """The respondents of the open step."""
-        return tuple(r for r in self.respondents if r.step == self.step)
+        return tuple([r for r in self.respondents if r.step == self.step])
 
     @property
     def known(self) -> tuple[Respondent, ...]:
         """Everybody but those whom nobody has turned to yet: the ladder's unreached levels."""
-        return tuple(r for r in self.respondents if r.step != LADDER)
+        return tuple([r for r in self.respondents if r.step != LADDER])
 
     @property
     def channels(self) -> tuple[str, ...]:
         """The channels of the open step, any member of which may answer."""
-        return tuple(p.selector for p in self.open_places)
+        return tuple([p.selector for p in self.open_places])
 
     @property
     def open_places(self) -> tuple[Place, ...]:
         """The channels of the open step, and what they seat people as."""
-        return tuple(p for p in self.places if p.step == self.step)
+        return tuple([p for p in self.places if p.step == self.step])
 
     @property
     def open_lookups(self) -> tuple[Place, ...]:
         """Who of the open step is still to be looked up."""
-        return tuple(p for p in self.lookups if p.step == self.step)
+        return tuple([p for p in self.lookups if p.step == self.step])
 
     def respondent(self, key: str) -> Respondent | None:
         """The respondent known by `key` (`rsp_…`, `email:…`, `slack:U…`), of the open step first."""
