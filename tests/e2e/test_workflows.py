@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.support.process import Server
 
-PATIENCE = 20.0
+PATIENCE = 30.0  # processes start meanwhile
 
 
 class Worker:

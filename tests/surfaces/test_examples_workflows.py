@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EXAMPLES = command.CHECKOUT / "examples"
 README = command.CHECKOUT / "README.md"
 ANA = "ana@example.com"
-PATIENCE = 20.0
+PATIENCE = 30.0  # processes start meanwhile
 
 
 @pytest.fixture
