@@ -36,9 +36,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Tally:
-    """Where the people stand who answer by one rule; a rejection counts whoever it came from.
+    """Where the people stand who answer by one rule.
 
-    `open_sources` are the selectors behind which more people may turn up.
+    `open_sources` are the selectors behind which more people may turn up; `rejections` how many in the whole step have
+    rejected, by whatever rule they are asked.
     """
 
     approved: Sequence[Respondent]
@@ -46,6 +47,7 @@ class _Tally:
     waiting: Sequence[Respondent]
     open_sources: frozenset[str]
     open_ended: bool
+    rejections: int
     uncounted: bool
     """Some people could not be looked up yet, so that a rule that counts heads must wait."""
 
@@ -119,19 +121,19 @@ def _judge(request: Request, level: int, rule: QuorumRule) -> Verdict:
         met = _most_chosen(request, tally)[1] >= required
     counting = tally.uncounted and chances.counts_heads
     decision = None
-    if len(tally.rejected) >= request.current.reject_quorum:
+    if tally.rejections >= request.current.reject_quorum:
         decision = Status.REJECTED
     elif met and not counting:
         decision = Status.APPROVED
     elif (hopeless or _split(request, tally, required)) and any(
         r.step == request.step for r in request.responses
     ):
-        decision = Status.REJECTED if tally.rejected or not hopeless else Status.SKIPPED
+        decision = Status.REJECTED if tally.rejections or not hopeless else Status.SKIPPED
     return Verdict(
         decision=decision,
         required=required,
         approved=len(tally.approved),
-        rejected=len(tally.rejected),
+        rejected=tally.rejections,
         text=_words(request, level, rule, tally, decision),
         choice=_most_chosen(request, tally)[0] if decision is Status.APPROVED else None,
     )
@@ -161,10 +163,11 @@ def _tally(request: Request, level: int) -> _Tally:
     open_places = [*(p for p in request.open_places if level in p.levels), *lookups]
     return _Tally(
         [r for r in seats if r.state is RespondentState.APPROVED],
-        [r for r in counting if r.state is RespondentState.REJECTED],
+        [r for r in seats if r.state is RespondentState.REJECTED],
         [r for r in seats if r.state in {RespondentState.WAITING, RespondentState.UNREACHABLE}],
         frozenset(s for p in open_places for s in (*p.groups, p.selector)),
         bool(open_places),
+        sum(r.state is RespondentState.REJECTED for r in counting),
         bool(lookups),
     )
 
@@ -241,7 +244,7 @@ def reachable(
     """
     if isinstance(rule, str) and channel:
         return f"{rule!r} needs people who can be counted; an audience with a channel takes a number"
-    tally = _Tally((), (), people, sources, bool(sources), uncounted=False)
+    tally = _Tally((), (), people, sources, bool(sources), rejections=0, uncounted=False)
     distinct = not isinstance(rule, Mapping) or bool(rule.get("distinct", True))
     if not people or any(_reachable(way, tally, distinct=distinct) for way in ways_to_meet(rule)):
         return None
@@ -262,7 +265,7 @@ def _words(request: Request, level: int, rule: QuorumRule, tally: _Tally, decisi
         )
     if level:
         progress = f"{progress} from {request.spec.escalation[level - 1].name}"
-    rejected, limit = len(tally.rejected), request.current.reject_quorum
+    rejected, limit = tally.rejections, request.current.reject_quorum
     rejections = f"{rejected} {'rejection' if rejected == 1 else 'rejections'}"
     match decision:
         case Status.REJECTED if rejected >= limit:

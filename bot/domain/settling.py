@@ -86,6 +86,7 @@ def open_step(request: Request, index: int, now: datetime) -> Request:
         step=index,
         opened_at=now,
         reminders=0,
+        held=None,
         step_timeout_at=now + timedelta(seconds=seconds) if seconds else None,
     )
 
