@@ -163,8 +163,18 @@ class Transaction(Requests, Protocol):
     def remember(self, idempotency: Idempotency, request_id: str, now: datetime) -> None:
         """Record an idempotency key."""
 
-    def adopt(self, request_id: str, receipt: dict[str, Json], address: str, now: datetime) -> None:
-        """Remember a card that stands somewhere and that the store did not know of, so that it is redrawn too."""
+    def adopt(
+        self,
+        request_id: str,
+        receipt: dict[str, Json],
+        address: str,
+        now: datetime,
+        respondent: str | None = None,
+    ) -> None:
+        """Remember a card that stands somewhere and that the store did not know of, so that it is redrawn too.
+
+        `respondent` is the only one who sees it.
+        """
 
     def notify(self, notification: Notification, now: datetime) -> None:
         """Queue a message without a question."""

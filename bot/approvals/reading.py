@@ -77,10 +77,13 @@ class Reading(Core):
         except DirectoryUnavailableError:
             return ()
 
-    async def adopt(self, request_id: str, channel: str, ts: str) -> None:
-        """A card was clicked; from now on it is redrawn, even where its posting was never confirmed."""
+    async def adopt(self, request_id: str, channel: str, ts: str, respondent: str | None = None) -> None:
+        """A card was clicked; from now on it is redrawn, even where its posting was never confirmed.
+
+        `respondent` is the only one who sees it.
+        """
         receipt, now = {"channel": channel, "ts": ts}, self._clock.now()
-        await self._store.write(lambda tx: tx.adopt(request_id, receipt, channel, now))
+        await self._store.write(lambda tx: tx.adopt(request_id, receipt, channel, now, respondent))
 
     async def audit(self, request_id: str) -> tuple[AuditEvent, ...]:
         """The request's audit events, oldest first; raises `NotFound`."""

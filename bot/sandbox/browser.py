@@ -121,7 +121,7 @@ class Browser:
 
     async def _say(self, body: Json, user: User) -> Json:
         channel = self._workspace.channels[body["channel"]]
-        done = await self._people.say(user, channel, body["text"])
+        done = await self._people.say(user, channel, body["text"], thread=body.get("thread"))
         return {"shown": done.shown if done else None}
 
     async def _home(self, _body: Json, user: User) -> Json:

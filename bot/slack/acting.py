@@ -49,7 +49,8 @@ class Acting:
         self, user: User, request_id: str, reason: str | None, seen_level: int | None = None
     ) -> str:
         """Ask the next level, unless it was reached since somebody looked (`seen_level`)."""
-        request = await self.open_request(request_id)
+        request = await self._approvals.get(request_id)
+        refuse_final(request)
         if seen_level is not None and request.level > seen_level:
             raise StaleRevision(request.trail[-1].text)
         request = await self._approvals.escalate(request_id, reason, actor=user.actor)
@@ -69,7 +70,8 @@ class Acting:
 
     async def reply(self, person: Person, request_id: str, text: str) -> str:
         """Answer what was asked back, as whoever made the request."""
-        request = await self.open_request(request_id)
+        request = await self._approvals.get(request_id)
+        refuse_final(request)
         if not request.requester_keys & person.keys:
             raise NotInAudience("Only whoever asked for this can reply; ask a question with /approvals ask.")
         name = person.name or notices.requester(request) or "The requester"
@@ -77,9 +79,8 @@ class Acting:
         waiting = ", ".join(notices.waiting_for(request))
         return f"You replied; {waiting or 'everybody who is asked'} can read it."
 
-    async def open_request(self, request_id: str) -> Request:
-        """The request; raises `AlreadyResolved` where it is final."""
-        request = await self._approvals.get(request_id)
-        if request.status.final:
-            raise AlreadyResolved(notices.already_resolved(request), request)
-        return request
+
+def refuse_final(request: Request) -> None:
+    """Raise `AlreadyResolved` where there is nothing left to do."""
+    if request.status.final:
+        raise AlreadyResolved(notices.already_resolved(request), request)

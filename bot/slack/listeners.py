@@ -19,8 +19,9 @@ from slack_bolt.response import BoltResponse
 from bot.domain.answers import Answer, decisions
 from bot.domain.errors import AssentError, Invalid, Unavailable
 from bot.slack import modals, overview
+from bot.slack.acting import Once, refuse_final
 from bot.slack.answering import QUICK_SECONDS, Given, confirmation, sentence
-from bot.slack.buttons import DETAILS, EDIT, MENU, UNDO
+from bot.slack.buttons import DETAILS, EDIT, UNDO
 from bot.slack.errors import SlackError
 from bot.slack.home import APPROVE_SELECTED, REJECT_SELECTED
 from bot.slack.payloads import Click, Command, HomeOpened, Interaction, Reply, Said, Submission
@@ -72,6 +73,7 @@ class Listeners:
         self._answering = answering
         self._acting = acting
         self._inbox = inbox
+        self._once = Once()
         self._running: set[asyncio.Task[None]] = set()
 
     def attach(
@@ -139,7 +141,7 @@ class Listeners:
         request_id, revision, decision = click.actions[0].answer()
         request = await self._approvals.get(request_id)
         given = _given(click, request_id, revision, decision)
-        self._adopt_soon(click, request_id)
+        self._adopt_soon(click, request)
         if modals.needs_modal(request, decision):
             return Reply(then=partial(self._ask, click, request, given))
         recorded = await self._answering.accept(given, QUICK_SECONDS)
@@ -148,30 +150,32 @@ class Listeners:
     async def _other(self, click: Click) -> Reply:
         """Edit, escalate, undo, or what was picked in the menu."""
         request_id, revision, what = click.actions[0].answer()
-        if click.actions[0].action_id != MENU:
-            what = what.removeprefix("assent.")
-        self._adopt_soon(click, request_id)
+        request = await self._approvals.get(request_id)
+        self._adopt_soon(click, request)
         if what == UNDO:
+            if click.trigger_id and not self._once.first(click.trigger_id):
+                return Reply()
             said = await self._acting.withdraw(click.user, request_id)
             return Reply(then=partial(self._say_where_no_card_shows_it, click, said))
-        request = await self._acting.open_request(request_id)
+        refuse_final(request)
         if what in modals.ACTS:
             return Reply(then=partial(self._answering.open, click, modals.act_modal(request, what)))
         return Reply(then=partial(self._ask, click, request, _given(click, request_id, revision, EDIT)))
 
-    def _adopt_soon(self, click: Click, request_id: str) -> None:
+    def _adopt_soon(self, click: Click, request: Request) -> None:
         if _origin(click) == "card":
-            self._track(asyncio.create_task(self._adopt(click, request_id)))
+            self._track(asyncio.create_task(self._adopt(click, request)))
 
-    async def _adopt(self, click: Click, request_id: str) -> None:
+    async def _adopt(self, click: Click, request: Request) -> None:
         """Whatever comes of the click, its card is redrawn, even where its posting was never confirmed."""
         channel, ts = click.container.channel_id, click.container.message_ts
         if channel and ts:
+            owner = request.respondent(f"slack:{click.user.id}") if channel.startswith("D") else None
             try:
-                await self._approvals.adopt(request_id, channel, ts)
+                await self._approvals.adopt(request.id, channel, ts, owner.id if owner else None)
             except AssentError as error:
                 log.warning(
-                    "a card was not adopted", action="slack.adopt", request=request_id, error=str(error)
+                    "a card was not adopted", action="slack.adopt", request=request.id, error=str(error)
                 )
 
     async def _ask(self, click: Click, request: Request, given: Given) -> None:

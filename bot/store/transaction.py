@@ -279,9 +279,23 @@ class SqlTransaction:
             )
         )
 
-    def adopt(self, request_id: str, receipt: dict[str, Json], address: str, now: datetime) -> None:
+    def adopt(
+        self,
+        request_id: str,
+        receipt: dict[str, Json],
+        address: str,
+        now: datetime,
+        respondent: str | None = None,
+    ) -> None:
         """Remember a card that the store did not know of."""
-        row = _row(surface="slack", address=address, notice=Notice.CARD, request_id=request_id, now=now)
+        row = _row(
+            surface="slack",
+            address=address,
+            notice=Notice.CARD,
+            respondent=respondent,
+            request_id=request_id,
+            now=now,
+        )
         self.writes.adopted.append(row | {"receipt": orjson.dumps(receipt).decode(), "state": "sent"})
 
 

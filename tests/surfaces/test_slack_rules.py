@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,6 +80,18 @@ async def typed(slack: SlackSandbox, user: User, text: str) -> str:
 async def post(product: Product, request: Json, what: str, **body: Json) -> None:
     answer = await product.call("POST", f"/v1/requests/{request['id']}/{what}", json=body)
     assert answer.status == 200, answer.text
+
+
+async def noted(product: Product, request: Json, notice: str) -> None:
+    """Nobody writes under a message before it is known where it stands."""
+
+    async def states() -> list[str]:
+        answer = await product.call("GET", f"/v1/requests/{request['id']}/deliveries")
+        return [d["state"] for d in answer.json["items"] if d["notice"] == notice]
+
+    async with asyncio.timeout(20):
+        while "sent" not in await states():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
 
 
 # Forms
@@ -314,6 +327,7 @@ async def test_a_question_reaches_the_requester_and_the_reply_in_its_thread_come
     asked = await slack.next_message(ben)
     assert "Ana asked: Which order <!channel>?" in asked.words
     assert asked.live_parts == []
+    await noted(product, request, "news")
 
     await slack.say(ben, slack.workspace.direct(ben.id), "Order 5531 & no other", thread=asked.ts)
 
@@ -347,9 +361,11 @@ async def test_an_answer_is_taken_back(product: Product, slack: SlackSandbox, an
     card = await slack.next_message(ana)
     await slack.click(ana, card, "Approve")
     await slack.wait_for(lambda: "Undo" in card.buttons)
+    slack.faults.twice()
     await slack.click(ana, card, "Undo")
     assert "0 of 2 approvals" in await says(slack, card, "Ana took their answer back.")
     assert "Undo" not in card.buttons
+    assert slack.ephemerals(ana) == []
     assert "You approved" in await typed(slack, ana, f"approve {request['id']}")
     assert "0 of 2 approvals" in await typed(slack, ana, f"withdraw {request['id']}")
     nothing = await typed(slack, ana, f"withdraw {request['id']}")

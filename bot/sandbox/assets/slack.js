@@ -12,6 +12,7 @@ const answeredUntil = {}; // channel → ts of the newest ephemeral answer that 
 let me = place.get("user") ?? "";
 let open = place.get("open") ?? "";
 let tab = place.get("tab") ?? "messages";
+let thread = null; // the message that is replied to, in its thread
 let seen = null;
 let refreshing = null;
 let again = false;
@@ -64,6 +65,7 @@ function show(news) {
 
 function go(channelId, where = "messages") {
   open = channelId;
+  thread = null;
   tab = where;
   document.body.classList.remove("menu-open");
   $("content").replaceChildren();
@@ -74,6 +76,7 @@ function go(channelId, where = "messages") {
 function become(person) {
   me = person;
   open = "";
+  thread = null;
   tab = "messages";
   $("content").replaceChildren();
   refresh();
@@ -121,8 +124,31 @@ function header(channel) {
     channel.archived ? h("span", { class: "muted" }, "archived") : null,
     app ? h("div", { role: "tablist" }, button("home", "Home"), button("messages", "Messages")) : null) }]);
   $("composer").hidden = tab === "home" || channel.archived;
-  $("text").placeholder = `Message ${app ? "" : "#"}${nameOf(channel)}, or type /approvals`;
+  compose(channel);
 }
+
+const firstWords = (message) => message.text.split("\n")[0].slice(0, 60);
+
+function compose(channel) {
+  const app = channel.kind === "im";
+  $("thread").hidden = !thread;
+  $("thread").firstElementChild.textContent = thread ? `Replying in the thread of “${firstWords(thread)}”` : "";
+  $("text").placeholder = thread ? "Reply…" : `Message ${app ? "" : "#"}${nameOf(channel)}, or type /approvals`;
+}
+
+function replyTo(message, channel) {
+  thread = message;
+  compose(channel);
+  if (message) $("text").focus();
+}
+
+function threadOf(message, channel) {
+  const parent = channel.messages.find((one) => one.ts === message.thread_ts);
+  return parent && parent !== message ? h("div", { class: "only" }, `↳ In the thread of “${firstWords(parent)}”`) : null;
+}
+
+const replyButton = (message, channel) => (message.ephemeral || message.thread_ts || channel.archived ? null
+  : h("button", { type: "button", class: "reply", onclick: () => replyTo(message, channel) }, "Reply in thread"));
 
 function messages(channel) {
   const scroll = $("scroll");
@@ -151,8 +177,10 @@ function messageElement(message, channel) {
         author?.bot ? h("span", { class: "tag" }, "APP") : null,
         h("time", { title: at("{date_long} {time_secs}") }, at("{time}"))),
       message.ephemeral ? h("div", { class: "only" }, "Only visible to you") : null,
+      threadOf(message, channel),
       message.blocks ? blocks(message.blocks, host) : h("div", { class: "text" }, mrkdwn(message.text, seen, true)),
-      message.edited ? h("span", { class: "muted edited" }, "(edited)") : null));
+      message.edited ? h("span", { class: "muted edited" }, "(edited) ") : null,
+      replyButton(message, channel)));
   return article;
 }
 
@@ -186,7 +214,11 @@ $("composer").addEventListener("submit", (event) => {
   const text = $("text").value.trim();
   if (!text) return;
   $("text").value = "";
-  act("say", { channel: open, text });
+  act("say", { channel: open, text, thread: thread?.ts });
+  replyTo(null, seen.channels.find((one) => one.id === open));
+});
+$("thread").lastElementChild.addEventListener("click", () => {
+  replyTo(null, seen.channels.find((one) => one.id === open));
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.body.classList.remove("menu-open");
