@@ -76,7 +76,7 @@ def read_values(request: Request, typed: Mapping[str, Typed]) -> tuple[dict[str,
         elif control.kind != "checkboxes" and len(set(texts)) > 1:
             faults.append(Fault(control.pointer, "was sent more than once, with different values"))
             continue
-        if control.field.assumed or _plain(texts) != _plain(control.texts or (control.blank,)):
+        if control.field.assumed or _plain(texts) != _plain(control.texts):
             changed[control.field.name] = texts
     values, unreadable = forms.read(request, changed)
     return values, faults + unreadable

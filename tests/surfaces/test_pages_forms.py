@@ -193,6 +193,16 @@ async def test_feedback_is_a_score_and_a_comment(site: Site) -> None:
     assert "Score 0.75 Comment Good" in done.page.text
     [response] = (await site.approvals.get(request.id)).responses
     assert response.values == {"score": 0.75, "comment": "Good"}
+    last = await (await who(site, request, BEN)).presses(Score="0.25")
+    assert "Score 0.50 on average, from 2 answers" in last.page.text
+
+
+async def test_a_box_left_empty_says_no_where_an_answer_is_needed(site: Site) -> None:
+    boxes = {"agreed": {"type": "boolean"}, "public": {"type": "boolean"}}
+    form = {"type": "object", "required": ["agreed"], "properties": boxes}
+    request = await site.ask(kind="input", form=form)
+    assert (await (await who(site, request)).presses(Approve_and_send=True)).state == "recorded"
+    assert (await site.approvals.get(request.id)).values == {"agreed": False}
 
 
 async def test_a_second_click_finds_the_changed_values_recorded(site: Site) -> None:
