@@ -93,6 +93,7 @@ class SqlStore:
         self.wakeups.elsewhere((), frozenset())
 
     def _committed(self, batch: Batch) -> None:
-        self.happened.update(batch.happened)
+        for what, times in batch.happened.items():
+            self.happened[what] += times
         self._tail.committed_here(*batch.events)
         self.wakeups.committed(batch.committed, batch.topics)
