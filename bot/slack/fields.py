@@ -23,7 +23,7 @@ VALUE = "value"
 """The action id of every field's element."""
 FEW = 5
 """Options up to this many are all seen at once; more are a menu."""
-MAX_LABEL, MAX_OPTION = 2000, 75
+MAX_LABEL, MAX_HINT, MAX_OPTION = 300, 500, 75
 _TEXTS = {"text": "plain_text_input", "email": "email_text_input", "url": "url_text_input"}
 _YES_NO = ((True, "Yes"), (False, "No"))
 
@@ -98,7 +98,7 @@ def _input(field: Field, number: int) -> Block:
         "element": {"action_id": VALUE, **_element(field)},
         "optional": not field.required,
     }
-    return block | ({"hint": plain_text(field.description, MAX_LABEL)} if field.description else {})
+    return block | ({"hint": plain_text(field.description, MAX_HINT)} if field.description else {})
 
 
 def _element(field: Field) -> Block:

@@ -35,6 +35,11 @@ REASON, PHRASE, CHOICE, TO, QUESTION = "reason", "phrase", "decision", "to", "te
 """Block ids of the inputs, which are also the last part of the JSON pointers of their faults."""
 
 EXCERPT = Room(title=500, message=1500, details=1500, rows=20, payload=1500, reason=500)
+MAX_NEWS = 10
+"""Sentences about what has changed meanwhile, the newest."""
+MAX_VIEW = 250_000
+"""Bytes of a view."""
+_ELSEWHERE = "This form is more than Slack can show. Answer by the link in your mail, or on the command line."
 MAX_CHOICES_SEEN = 5
 """Choices up to this many are all seen at once; more are a menu."""
 
@@ -77,14 +82,15 @@ def answer_modal(
     if decision == APPROVE:
         title = _FORM_TITLES.get(request.spec.kind, title)
     about = {"decision": decision, "seen": len(request.trail)}
-    return _form(title, blocks, ANSWER, _about(request) | about)
+    view = _form(title, blocks, ANSWER, _about(request) | about)
+    return view if len(json.dumps(view)) <= MAX_VIEW else message_modal("Too much for Slack", _ELSEWHERE)
 
 
 def _news(changed: Sequence[str]) -> Iterator[Block]:
     """What is not as it was when the form was opened first."""
     if changed:
         yield section("⚠ *This has changed since you opened it.* Look at it again, then answer.")
-        yield from (section(inline(sentence, 500)) for sentence in changed)
+        yield from (section(inline(sentence, 500)) for sentence in changed[-MAX_NEWS:])
 
 
 def act_modal(request: Request, act: str) -> Block:
