@@ -14,6 +14,7 @@ from bot.cli import display
 from bot.cli.common import EXIT_OF_STATUS, SERVER, Failure, Server, Words, read_json
 
 if TYPE_CHECKING:
+    from bot.workflows import Durable
     from bot.workflows.runs import Run, Runs
 
 DATABASE = "sqlite:///workflows.db"
@@ -171,22 +172,32 @@ def _drive(
         except ValueError as error:
             raise Failure(f"{error}. See --workflows-url and ASSENT_WORKFLOWS_URL.", status=2) from None
         serve(app)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        told = None
-        with app:
-            id = app.start(WORKFLOW, document, run_id=run_id)
-            while True:
-                run = app.run(id)
-                ended = run.status not in {"running", "paused"}
-                if run.status == "paused" and run.waiting != told:
-                    told = run.waiting
-                    if told:
-                        display.print_error(f"{id} waits for {told['request']} at {told['key']}")
-                if ended or (deadline is not None and time.monotonic() >= deadline):
-                    break
-                time.sleep(POLL_SECONDS)
+        try:
+            app.launch()
+        except Exception as error:  # noqa: BLE001 - whatever a driver says of a database that is not there
+            raise Failure(f"cannot open the runs: {_first_line(error)}") from None
+        try:
+            run = _follow(app, app.start(WORKFLOW, document, run_id=run_id), timeout)
+        except ValueError as error:
+            raise Failure(str(error), status=2) from None
+        finally:
+            app.close()
     _print(run, as_json=server.json)
     return _exit_status(run)
+
+
+def _follow(app: Durable, id: str, timeout: float | None) -> Run:
+    """Wait for the end of a run, telling at which gates it stands."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    told = None
+    while (run := app.run(id)).status in {"running", "paused"}:
+        if run.waiting and run.waiting != told:
+            told = run.waiting
+            display.print_error(f"{id} waits for {told['request']} at {told['key']}")
+        if deadline is not None and time.monotonic() >= deadline:
+            break
+        time.sleep(POLL_SECONDS)
+    return run
 
 
 def _exit_status(run: Run) -> int:
@@ -272,8 +283,12 @@ def _open(workflows_url: str) -> Runs | None:
     try:
         store.check()
     except Exception as error:  # noqa: BLE001 - whatever a driver says of a database that is not there
-        raise Failure(f"cannot read the runs: {str(error).splitlines()[0]}") from None
+        raise Failure(f"cannot read the runs: {_first_line(error)}") from None
     return store
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _input(text: str | None) -> dict[str, Any]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SHORTEST_POLL, LONGEST_POLL = 30.0, 3600.0
 """Seconds between two looks for a decision, doubling; at once the longest where events tell of it."""
 
-LONGEST_AWAY = 60.0
+LONGEST_AWAY = 15.0
 """Seconds between two tries to reach the server, doubling from one."""
 
 log = logging.getLogger(__name__)
@@ -59,16 +59,18 @@ class Attempts:
         if workflow is None:
             log.error("run %s: no workflow %r in this process; leaving it", state.run_id, state.workflow)
             return await self._leave(state, state.waiting, SHORTEST_POLL, LONGEST_POLL)
-        decided, waiting = None, state.waiting
+        waiting, request = state.waiting, None
         if waiting:
-            decided = await self._look(waiting)
-            if decided is None:
+            request = await self._look(waiting)
+            if request is None:
+                return await self._leave(state, waiting, 1.0, LONGEST_AWAY)
+            if request.status == "pending":
                 return await self._leave(state, waiting, self._shortest_poll(), LONGEST_POLL)
-            state.memory[f"outcome:{waiting['key']}"] = decided
+            state.memory[f"outcome:{waiting['key']}"] = request
             state.waiting, state.looks = None, 0
         try:
-            if waiting and decided and waiting["on_reject"] == "reject":
-                Outcome.of(decided).raise_for_rejection()
+            if waiting and request and waiting["on_reject"] == "reject":
+                Outcome.of(request).raise_for_rejection()
             result = await self._call(workflow, state)
             ending: Ending = {"status": "completed", "result": to_json(result, "the result")}
         except Parked as parked:
@@ -101,13 +103,12 @@ class Attempts:
             await ctx.decide(result)
 
     async def _look(self, waiting: Waiting) -> Request | None:
-        """Return the request if it is decided, None if not or if the server does not say."""
+        """Return the request, None if the server does not answer."""
         try:
-            request = await asyncio.to_thread(self._client.get, waiting["request"])
+            return await asyncio.to_thread(self._client.get, waiting["request"])
         except (Unreachable, ApiError) as error:
             log.warning("cannot look at %s, trying again later: %s", waiting["request"], error)
             return None
-        return None if request.status == "pending" else request
 
     async def _park(self, state: State, parked: Parked) -> Ending:
         """Leave a successor; a decision that came in between wakes it."""
@@ -116,7 +117,8 @@ class Attempts:
             log.warning("run %s waits for Assent, which does not answer", state.run_id)
             return await self._leave(state, None, 1.0, LONGEST_AWAY)
         ending = await self._leave(state, parked.waiting, self._shortest_poll(), LONGEST_POLL)
-        if await self._look(parked.waiting):
+        request = await self._look(parked.waiting)
+        if request and request.status != "pending":
             await asyncio.to_thread(self._runs.wake, ending["row"])
         return ending
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import os
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 H = TypeVar("H", bound="Callable[..., Any]")
+
+QUEUE_SECONDS = 0.5
+"""Between two looks for rows that are due."""
 
 DRAIN_SECONDS = 10
 """How long `close` lets handlers finish."""
@@ -115,10 +119,8 @@ class Durable:
         resources.callback(setattr, Durable, "_serving", None)
         queues = [queue_of(self.name, workflow) for workflow in self._workflows]
         if not joined:
+            self._start_engine(queues)
             resources.callback(self._stop_engine)
-            self._make_fast()
-            DBOS.listen_queues(queues)
-            DBOS.launch()
         for queue in queues:
             DBOS.register_queue(
                 queue, worker_concurrency=self._concurrency, polling_interval_sec=QUEUE_SECONDS
@@ -127,12 +129,18 @@ class Durable:
         resources.callback(keeper.stop)
         keeper.start()
 
-    def _make_fast(self) -> None:
-        """Let SQLite write ahead, before DBOS opens it; where others use it already, they have done so."""
+    def _start_engine(self, queues: list[str]) -> None:
+        # SQLite writes ahead only if it is told so before DBOS opens it; where others use it, they have done so.
         if self.database_url.startswith("sqlite"):
             path = sqlite_path(self.database_url)
             with closing(sqlite3.connect(path)) as database, suppress(sqlite3.OperationalError):
                 database.execute("PRAGMA journal_mode=WAL")
+        DBOS.listen_queues(queues)
+        try:
+            DBOS.launch()
+        except BaseException:
+            DBOS.destroy()
+            raise
 
     def _stop_engine(self) -> None:
         busy = any(row.executor_id == DBOS.executor_id for row in self.runs.under_way())
@@ -211,10 +219,6 @@ class Durable:
         self.close()
 
 
-QUEUE_SECONDS = 0.5
-"""Between two looks for rows that are due."""
-
-
 @DBOS.workflow(name=FIRST, max_recovery_attempts=None)
 async def _run_first(state: Json) -> Json:
     return await _run(state)
@@ -226,9 +230,8 @@ async def _run_next(state: Json) -> Json:
 
 
 async def _run(state: Json) -> Json:
-    attempts = Durable._serving  # noqa: SLF001 - this module's own
-    if attempts is None:
-        raise RuntimeError("rows are run while a Durable is launched")
+    while (attempts := Durable._serving) is None:  # noqa: ASYNC110, SLF001 - an engine that was joined outlives us
+        await asyncio.sleep(1)
     return await attempts.run(State(**state))
 
 

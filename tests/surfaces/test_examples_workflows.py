@@ -157,6 +157,11 @@ async def test_what_cannot_be_run_is_said(tmp_path: Path) -> None:
     assert said("runs", "list", "--json") == (0, "[]\n")
     assert said("runs", "show", "x") == (1, "assent: there is no run x; `assent runs list` names them\n")
     assert said("runs", "list", "--workflows-url", "mysql://x")[0] == 2
+    recipe, nowhere = str(EXAMPLES / "automation.yaml"), "postgresql://postgres@127.0.0.1:1/nothing"
+    status, refused = said("run", recipe, "--workflows-url", nowhere)
+    assert (status, refused.startswith("assent: cannot open the runs: ")) == (1, True)
+    status, refused = said("runs", "list", "--workflows-url", nowhere)
+    assert (status, refused.startswith("assent: cannot read the runs: ")) == (1, True)
     assert not (tmp_path / "workflows.db").exists()
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['dbos'] = None\n", encoding="utf-8")
     bare = await command.run("runs", "list", PYTHONPATH=f"{tmp_path}:{command.CHECKOUT}")
