@@ -37,7 +37,7 @@ def create(*, name: str, scopes: str, json: bool = False) -> None:
     granted = _scopes(scopes)
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise Failure(f"--name: give 1 to {MAX_NAME} printable characters", status=2)
-    from bot.delivery.callbacks import secret_from
+    from bot.delivery.signing import secret_from
     from bot.store import direct
     from bot.store import keys as stored
 

@@ -6,8 +6,6 @@ for a public address, whichever name led to it.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import socket
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -32,30 +30,8 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 10.0
 """From looking up the name to the answer's headers; its body is not read."""
 
-MIN_SECRET, MAX_SECRET = 24, 64
-"""Bytes of a signing secret (Standard Webhooks, "Signature scheme")."""
-
-PREFIX = "whsec_"
 LONGEST_PAUSE = DELAYS["callback"][-1]
 """Seconds; a `Retry-After` is honoured up to this, so that none puts a callback off past the last try."""
-
-
-def secret_from(stored: str) -> str:
-    """A signing secret (`whsec_…`) out of 32 random bytes kept as hex digits."""
-    return PREFIX + base64.b64encode(bytes.fromhex(stored)).decode()
-
-
-def check_secret(secret: str) -> None:
-    """Raise `ValueError`, which never shows the secret, unless this is one that Standard Webhooks allows."""
-    try:
-        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except binascii.Error:
-        key = b""
-    if not secret.startswith(PREFIX) or not MIN_SECRET <= len(key) <= MAX_SECRET:
-        raise ValueError(
-            f"must be {PREFIX} and the base64 of {MIN_SECRET} to {MAX_SECRET} random bytes; "
-            f'make one with: echo "{PREFIX}$(openssl rand -base64 32)"'
-        )
 
 
 class PrivateAddressError(OSError):

@@ -18,7 +18,7 @@ from rich.text import Text
 from bot import logs
 from bot.bootstrap import Assent, until_signalled
 from bot.client import AsyncClient
-from bot.delivery.callbacks import secret_from
+from bot.delivery.signing import secret_from
 from bot.demo.page import SLACK_PATH, DemoPage
 from bot.demo.team import Team, samples
 from bot.demo.workflow import News, Workflow

@@ -10,8 +10,9 @@ import pytest
 from aiohttp import encode_basic_auth, web
 from aiohttp.test_utils import TestServer
 
-from bot.delivery.callbacks import CallbackSender, secret_from
+from bot.delivery.callbacks import CallbackSender
 from bot.delivery.receivers import Airflow, Prefect
+from bot.delivery.signing import secret_from
 from bot.domain import lifecycle
 from bot.domain.request import Choice, Kind
 from bot.domain.telling import Notice

@@ -17,7 +17,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot.delivery import callbacks
 from bot.delivery.backoff import JITTER
-from bot.delivery.callbacks import CallbackSender, check_secret, secret_from
+from bot.delivery.callbacks import CallbackSender
+from bot.delivery.signing import check_secret, secret_from
 from bot.domain import lifecycle
 from bot.domain.answers import Answer
 from bot.domain.events import Operate

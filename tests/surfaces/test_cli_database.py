@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from bot.delivery.callbacks import secret_from
+from bot.delivery.signing import secret_from
 from bot.store import direct, migrations
 from tests.support import command
 
