@@ -242,6 +242,8 @@ def _explain(error: Exception) -> str:
         return sentence(error)
     if isinstance(error, SlackError):
         return f"That did not work: {error}. Try again."
+    if isinstance(error, TimeoutError):
+        return "Slack is slow just now, and it is not certain that this was done. Look at the card, then try again."
     code = secrets.token_hex(4)
     log.error("a Slack listener failed", action="slack.error", reference=code, exc_info=error)
     return f"Something went wrong (reference {code}). If this still waits for your answer, answer again."

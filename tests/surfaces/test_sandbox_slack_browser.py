@@ -62,6 +62,7 @@ class App:
         self.client = AsyncWebClient(slack.bot_token, base_url=slack.api_url, retry_handlers=[])
         self.slack = slack
         self.actions: list[str] = []
+        self.said: list[Json] = []
 
     async def run(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for frame in socket:
@@ -71,6 +72,9 @@ class App:
                 await socket.send_json(ack | await self.answer(envelope["payload"]))
 
     async def answer(self, payload: Json) -> Json:
+        if payload["type"] == "event_callback":
+            self.said.append(payload["event"])
+            return {}
         if payload["type"] == "view_submission":
             value = payload["view"]["state"]["values"]["why"]["reason"]["value"]
             errors = {"response_action": "errors", "errors": {"why": "Say more."}}
@@ -145,6 +149,24 @@ async def test_a_modal_shows_faults_at_the_field_and_keeps_what_was_typed(
 
     await expect(modal).to_have_count(0)
     assert slack.modals(ana) == []
+
+
+async def test_a_reply_goes_into_the_thread_of_its_message_and_the_app_hears_of_it(
+    slack: SlackSandbox, app: App, page: Page, ana: User
+) -> None:
+    asked = await app.client.chat_postMessage(channel=ana.id, text="Which order?")
+    await page.goto(slack.origin)
+    await page.get_by_role("button", name="Reply in thread").click()
+    await expect(page.get_by_text("Replying in the thread of “Which order?”")).to_be_visible()
+
+    await page.get_by_label("Message", exact=True).fill("Order 5531")
+    await page.keyboard.press("Enter")
+
+    await expect(page.get_by_text("↳ In the thread of “Which order?”")).to_be_visible()
+    await expect(page.get_by_text("Replying in the thread")).to_be_hidden()
+    [said] = app.said
+    assert (said["type"], said["channel_type"], said["user"]) == ("message", "im", ana.id)
+    assert (said["text"], said["thread_ts"]) == ("Order 5531", asked["ts"])
 
 
 async def test_a_confirmation_is_asked_first(slack: SlackSandbox, app: App, page: Page, ana: User) -> None:
