@@ -174,10 +174,15 @@ def _requester(request: Request) -> str | None:
 
 
 def _short_deadline(request: Request, respondent: Respondent | None) -> str | None:
-    """`Fri 17:00`, or the date where that could be another week. The same in every mail of a thread."""
-    if request.deadline is None or request.spec.level is Level.INFO:
+    """`Fri 17:00`, or the date where that could be another week.
+
+    It is the same in every mail of a thread, since some mail programs end a thread where the subject changes: with
+    steps that have deadlines of their own the subject names none.
+    """
+    stepwise = any(step.timeout_seconds for step in request.spec.steps)
+    if request.timeout_at is None or stepwise or request.spec.level is Level.INFO:
         return None
-    at = request.deadline.astimezone(zone(respondent.time_zone if respondent else None))
+    at = request.timeout_at.astimezone(zone(respondent.time_zone if respondent else None))
     asked = request.created_at.astimezone(at.tzinfo)
     if at - asked < timedelta(days=6):
         return f"{at:%a %H:%M}"

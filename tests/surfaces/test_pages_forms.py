@@ -136,6 +136,16 @@ async def test_each_fault_stands_at_its_field_and_everything_typed_is_kept(site:
     assert (await ana.presses(visit=mended, Amount="2000")).state == "recorded"
 
 
+async def test_a_field_may_have_any_name(site: Site) -> None:
+    form = {"type": "object", "properties": {"größe/~ in.cm": {"type": "integer", "title": "Größe"}}}
+    request = await site.ask(form=form, payload={"größe/~ in.cm": 3})
+    ana = await who(site, request)
+    refused = await ana.presses(Approve=True, Größe="drei")
+    assert "Größe: must be a whole number" in refused.page.text
+    await ana.presses(visit=refused, Größe="4")
+    assert (await site.approvals.get(request.id)).values == {"größe/~ in.cm": 4}
+
+
 async def test_a_rejection_changes_nothing_whatever_was_typed(site: Site) -> None:
     request = await site.ask(form=ORDER, payload=PAYLOAD)
     assert (await (await who(site, request)).presses(Reject=True, Amount="many")).state == "recorded"

@@ -18,6 +18,7 @@ from bot.domain.request import (
     Kind,
     Level,
     Respondent,
+    Step,
     Surface,
 )
 from bot.email.addresses import AddressError, parse_sender
@@ -156,6 +157,13 @@ def test_a_receipt_says_what_was_recorded_and_what_if_it_was_not_you() -> None:
         assert "Was this not you?" in shown
         assert "1 of 2 approvals. Waiting for Ben." in shown
     assert body(mail).splitlines().count(LINK) == 1
+
+
+def test_steps_with_deadlines_of_their_own_leave_the_subject_alone() -> None:
+    step = Step(audience=("ana@example.com",), timeout_seconds=600)
+    request = replace(ask(steps=(step,)), step_timeout_at=NOW + timedelta(minutes=10))
+    assert read(compose(request))["Subject"] == "[Approve?] Refund €1,250"
+    assert "Answer by Fri 20 Nov 2026, 10:10 (UTC+01:00)" in visible(compose(request))
 
 
 def test_an_outcome_says_who_decided_and_that_nothing_is_left_to_do() -> None:
