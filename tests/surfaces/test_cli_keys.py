@@ -21,8 +21,8 @@ LINK = re.compile(r"/r/[a-z2-7]{39}")
 
 
 @pytest.fixture
-async def product(database_url: str) -> AsyncIterator[Product]:
-    async with running(database_url) as product:
+async def product(sqlite_url: str) -> AsyncIterator[Product]:
+    async with running(sqlite_url) as product:
         yield product
 
 
@@ -53,7 +53,7 @@ async def test_the_first_key_makes_the_database(database_url: str) -> None:
 
 
 async def test_a_key_made_beside_a_server_works_at_once_within_its_scopes(
-    product: Product, database_url: str
+    product: Product, sqlite_url: str
 ) -> None:
     ask = {"title": "Refund", "audience": ["email:ana@example.com"]}
     one = f"/v1/requests/{(await product.submit())['id']}"
@@ -65,7 +65,7 @@ async def test_a_key_made_beside_a_server_works_at_once_within_its_scopes(
         "operate": [("POST", f"{one}/responses", {"decision": "approve"})],
     }
     for scope in families:
-        headers = bearer(await created(database_url, scope))
+        headers = bearer(await created(sqlite_url, scope))
         for family, calls in families.items():
             for method, path, body in calls:
                 answer = await product.call(method, path, json=body, headers=headers)
@@ -73,22 +73,22 @@ async def test_a_key_made_beside_a_server_works_at_once_within_its_scopes(
                 assert refused == (family != scope), (scope, path, answer.text)
 
 
-async def test_only_a_key_for_links_sees_links(product: Product, database_url: str) -> None:
+async def test_only_a_key_for_links_sees_links(product: Product, sqlite_url: str) -> None:
     await product.submit()
     for scopes, seen in (("read", False), ("read,operate,admin", False), ("read,links", True)):
-        answer = await product.call("GET", "/v1/pending", headers=bearer(await created(database_url, scopes)))
+        answer = await product.call("GET", "/v1/pending", headers=bearer(await created(sqlite_url, scopes)))
         assert bool(LINK.search(answer.text)) is seen, scopes
 
 
 async def test_a_revoked_key_is_refused_after_five_seconds_at_most(
-    product: Product, database_url: str, monkeypatch: pytest.MonkeyPatch
+    product: Product, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: now))
-    made = await created(database_url, "read")
+    made = await created(sqlite_url, "read")
     assert (await product.call("GET", "/v1/pending", headers=bearer(made))).status == 200
     for _ in range(2):
-        done = await keys(database_url, "revoke", made["id"], "--json")
+        done = await keys(sqlite_url, "revoke", made["id"], "--json")
         assert (done.status, bool(done.json["revoked_at"])) == (0, True)
     now += 5
     answer = await product.call("GET", "/v1/pending", headers=bearer(made))
