@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bot.domain import notices, quorum
 from bot.domain.answers import Answer
-from bot.domain.errors import AssentError, Invalid, Unavailable
+from bot.domain.errors import AssentError, Invalid, StaleRevision, Unavailable
 from bot.ports import Failed, Retry, Sent
 from bot.slack.cards import Message
 from bot.slack.errors import Gone, SlackError
@@ -133,7 +133,13 @@ class Answering:
             await self._inbox.refresh_home(given.user.id)
 
     async def _record(self, given: Given) -> Request:
-        return await self._approvals.respond(given.request_id, given.user.actor, given.answer, given.revision)
+        try:
+            return await self._approvals.respond(
+                given.request_id, given.user.actor, given.answer, given.revision
+            )
+        except StaleRevision as error:
+            newest = (await self._approvals.get(given.request_id)).trail[-1:]
+            raise StaleRevision(" ".join([error.detail, *(entry.text for entry in newest)])) from None
 
     async def open(self, click: Click, view: Block, otherwise: str = TOO_LATE) -> None:
         """Open a modal for a click; where Slack no longer takes it, say `otherwise`."""

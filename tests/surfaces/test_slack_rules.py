@@ -212,6 +212,19 @@ async def test_a_form_about_an_older_revision_says_what_changed_and_keeps_the_re
     await says(slack, card, "Small enough")
 
 
+async def test_a_click_on_an_older_revision_counts_nothing_and_says_what_changed(
+    product: Product, slack: SlackSandbox, ana: User
+) -> None:
+    request = await product.submit(audience=[f"slack:{ana.id}"], payload=PAYLOAD, form=FORM)
+    card = await slack.next_message(ana)
+    slack.faults.next("chat.update", status=500, times=3)  # the card stands as it was for a while
+    await post(product, request, "revise", payload=PAYLOAD | {"amount": 40})
+    told = await (await slack.click(ana, card, "Approve")).ephemeral()
+    assert "has changed since you opened it" in told.words
+    assert "changed amount from 1250 to 40" in told.words
+    assert (await product.get(request))["responses"] == []
+
+
 async def test_an_approval_of_other_values_is_set_back_and_the_person_is_told(
     product: Product, slack: SlackSandbox, ana: User, ben: User
 ) -> None:
