@@ -13,8 +13,9 @@ def replace(value: V, **changes: Any) -> V:
     Six times as fast as `dataclasses.replace`, because it runs no constructor; raises `TypeError` for other names.
     """
     fields = vars(value)
-    if unknown := changes.keys() - fields.keys():
-        raise TypeError(f"{type(value).__name__} has no {', '.join(sorted(unknown))}")
+    changed = {**fields, **changes}
+    if len(changed) != len(fields):
+        raise TypeError(f"{type(value).__name__} has no {', '.join(sorted(changes.keys() - fields.keys()))}")
     copy = object.__new__(type(value))
-    vars(copy).update(fields, **changes)
+    object.__setattr__(copy, "__dict__", changed)
     return copy

@@ -87,7 +87,7 @@ class Metrics:
         response = await handler(request)
         route = request.match_info.route
         pattern = route.resource.canonical if route.resource else "none"
-        if "wait" in request.query:
+        if request.query_string and "wait" in request.query:
             pattern += "?wait"
         answers, seconds = self._series(route.method, pattern, response.status)
         answers.inc()
