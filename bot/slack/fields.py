@@ -31,13 +31,13 @@ _YES_NO = ((True, "Yes"), (False, "No"))
 def inputs(request: Request) -> Iterator[Block]:
     """Every field with its title, description and current value; those that may only be read are text."""
     for number, field in enumerate(forms.fields(request)):
-        yield _shown(field) if _only_shown(field) else _input(field, number)
+        yield _shown(field) if _only_shown(field) else _input(field, _block_id(request, number))
 
 
 def blocks_of(request: Request) -> dict[str, str]:
     """Where the fault with each JSON pointer is shown: the block id of its field."""
     return {
-        f"/values/{escape_pointer(field.name)}": _block_id(number)
+        f"/values/{escape_pointer(field.name)}": _block_id(request, number)
         for number, field in enumerate(forms.fields(request))
         if not _only_shown(field)
     }
@@ -47,7 +47,7 @@ def typed(request: Request, entered: Mapping[str, str | Sequence[str]]) -> dict[
     """What was entered, by field name, but for what stands as it stood; `entered` has it by block id."""
     values: dict[str, str | Sequence[str]] = {}
     for number, field in enumerate(forms.fields(request)):
-        answer = entered.get(_block_id(number))
+        answer = entered.get(_block_id(request, number))
         if answer is None or (answer and answer == _text(field) and not field.assumed):
             continue
         names = {_option_id(at): str(value) for at, (value, _) in enumerate(_options(field))}
@@ -69,8 +69,9 @@ def _text(field: Field) -> str:
     return str(field.value) if field.kind in _TEXTS and field.value is not None else ""
 
 
-def _block_id(number: int) -> str:
-    return f"values:{number}"
+def _block_id(request: Request, number: int) -> str:
+    """Slack keeps what stands in a block it knows, and a value of an older revision must not come back that way."""
+    return f"values:{request.revision}:{number}"
 
 
 def _option_id(number: int) -> str:
@@ -90,10 +91,10 @@ def _shown(field: Field) -> Block:
     )
 
 
-def _input(field: Field, number: int) -> Block:
+def _input(field: Field, block_id: str) -> Block:
     block = {
         "type": "input",
-        "block_id": _block_id(number),
+        "block_id": block_id,
         "label": plain_text(field.title, MAX_LABEL),
         "element": {"action_id": VALUE, **_element(field)},
         "optional": not field.required,
