@@ -1,0 +1,161 @@
+"""Forms: what they may be, how their fields are read, and what is wrong with values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.domain import forms
+from bot.domain.request import Kind, Request
+from bot.domain.schemas import form_faults
+from tests.support.asking import asked, somebody
+
+FORM: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "amount": {"type": "integer", "minimum": 1, "maximum": 100},
+        "rate": {"type": "number"},
+        "day": {"type": "string", "format": "date"},
+        "note": {"type": ["string", "null"], "maxLength": 20, "description": "For the books"},
+        "fast": {"type": "boolean"},
+        "region": {"$ref": "#/$defs/Region"},
+        "tags": {"anyOf": [{"type": "array", "items": {"enum": ["a", "b"]}}, {"type": "null"}]},
+        "env": {"type": "string", "default": "prod"},
+        "customer": {"type": "object", "readOnly": True},
+    },
+    "required": ["amount", "env"],
+    "$defs": {"Region": {"oneOf": [{"const": "eu", "title": "us"}, {"const": "us", "title": "eu"}]}},
+}
+PAYLOAD = {"amount": 5, "customer": {"id": 1, "flags": [1]}, "hidden": True}
+
+
+def filled(payload: Any = PAYLOAD, form: Any = FORM) -> Request:
+    return asked(somebody("ana"), form=form, payload=payload)
+
+
+def faults(values: dict[str, Any], payload: Any = PAYLOAD) -> dict[str, str]:
+    return {f.pointer: f.detail for f in forms.value_faults(filled(payload), values)}
+
+
+def test_every_kind_of_field_is_known_with_its_title_options_and_value() -> None:
+    fields = {f.name: f for f in forms.fields(filled())}
+    assert {n: f.kind for n, f in fields.items() if n != "customer"} == {
+        "amount": "integer",
+        "rate": "number",
+        "day": "date",
+        "note": "text",
+        "fast": "boolean",
+        "region": "option",
+        "tags": "options",
+        "env": "text",
+    }
+    assert (fields["amount"].value, fields["amount"].required, fields["amount"].title) == (5, True, "Amount")
+    assert (fields["note"].description, fields["note"].long, fields["env"].long) == (
+        "For the books",
+        False,
+        True,
+    )
+    assert fields["region"].options == (("eu", "us"), ("us", "eu"))
+    assert fields["tags"].options == (("a", "a"), ("b", "b"))
+    assert (fields["customer"].read_only, fields["customer"].value) == (True, {"id": 1, "flags": [1]})
+    assert (fields["env"].value, fields["env"].assumed) == ("prod", True)
+
+
+def test_what_is_typed_is_read_as_its_kind_and_only_what_differs_is_kept() -> None:
+    typed = {
+        "amount": "5",
+        "rate": "2.5",
+        "day": "2026-11-21",
+        "note": " ",
+        "fast": "yes",
+        "region": "us",
+        "tags": ["b"],
+        "customer": "mine",
+    }
+    values = {"rate": 2.5, "day": "2026-11-21", "fast": True, "region": "us", "tags": ["b"]}
+    assert forms.read(filled(), typed) == (values, [])
+    wrong = {"amount": "2.5", "rate": "nan", "fast": "perhaps", "region": "asia"}
+    assert [f.pointer for f in forms.read(filled(), wrong)[1]] == [
+        "/values/amount",
+        "/values/rate",
+        "/values/fast",
+        "/values/region",
+    ]
+
+
+def test_an_option_is_taken_by_its_value_before_any_other_ones_label() -> None:
+    assert forms.read(filled(), {"region": "eu"})[0] == {"region": "eu"}
+
+
+def test_a_default_that_somebody_saw_and_left_is_their_value() -> None:
+    assert forms.read(filled(), {"env": "prod"})[0] == {"env": "prod"}
+    assert faults({"env": "prod"}) == {}
+    assert faults({}) == {"/values/env": "is needed"}
+
+
+@pytest.mark.parametrize(
+    ("values", "pointer", "words"),
+    [
+        ({"amount": 101}, "/values/amount", "must be at most 100"),
+        ({"amount": True}, "/values/amount", "must be a whole number"),
+        ({"amount": None}, "/values/amount", "is needed"),
+        ({"note": "x" * 21}, "/values/note", "must have at most 20 characters"),
+        ({"day": "soon"}, "/values/day", "must be a valid date"),
+        ({"rate": 2**60}, "/values/rate", "is an integer that JSON numbers cannot carry exactly"),
+        ({"hidden": False}, "/values/hidden", "is no field of this form"),
+        ({"customer": None}, "/values/customer", "may only be read, not changed"),
+        ({"customer": {"id": 2, "flags": [1]}}, "/values/customer", "may only be read, not changed"),
+        ({"customer": {"id": True, "flags": [1]}}, "/values/customer", "may only be read, not changed"),
+        ({"customer": {"id": 1, "flags": [True]}}, "/values/customer", "may only be read, not changed"),
+    ],
+)
+def test_every_fault_is_told_at_its_field(values: dict[str, Any], pointer: str, words: str) -> None:
+    found = faults({"env": "prod", **values})
+    assert list(found) == [pointer]
+    assert found[pointer].startswith(words)
+
+
+def test_a_nullable_field_may_be_left_empty_even_where_it_is_required() -> None:
+    form = {
+        "type": "object",
+        "properties": {"note": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+        "required": ["note"],
+    }
+    assert forms.value_faults(filled({}, form), {}) == []
+    assert forms.value_faults(filled({}, form), {"note": None}) == []
+
+
+def test_feedback_has_a_form_of_its_own() -> None:
+    request = asked(somebody("ana"), kind=Kind.FEEDBACK)
+    assert [(f.name, f.required) for f in forms.fields(request)] == [("score", True), ("comment", False)]
+    assert [f.detail for f in forms.value_faults(request, {"score": 1.5})] == ["must be at most 1"]
+
+
+LOOP = {"anyOf": [{"$ref": "#/$defs/loop"}]}
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"type": "object", "properties": {}}, "must be a JSON Schema"),
+        ({"type": "object", "properties": {"x": {"type": "strin"}}}, "is no valid JSON Schema"),
+        ({"type": "object", "properties": {"x": {"type": "object"}}}, "cannot be shown as a field"),
+        ({"type": "object", "properties": {"x": {"$ref": "https://example.com/x"}}}, "refers to 'https:"),
+        ({"type": "object", "properties": {"x": {"$ref": "#/$defs/none"}}}, "refers to '#/$defs/none'"),
+        ({"type": "object", "properties": {"x": LOOP}, "$defs": {"loop": LOOP}}, "refers to '#/$defs/loop'"),
+        ({"type": "object", "properties": {"x": {"enum": list(range(101))}}}, "has more than 100 options"),
+        (
+            {"type": "object", "properties": {f"f{n}": {"type": "string"} for n in range(51)}},
+            "are more than 50",
+        ),
+    ],
+)
+def test_a_form_that_nobody_could_fill_in_is_refused(form: dict[str, Any], words: str) -> None:
+    (fault,) = form_faults(form, {})
+    assert fault.detail.startswith(words)
+
+
+def test_a_form_describes_the_members_of_an_object() -> None:
+    assert form_faults(FORM, PAYLOAD) == []
+    assert [f.pointer for f in form_faults(FORM, [1])] == ["/payload"]
