@@ -41,8 +41,16 @@ class Sample:
 
 
 def samples(team: Team) -> list[Sample]:
-    """A channel, two of three people by Slack and mail, a phrase to type, a skip, a deadline."""
-    return [_refund(team), _database(), _key(), _newsletter(team), _deployment(team)]
+    """A channel, two of three people by Slack and mail, a phrase, a skip, a deadline, steps with a form, feedback."""
+    return [
+        _refund(team),
+        _database(),
+        _key(),
+        _newsletter(team),
+        _deployment(team),
+        _contract(),
+        _feedback(team),
+    ]
 
 
 def _refund(team: Team) -> Sample:
@@ -120,4 +128,46 @@ def _deployment(team: Team) -> Sample:
         },
         asked="#ops, for five minutes (Cara asks, so she cannot approve it)",
         step="deploying 4.2",
+    )
+
+
+def _contract() -> Sample:
+    return Sample(
+        fields={
+            "title": "Sign the contract with Nordwind GmbH",
+            "message": "First Ana, who may change the terms, then Ben. After five minutes it climbs to Cara.",
+            "payload": {"tool": "sign", "partner": "Nordwind GmbH", "months": 24, "discount": 10},
+            "form": {
+                "type": "object",
+                "properties": {
+                    "partner": {"type": "string", "title": "Partner", "readOnly": True},
+                    "months": {"type": "integer", "title": "Months", "enum": [12, 24, 36]},
+                    "discount": {"type": "number", "title": "Discount in %", "minimum": 0, "maximum": 20},
+                },
+                "required": ["months", "discount"],
+            },
+            "steps": [
+                {"name": "Terms", "audience": ["ana@example.com"]},
+                {"name": "Budget", "audience": ["ben@example.com"]},
+            ],
+            "escalation": [{"name": "Cara", "after_seconds": 300, "audience": ["cara@example.com"]}],
+            "requester": "sales-agent",
+        },
+        asked="Ana, and then Ben (Ana may change the terms)",
+        step="signing with Nordwind",
+    )
+
+
+def _feedback(team: Team) -> Sample:
+    return Sample(
+        fields={
+            "title": "How good is the summary of today's tickets?",
+            "message": "*Three customers report the same fault in the checkout.*",
+            "kind": "feedback",
+            "feedback_type": "helpfulness",
+            "audience": [f"slack:{team.writers.id}"],
+            "requester": "summary-agent",
+        },
+        asked="the user group @writers for feedback",
+        step="learning from the mean score",
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, FrameLocator, Page
 
-SAMPLES = 5
+SAMPLES = 7
 PATIENCE = 20.0
 """Seconds that anything may take to be printed."""
 END_WITHIN = 10.0
@@ -91,6 +91,8 @@ async def test_the_main_job_in_the_browser(demo: Demo, page: Page) -> None:
     await approve_in_slack(demo, slack)
     await reject_with_a_reason(demo, slack)
     await answer_from_the_inbox(demo, slack)
+    await give_feedback(demo, slack)
+    await change_and_approve_in_two_steps(demo, slack)
     await answer_by_mail(demo, page)
 
     learned = page.get_by_label("Workflow").get_by_role("listitem")
@@ -134,9 +136,45 @@ async def answer_from_the_inbox(demo: Demo, slack: FrameLocator) -> None:
     newsletter = card(slack, "Send the November newsletter").first
     await newsletter.get_by_role("button", name="Skip").click()
     await expect(newsletter.get_by_text("waiting for Cara")).to_be_visible()
-    await slack.get_by_label("You are").select_option(label="Cara · 2 waiting")
+    await become(slack, "Cara")
     await newsletter.get_by_role("button", name="Skip").click()
     await demo.prints("– Skipped by Ana and Cara in Slack", "newsletter")
+
+
+async def become(slack: FrameLocator, name: str) -> None:
+    """Look at the sandbox as another colleague."""
+    people = slack.get_by_label("You are")
+    person = await people.locator("option").filter(has_text=name).get_attribute("value")
+    await people.select_option(value=person)
+    await slack.get_by_role("button", name="Assent").click()
+
+
+async def give_feedback(demo: Demo, slack: FrameLocator) -> None:
+    for name, score in (("Cara", "0.5"), ("Ana", "1")):
+        await become(slack, name)
+        summary = card(slack, "How good is the summary").first
+        await summary.get_by_role("button", name="Give feedback…").click()
+        modal = slack.get_by_role("dialog")
+        await modal.get_by_label("Score").fill(score)
+        await modal.get_by_role("button", name="Submit").click()
+        await expect(modal).to_have_count(0)
+    await demo.prints("✔ Approved by Cara and Ana in Slack", "How good is the summary")
+
+
+async def change_and_approve_in_two_steps(demo: Demo, slack: FrameLocator) -> None:
+    contract = card(slack, "Sign the contract").first
+    await contract.get_by_role("button", name="Edit…").click()
+    modal = slack.get_by_role("dialog")
+    await modal.get_by_label("Discount in %").fill("50")
+    await modal.get_by_role("button", name="Submit").click()
+    await expect(modal.get_by_text("must be at most 20")).to_be_visible()
+    await modal.get_by_label("Discount in %").fill("15")
+    await modal.get_by_role("button", name="Submit").click()
+    await expect(contract).to_contain_text("Step 2 of 2: Budget")
+    await become(slack, "Ben")
+    await expect(contract).to_contain_text("Ana changed discount from 10 to 15.")
+    await contract.get_by_role("button", name="Approve").click()
+    await demo.prints("✔ Approved by Ana and Ben in Slack", "Sign the contract")
 
 
 async def answer_by_mail(demo: Demo, page: Page) -> None:
