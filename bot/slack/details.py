@@ -208,7 +208,7 @@ def progress(request: Request) -> str:
     parts = [inline(quorum.judge(request).text, 500)]
     if request.responses:
         parts.append(listed([_answer(request, response) for response in request.responses]))
-    if not request.status.final:
+    if not request.status.final and not request.held:
         awaited = [inline(name, 40) for name in notices.waiting_for(request)]
         awaited += [f"anyone in <#{channel.removeprefix('slack:')}>" for channel in request.channels]
         parts += [f"waiting for {listed(awaited)}"] if awaited else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from bot.domain import notices
 from bot.domain.errors import AssentError, Fault
 from bot.domain.request import APPROVE, REJECT
 from bot.slack import modals
-from bot.slack.answering import ON_ITS_WAY, QUICK_SECONDS, Given, sentence
+from bot.slack.answering import ON_ITS_WAY, PATIENT_SECONDS, QUICK_SECONDS, Given, sentence
 from bot.slack.home import SELECT, alone
 from bot.slack.payloads import Reply
 from bot.slack.submissions import at_fields, say
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from bot.slack.payloads import Click, Submission, User
 
 NOTHING = "Tick the requests first, then press the button again."
+
+
+class _OnItsWayError(AssentError):
+    """The answer was queued."""
 
 
 class Many:
@@ -65,6 +70,10 @@ class Many:
     async def _answer(
         self, user: User, selected: Mapping[str, int], decision: str, reason: str | None
     ) -> str:
+        """Record what can be before Slack has to be answered; the rest is queued."""
+        now = asyncio.get_running_loop().time
+        ends = now() + PATIENT_SECONDS
+
         async def answer(request_id: str) -> Request:
             if why := alone(await self._approvals.get(request_id)):
                 raise AssentError(f"It has to be answered by itself: it {why}.")
@@ -76,15 +85,23 @@ class Many:
                 reason=reason,
                 origin="home",
             )
-            recorded = await self._answering.accept(given, QUICK_SECONDS)
+            recorded = await self._answering.accept(given, max(QUICK_SECONDS, ends - now()))
             if recorded is None:
-                raise AssentError(ON_ITS_WAY)
+                raise _OnItsWayError(ON_ITS_WAY)
             return recorded
 
-        results = await self._approvals.to_all(selected, answer)
-        refused = {i: r for i, r in results.items() if isinstance(r, AssentError)}
+        return await self._told(decision, await self._approvals.to_all(selected, answer))
+
+    async def _told(self, decision: str, results: Mapping[str, Request | AssentError]) -> str:
+        late = sum(isinstance(r, _OnItsWayError) for r in results.values())
+        refused = {
+            i: r
+            for i, r in results.items()
+            if isinstance(r, AssentError) and not isinstance(r, _OnItsWayError)
+        }
         did = notices.PAST_TENSE.get(decision, "approved")
-        lines = [f"You {did} {len(results) - len(refused)} of {len(results)}."]
+        said = f"You {did} {len(results) - len(refused) - late} of {len(results)}."
+        lines = [f"{said} Slack is slow just now; {late} more are on their way." if late else said]
         for request_id, refusal in refused.items():
             title = clip(flat((await self._approvals.get(request_id)).spec.title), 80)
             lines.append(f"• “{title}”: {sentence(refusal)}")

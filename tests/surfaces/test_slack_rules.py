@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.slack import many
 from tests.support.product import ManualClock, Product, running
 
 if TYPE_CHECKING:
@@ -516,6 +517,20 @@ async def test_several_are_ticked_at_home_and_answered_together(
         assert (stored["status"], stored["outcome"]["reason"]) == ("rejected", "Not this week")
         audit = (await product.call("GET", f"/v1/requests/{request['id']}/audit")).json["items"]
         assert [event["type"] for event in audit].count("request.response") == 1
+
+
+async def test_what_slack_is_too_slow_for_is_on_its_way(
+    product: Product, slack: SlackSandbox, ana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many, "PATIENT_SECONDS", 0.05)
+    requests = [await product.submit(title=f"Plain {n}", audience=[f"slack:{ana.id}"]) for n in range(2)]
+    await slack.open_home(ana)
+    home = await home_of(slack, ana, "Plain 1")
+    slack.faults.next("users.info", delay=0.3, times=2)
+    said = await (await ticked(slack, ana, home, requests, "Approve selected")).view()
+    assert "You approved 0 of 2. Slack is slow just now; 2 more are on their way." in said.words
+    await slack.wait_for(lambda: "Nothing waits for you" in (slack.home(ana) or home).words)
+    assert [(await product.get(request))["status"] for request in requests] == ["approved"] * 2
 
 
 def boxes(home: View) -> set[str]:
