@@ -204,9 +204,16 @@ class Plans:
         self._seen: dict[str, Any] = {}
         sa.event.listen(self._engine, "before_cursor_execute", self._note)
 
+    @property
+    def dialect(self) -> sa.Dialect:
+        return self._engine.dialect
+
     def _note(self, _c: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
         many_rows = isinstance(parameters, list)
-        self._seen.setdefault(statement, parameters[0] if many_rows else parameters)
+        self.note(statement, parameters[0] if many_rows else parameters)
+
+    def note(self, statement: str, parameters: Any) -> None:
+        self._seen.setdefault(statement, parameters)
 
     def __iter__(self) -> Any:
         sa.event.remove(self._engine, "before_cursor_execute", self._note)
