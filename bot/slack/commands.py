@@ -49,7 +49,7 @@ HELP = """`/approvals` what waits for you
 `/approvals delegate @user [until DATE]` hand on what waits for you now and, with a date, what comes until then
 `/approvals delegate off` be asked yourself again
 `/approvals help` this list
-An ID is on every card under Details."""
+`/approvals` lists requests; Details there shows the ID."""
 FORMS = MappingProxyType(
     {
         "show": "ID",

@@ -10,7 +10,7 @@ from bot.domain.answers import MAX_REASON, wants_phrase, wants_reason
 from bot.domain.request import APPROVE, REJECT, SKIP, Kind
 from bot.domain.revising import MAX_COMMENT
 from bot.slack import details, fields
-from bot.slack.buttons import ASK, DELEGATE, EDIT, ESCALATE, label_room
+from bot.slack.buttons import ASK, DELEGATE, EDIT, ESCALATE, MAX_CHOICE_BUTTONS, label_room
 from bot.slack.details import Room
 from bot.slack.text import (
     Block,
@@ -40,8 +40,6 @@ MAX_NEWS = 10
 MAX_VIEW = 250_000
 """Bytes of a view."""
 _ELSEWHERE = "This form is more than Slack can show. Answer by the link in your mail, or on the command line."
-MAX_CHOICES_SEEN = 5
-"""Choices up to this many are all seen at once; more are a menu."""
 
 _TITLES = {APPROVE: "Approve", REJECT: "Reject", SKIP: "Skip", EDIT: "Edit"}
 _FORM_TITLES = {Kind.INPUT: "Fill in", Kind.FEEDBACK: "Give feedback"}
@@ -161,7 +159,7 @@ def _form(title: str, blocks: list[Block], callback_id: str, about: dict[str, An
 def _choice(request: Request) -> Block:
     choices = request.spec.choices
     options = [{"text": plain_text(c.label, label_room(request)), "value": c.id} for c in choices]
-    kind = "radio_buttons" if len(choices) <= MAX_CHOICES_SEEN else "static_select"
+    kind = "radio_buttons" if len(choices) <= MAX_CHOICE_BUTTONS else "static_select"
     return _input(CHOICE, "Choice", {"type": kind, "action_id": CHOICE, "options": options})
 
 
