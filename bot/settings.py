@@ -29,7 +29,7 @@ from bot.delivery.signing import check_secret
 from bot.domain.audience import parse_selector
 from bot.domain.hours import hours_fault
 from bot.domain.policy import Policy, policy_fault
-from bot.domain.request import Hours
+from bot.domain.spec import Hours
 from bot.email.addresses import parse_sender
 from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.links import MAX_BASE_URL

@@ -25,7 +25,8 @@ from pydantic import (
 from bot.domain import quorum
 from bot.domain.digest import escape_pointer
 from bot.domain.errors import Fault, Invalid
-from bot.domain.request import Json, Kind, Level, OnTimeout, ReasonRule, Request
+from bot.domain.request import Json, Request
+from bot.domain.spec import Kind, Level, OnTimeout, ReasonRule
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

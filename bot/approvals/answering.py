@@ -9,7 +9,8 @@ from bot.approvals.groups import Asker
 from bot.domain.audience import Actor, SelectorKind, parse_selector, seat
 from bot.domain.errors import AssentError, Fault, Invalid, NotInAudience
 from bot.domain.events import Delegate, Escalate, Respond, Say, Withdraw
-from bot.domain.request import Level, Place, Request, Respondent
+from bot.domain.request import Place, Request, Respondent
+from bot.domain.spec import Level
 from bot.domain.values import replace
 from bot.ports import StandIn
 

@@ -17,7 +17,7 @@ from bot.domain.audience import (
 )
 from bot.domain.errors import Fault, Invalid, NoAudience
 from bot.domain.quorum import reachable
-from bot.domain.request import LADDER, Address, Place, QuorumRule, Request, Surface, Unreached
+from bot.domain.request import LADDER, Address, Place, Request, Surface, Unreached
 from bot.domain.rules import sources
 from bot.domain.values import replace
 from bot.ports import Directory, DirectoryUnavailableError, UnknownTargetError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bot.approvals.groups import Asker, Groups
     from bot.domain.request import Respondent
+    from bot.domain.spec import QuorumRule
 
 LOOKUP_SECONDS = 2.0
 """How long a submission waits for Slack to say who somebody is; later than that they are looked up afterwards."""

@@ -12,7 +12,7 @@ from bot.approvals.standing import StandIns
 from bot.domain import lifecycle
 from bot.domain.audience import Actor, Person, parse_selector
 from bot.domain.errors import AssentError, NotInAudience, Unavailable
-from bot.domain.request import Request, Spec, Surface
+from bot.domain.request import Request, Surface
 from bot.domain.values import replace
 from bot.ports import DirectoryUnavailableError, UnknownTargetError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bot.domain.events import Event
     from bot.domain.policy import Policy
-    from bot.domain.request import Hours
+    from bot.domain.spec import Hours, Spec
     from bot.ports import Clock, Directory, Ids, Store, Transaction
 
 

@@ -10,22 +10,10 @@ from typing import Any
 from bot.domain.audience import SelectorKind, parse_selector
 from bot.domain.digest import check_canonical, payload_digest
 from bot.domain.errors import Fault, Invalid, NoAudience
-from bot.domain.request import (
-    APPROVE,
-    REJECT,
-    SKIP,
-    Choice,
-    EscalationLevel,
-    Hours,
-    Kind,
-    Level,
-    OnTimeout,
-    QuorumRule,
-    Spec,
-    Step,
-)
+from bot.domain.request import APPROVE, REJECT, SKIP
 from bot.domain.rules import rule_faults
 from bot.domain.schemas import form_faults
+from bot.domain.spec import Choice, EscalationLevel, Hours, Kind, Level, OnTimeout, QuorumRule, Spec, Step
 from bot.wire import (
     MAX_TIMEOUT_SECONDS,
     Destination,

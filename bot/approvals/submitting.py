@@ -21,7 +21,8 @@ from bot.ports import Idempotency, Notification
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bot.domain.request import Respondent, Spec
+    from bot.domain.request import Respondent
+    from bot.domain.spec import Spec
     from bot.ports import Requests, Transaction
     from bot.wire import NotifyBody, SubmitBody
 

@@ -7,18 +7,8 @@ from typing import Any
 
 from bot.domain.errors import Fault, Invalid
 from bot.domain.forms import value_faults
-from bot.domain.request import (
-    APPROVE,
-    REJECT,
-    SKIP,
-    Kind,
-    Level,
-    ReasonRule,
-    Request,
-    RespondentState,
-    Response,
-    Spec,
-)
+from bot.domain.request import APPROVE, REJECT, SKIP, Request, RespondentState, Response
+from bot.domain.spec import Kind, Level, ReasonRule, Spec
 
 MAX_REASON = 3000
 """Characters; what a Slack text input can hold, so that every surface takes the same."""

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from bot.domain.digest import check_canonical, escape_pointer
 from bot.domain.errors import Fault, Invalid
-from bot.domain.request import Json, Kind, Request, Spec
 from bot.domain.schemas import kind_of, options_of, plain_schema
+from bot.domain.spec import Kind, Spec
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
+
+    from bot.domain.request import Json, Request
 
 MAX_TEXT = 3000
 """Characters; what a Slack text input holds."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
-    from bot.domain.request import Hours
+    from bot.domain.spec import Hours
 
 
 def working(hours: Hours | None, at: datetime, zone: str | None) -> datetime:

@@ -58,7 +58,6 @@ from bot.domain.request import (
     LADDER,
     REJECT,
     SKIP,
-    Kind,
     Place,
     Request,
     ResolvedBy,
@@ -71,6 +70,7 @@ from bot.domain.request import (
 )
 from bot.domain.revising import edit, revise, say, with_values, withdraw
 from bot.domain.settling import feedback, open_step, outcome_of, resolve, settle, widen
+from bot.domain.spec import Kind
 from bot.domain.timers import pass_time, remind
 from bot.domain.values import replace
 

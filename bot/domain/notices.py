@@ -6,17 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bot.domain.request import (
-    REJECT,
-    SKIP,
-    Kind,
-    OnTimeout,
-    Request,
-    ResolvedBy,
-    RespondentState,
-    Response,
-    Status,
-)
+from bot.domain.request import REJECT, SKIP, Request, ResolvedBy, RespondentState, Response, Status
+from bot.domain.spec import Kind, OnTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

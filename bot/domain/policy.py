@@ -14,7 +14,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.request import Kind, Level, Spec, Status
+from bot.domain.request import Status
+from bot.domain.spec import Kind, Level, Spec
 
 if TYPE_CHECKING:
     from bot.domain.request import Json

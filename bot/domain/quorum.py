@@ -13,8 +13,9 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.audience import lowest_level, may_count, parse_selector
-from bot.domain.request import Kind, QuorumRule, Request, Respondent, RespondentState, Status
+from bot.domain.request import Request, Respondent, RespondentState, Status
 from bot.domain.rules import Leaf, ways_to_meet
+from bot.domain.spec import Kind, QuorumRule
 from bot.domain.values import replace
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from bot.domain.digest import escape_pointer
 from bot.domain.errors import Fault
 
 if TYPE_CHECKING:
-    from bot.domain.request import QuorumRule
+    from bot.domain.spec import QuorumRule
 
 MAX_DEPTH = 5
 MAX_WAYS = 64

@@ -10,15 +10,8 @@ from bot.domain.answers import state_after
 from bot.domain.audience import lowest_level
 from bot.domain.change import Change, Fact, noted
 from bot.domain.digest import payload_digest
-from bot.domain.request import (
-    Held,
-    Kind,
-    Outcome,
-    Request,
-    ResolvedBy,
-    Status,
-    Surface,
-)
+from bot.domain.request import Held, Outcome, Request, ResolvedBy, Status, Surface
+from bot.domain.spec import Kind
 from bot.domain.values import replace
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from bot.domain import notices, telling
 from bot.domain.change import Change, Fact, noted
 from bot.domain.handover import climb
-from bot.domain.request import Kind, OnTimeout, Request, ResolvedBy, Status, Surface
+from bot.domain.request import Request, ResolvedBy, Status, Surface
 from bot.domain.settling import next_step, outcome_of, resolve
+from bot.domain.spec import Kind, OnTimeout
 from bot.domain.values import replace
 
 if TYPE_CHECKING:

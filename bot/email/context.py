@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from bot.domain import forms, notices
 from bot.domain.digest import payload_digest
 from bot.domain.quorum import judge
-from bot.domain.request import Kind, Level, RespondentState
+from bot.domain.request import RespondentState
+from bot.domain.spec import Kind, Level
 from bot.rendering import (
     cut,
     differences,

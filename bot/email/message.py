@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from css_inline import CSSInliner
 
-from bot.domain.request import Level
+from bot.domain.spec import Level
 from bot.email.addresses import parse_address
 from bot.email.context import notification_context, request_context
 from bot.email.mime import assemble, from_header

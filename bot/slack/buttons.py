@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from bot.domain import forms
 from bot.domain.answers import decisions
-from bot.domain.request import APPROVE, REJECT, SKIP, Kind
+from bot.domain.request import APPROVE, REJECT, SKIP
+from bot.domain.spec import Kind
 from bot.slack.text import Block, plain_text, weight
 
 if TYPE_CHECKING:

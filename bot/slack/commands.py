@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from bot.domain import forms
 from bot.domain.answers import wants_phrase, wants_reason
 from bot.domain.errors import AssentError
-from bot.domain.request import APPROVE, REJECT, SKIP, Kind, Status
+from bot.domain.request import APPROVE, REJECT, SKIP, Status
+from bot.domain.spec import Kind
 from bot.ports import Query
 from bot.slack import cards
 from bot.slack.answering import ON_ITS_WAY, PATIENT_SECONDS, Given, confirmation, sentence, words

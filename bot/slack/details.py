@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from bot.domain import forms, notices, quorum
 from bot.domain.digest import payload_digest
-from bot.domain.request import Level, Status
+from bot.domain.request import Status
+from bot.domain.spec import Level
 from bot.rendering import plain, pretty_json
 from bot.slack.markdown import markdown
 from bot.slack.text import (

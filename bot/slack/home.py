@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.domain.answers import wants_phrase, wants_reason
-from bot.domain.request import APPROVE, Kind
+from bot.domain.request import APPROVE
+from bot.domain.spec import Kind
 from bot.rendering import markdown_text
 from bot.slack import details, story
 from bot.slack.buttons import actions, button

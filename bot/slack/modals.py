@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from bot.domain import forms
 from bot.domain.answers import MAX_REASON, wants_phrase, wants_reason
-from bot.domain.request import APPROVE, REJECT, SKIP, Kind
+from bot.domain.request import APPROVE, REJECT, SKIP
 from bot.domain.revising import MAX_COMMENT
+from bot.domain.spec import Kind
 from bot.slack import details, fields
 from bot.slack.buttons import ASK, DELEGATE, EDIT, ESCALATE, MAX_CHOICE_BUTTONS, label_room
 from bot.slack.details import Room

@@ -16,7 +16,6 @@ from bot.domain.request import (
     APPROVE,
     REJECT,
     SKIP,
-    Kind,
     Request,
     Respondent,
     RespondentState,
@@ -24,6 +23,7 @@ from bot.domain.request import (
     Status,
     Surface,
 )
+from bot.domain.spec import Kind
 from bot.rendering import differences, field_value, held, history, step_title
 from bot.web.page_fields import controls
 from bot.web.page_form import Form

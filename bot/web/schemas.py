@@ -6,17 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from bot.domain.request import (
-    Json,
-    Kind,
-    Level,
-    OnTimeout,
-    ReasonRule,
-    ResolvedBy,
-    RespondentState,
-    Status,
-    Surface,
-)
+from bot.domain.request import Json, ResolvedBy, RespondentState, Status, Surface
+from bot.domain.spec import Kind, Level, OnTimeout, ReasonRule
 
 
 class _Out(BaseModel):

@@ -25,7 +25,8 @@ from bot.domain.answers import Answer
 from bot.domain.audience import Actor
 from bot.domain.errors import AssentError
 from bot.domain.events import Cancel, LookedUp, NotTold, Operate, Timer
-from bot.domain.request import OnTimeout, Request, RespondentState, Status, Surface
+from bot.domain.request import Request, RespondentState, Status, Surface
+from bot.domain.spec import OnTimeout
 from bot.store import SqlStore, migrations
 from bot.store.reader import SqlReader
 from tests.support.asking import NOW, asked, places, response, somebody

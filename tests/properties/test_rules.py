@@ -29,7 +29,8 @@ from bot.domain.events import (
     Withdraw,
 )
 from bot.domain.handover import MAX_HANDS
-from bot.domain.request import LADDER, EscalationLevel, OnTimeout, Request, ResolvedBy, Status, Step, Surface
+from bot.domain.request import LADDER, Request, ResolvedBy, Status, Surface
+from bot.domain.spec import EscalationLevel, OnTimeout, Step
 from bot.store import SqlStore, migrations, replay
 from tests.properties.test_lifecycle import PHASES
 from tests.support.asking import NOW, asked, somebody

@@ -10,12 +10,13 @@ from bot.domain.answers import Answer
 from bot.domain.audience import Actor
 from bot.domain.digest import payload_digest
 from bot.domain.events import Respond
-from bot.domain.request import Address, Place, Request, Respondent, Spec, Step, Surface
+from bot.domain.request import Address, Place, Request, Respondent, Surface
+from bot.domain.spec import Spec, Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.domain.request import QuorumRule
+    from bot.domain.spec import QuorumRule
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 PAYLOAD = {"tool": "refund", "amount": 1250}

@@ -18,11 +18,10 @@ from bot.domain.request import (
     Respondent,
     RespondentState,
     Response,
-    Spec,
     Status,
-    Step,
     Surface,
 )
+from bot.domain.spec import Spec, Step
 from bot.email.addresses import parse_sender
 from bot.email.message import Composed, Composer
 from bot.rendering import templates

@@ -11,18 +11,16 @@ from bot.domain.request import (
     Comment,
     Edit,
     Entry,
-    EscalationLevel,
     Outcome,
     Request,
     ResolvedBy,
     Respondent,
     RespondentState,
     Response,
-    Spec,
     Status,
-    Step,
     Surface,
 )
+from bot.domain.spec import EscalationLevel, Spec, Step
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

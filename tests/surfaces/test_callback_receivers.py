@@ -14,7 +14,7 @@ from bot.delivery.callbacks import CallbackSender
 from bot.delivery.receivers import Airflow, Prefect
 from bot.delivery.signing import secret_from
 from bot.domain import lifecycle
-from bot.domain.request import Choice, Kind
+from bot.domain.spec import Choice, Kind
 from bot.domain.telling import Notice
 from bot.ports import Delivery, Failed, Retry, Sent
 from tests.support.asking import NOW, PAYLOAD, asked, response, somebody

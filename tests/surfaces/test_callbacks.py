@@ -22,7 +22,8 @@ from bot.delivery.signing import check_secret, secret_from
 from bot.domain import lifecycle
 from bot.domain.answers import Answer
 from bot.domain.events import Operate
-from bot.domain.request import Request, Spec, Step, Surface
+from bot.domain.request import Request, Surface
+from bot.domain.spec import Spec, Step
 from bot.domain.telling import Notice
 from bot.ports import Delivery, Failed, Result, Retry, Sent
 from bot.wire import request_json

@@ -9,8 +9,9 @@ import pytest
 
 from bot.domain.answers import MAX_REASON, Answer, check, decisions, state_after, wants_phrase, wants_reason
 from bot.domain.errors import Invalid
-from bot.domain.request import Choice, Kind, Level, ReasonRule, Request, RespondentState, Spec, Surface
+from bot.domain.request import Request, RespondentState, Surface
 from bot.domain.request import Response as Recorded
+from bot.domain.spec import Choice, Kind, Level, ReasonRule, Spec
 from tests.support.asking import NOW, asked
 
 EU, US = Choice(id="eu", label="Europe"), Choice(id="us", label="America")

@@ -19,7 +19,8 @@ from bot.domain.audience import (
     unite,
 )
 from bot.domain.errors import AssentError, NotInAudience, SelfApproval, StepClosed, Unavailable
-from bot.domain.request import Address, Respondent, RespondentState, Spec, Status, Step, Surface
+from bot.domain.request import Address, Respondent, RespondentState, Status, Surface
+from bot.domain.spec import Spec, Step
 from tests.support.asking import NOW, after, asked, by_mail, by_slack, response, somebody
 
 BOB = frozenset({"email:bob@example.com", "slack:UBOB"})

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bot.domain import forms
-from bot.domain.request import Kind, Request
 from bot.domain.schemas import form_faults
+from bot.domain.spec import Kind
 from tests.support.asking import asked, somebody
+
+if TYPE_CHECKING:
+    from bot.domain.request import Request
 
 FORM: dict[str, Any] = {
     "type": "object",

@@ -26,16 +26,8 @@ from bot.domain.events import (
 )
 from bot.domain.lifecycle import TRANSITIONS
 from bot.domain.policy import Ruling
-from bot.domain.request import (
-    Choice,
-    Kind,
-    OnTimeout,
-    ResolvedBy,
-    RespondentState,
-    Status,
-    Surface,
-    Unreached,
-)
+from bot.domain.request import ResolvedBy, RespondentState, Status, Surface, Unreached
+from bot.domain.spec import Choice, Kind, OnTimeout
 from bot.domain.telling import Notice, Tell
 from tests.support.asking import NOW, after, asked, by_mail, by_slack, places, response, somebody
 

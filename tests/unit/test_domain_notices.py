@@ -11,7 +11,8 @@ from bot.domain import lifecycle, notices
 from bot.domain.answers import Answer
 from bot.domain.events import Cancel, Operate, Timer
 from bot.domain.policy import Ruling
-from bot.domain.request import Choice, Kind, OnTimeout, Request, RespondentState, Surface
+from bot.domain.request import Request, RespondentState, Surface
+from bot.domain.spec import Choice, Kind, OnTimeout
 from tests.support.asking import NOW, after, asked, response, somebody
 
 ANA, BEN, CY = somebody("ana"), somebody("ben"), somebody("cy")

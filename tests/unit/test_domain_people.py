@@ -16,19 +16,8 @@ from bot.domain.audience import Actor
 from bot.domain.errors import AlreadyResponded, Invalid, NotInAudience, SelfApproval, StaleRevision
 from bot.domain.events import Delegate, NotTold, Operate, Revise, Say, Timer, Withdraw
 from bot.domain.handover import MAX_HANDS
-from bot.domain.request import (
-    Address,
-    Choice,
-    Kind,
-    Level,
-    OnTimeout,
-    Request,
-    RespondentState,
-    Response,
-    Status,
-    Step,
-    Surface,
-)
+from bot.domain.request import Address, Request, RespondentState, Response, Status, Surface
+from bot.domain.spec import Choice, Kind, Level, OnTimeout, Step
 from bot.domain.telling import Notice
 from bot.ports import StandIn
 from tests.support.asking import NOW, after, asked, by_mail, response, somebody

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bot.domain.policy import Policy, Ruling, Then, policy_fault, rule
-from bot.domain.request import Kind, Level, Status
+from bot.domain.request import Status
+from bot.domain.spec import Kind, Level
 from tests.support.asking import asked, somebody
 
 

@@ -13,7 +13,7 @@ from bot.domain.request import Request, RespondentState, Status
 from tests.support.asking import NOW, after, asked, by_slack, places, response, somebody
 
 if TYPE_CHECKING:
-    from bot.domain.request import QuorumRule
+    from bot.domain.spec import QuorumRule
 
 PEOPLE = ("ana", "ben", "cy")
 WORDS = {"+": "approve", "-": "reject", "s": "skip"}

@@ -11,20 +11,9 @@ import pytest
 from bot.domain import lifecycle, quorum
 from bot.domain.errors import AlreadyResolved, Invalid, NotInAudience, StepClosed
 from bot.domain.events import Delegate, Escalate, LookedUp, Remind, Timer
-from bot.domain.request import (
-    LADDER,
-    Choice,
-    EscalationLevel,
-    Hours,
-    Kind,
-    OnTimeout,
-    Place,
-    Request,
-    ResolvedBy,
-    Status,
-    Step,
-)
+from bot.domain.request import LADDER, Place, Request, ResolvedBy, Status
 from bot.domain.rules import rule_faults
+from bot.domain.spec import Choice, EscalationLevel, Hours, Kind, OnTimeout, Step
 from bot.domain.telling import Notice
 from tests.support.asking import NOW, after, asked, by_mail, response, somebody
 

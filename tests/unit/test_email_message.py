@@ -11,16 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.request import (
-    Comment,
-    Edit,
-    Entry,
-    Kind,
-    Level,
-    Respondent,
-    Step,
-    Surface,
-)
+from bot.domain.request import Comment, Edit, Entry, Respondent, Surface
+from bot.domain.spec import Kind, Level, Step
 from bot.email.addresses import AddressError, parse_sender
 from bot.email.message import Composer
 from bot.email.mime import UnsafeMailError, assemble

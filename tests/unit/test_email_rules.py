@@ -13,16 +13,15 @@ from bot.domain.request import (
     Edit,
     Entry,
     Held,
-    Kind,
     Outcome,
     Request,
     ResolvedBy,
     RespondentState,
     Response,
     Status,
-    Step,
     Surface,
 )
+from bot.domain.spec import Kind, Step
 from tests.support.mails import (
     ANA,
     BEN,

@@ -8,7 +8,7 @@ import pytest
 
 from bot.domain.digest import payload_digest
 from bot.domain.errors import Fault, Invalid
-from bot.domain.request import Level, ReasonRule, Spec, Step
+from bot.domain.spec import Level, ReasonRule, Spec, Step
 from bot.web.page_form import Form
 from tests.support.asking import asked
 

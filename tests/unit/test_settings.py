@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot import settings
-from bot.domain.request import Hours
+from bot.domain.spec import Hours
 from bot.settings import Settings, SettingsError, stored_secret
 
 KEYS = "k" * 32

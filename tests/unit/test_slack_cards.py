@@ -14,20 +14,8 @@ from slack_sdk.models.blocks import Block as SdkBlock
 from slack_sdk.models.views import View as SdkView
 
 from bot.domain.digest import payload_digest
-from bot.domain.request import (
-    Choice,
-    Held,
-    Kind,
-    Level,
-    OnTimeout,
-    Place,
-    ReasonRule,
-    Request,
-    ResolvedBy,
-    RespondentState,
-    Status,
-    Unreached,
-)
+from bot.domain.request import Held, Place, Request, ResolvedBy, RespondentState, Status, Unreached
+from bot.domain.spec import Choice, Kind, Level, OnTimeout, ReasonRule
 from bot.ports import DeliveryState
 from bot.sandbox.blockkit import MOST_VIEW_BYTES, block_faults, text_length, texts, view_faults
 from bot.slack import cards, home, modals, overview
