@@ -9,13 +9,14 @@ left empty. Current values come from the payload; `None` takes a value away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.digest import check_canonical, escape_pointer
 from bot.domain.errors import Fault, Invalid
-from bot.domain.schemas import kind_of, options_of, plain_schema
+from bot.domain.schemas import kind_of, matches, options_of, plain_schema
 from bot.domain.spec import Kind, Spec
 
 if TYPE_CHECKING:
@@ -260,10 +261,23 @@ def _nullable(form: Mapping[str, Any], name: str) -> bool:
 
 def _validator(form: Mapping[str, Any]) -> Draft202012Validator:
     """Only the form's own fields are looked at: the payload may hold more than the form shows."""
+    return _dialect()({**form, "additionalProperties": True})
+
+
+@lru_cache(maxsize=1)
+def _dialect() -> Callable[[Mapping[str, Any]], Draft202012Validator]:
+    """JSON Schema with patterns that match in linear time: nobody's pattern may keep the server busy."""
     # Most requests have no form, and the command line shows fields without the server's libraries.
     from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415
+    from jsonschema.exceptions import ValidationError  # noqa: PLC0415
+    from jsonschema.validators import extend  # noqa: PLC0415
 
-    return Draft202012Validator({**form, "additionalProperties": True}, format_checker=FormatChecker())
+    def pattern(_validator: object, wanted: str, value: Json, _schema: object) -> Iterator[ValidationError]:
+        if isinstance(value, str) and not matches(wanted, value):
+            yield ValidationError(f"must look like {wanted}")
+
+    linear = extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]  # has no types
+    return partial(linear, format_checker=FormatChecker())
 
 
 def _fault(error: ValidationError) -> Fault:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from bot.domain.digest import escape_pointer
 from bot.domain.errors import Fault
@@ -19,12 +22,11 @@ MAX_OPTIONS = 100
 
 def form_faults(form: Mapping[str, Any], payload: Json) -> list[Fault]:
     """What is wrong with a form that a request brings, and with the payload it describes."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - see `forms.value_faults`
-    from jsonschema.exceptions import SchemaError  # noqa: PLC0415
+    from jsonschema import Draft202012Validator, exceptions  # noqa: PLC0415 - see `forms._dialect`
 
     try:
         Draft202012Validator.check_schema(form)
-    except SchemaError as error:
+    except exceptions.SchemaError as error:
         where = "".join(f"/{escape_pointer(str(part))}" for part in error.absolute_path)
         return [Fault(f"/form{where}", f"is no valid JSON Schema: {error.message[:200]}")]
     if astray := next(_astray(form, form.get("$defs")), None):
@@ -32,6 +34,10 @@ def form_faults(form: Mapping[str, Any], payload: Json) -> list[Fault]:
             Fault(
                 "/form", f"refers to {astray!r}; it may only refer to its own `#/$defs/NAME`, which must end"
             )
+        ]
+    if unmatchable := next(_unmatchable(form), None):
+        return [
+            Fault("/form", f"has {unmatchable!r}, which may take for ever to check; write a plain `pattern`")
         ]
     properties = form.get("properties")
     if form.get("type") != "object" or not isinstance(properties, dict) or not properties:
@@ -63,6 +69,35 @@ def _astray(part: Json, definitions: Json) -> Iterator[str]:
             )
             if not value.startswith("#/$defs/") or not isinstance(target, dict) or _leads_on(target):
                 yield value
+
+
+def _unmatchable(part: Json) -> Iterator[str]:
+    """Patterns with look-around or references back, and patterns for names."""
+    if isinstance(part, list):
+        for item in part:
+            yield from _unmatchable(item)
+    elif isinstance(part, dict):
+        for name, value in part.items():
+            if name == "patternProperties":
+                yield name
+            elif name == "pattern" and isinstance(value, str):
+                try:
+                    _matcher(value)
+                except SchemaError:
+                    yield value
+            else:
+                yield from _unmatchable(value)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether `pattern` is found in `text`."""
+    return bool(_matcher(pattern).isinstance_python(text))
+
+
+@lru_cache(maxsize=256)
+def _matcher(pattern: str) -> SchemaValidator:
+    """Rust's engine, which takes linear time whatever the pattern; raises `SchemaError` for what it does not know."""
+    return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
 
 
 def _leads_on(schema: Mapping[str, Any]) -> bool:

@@ -129,6 +129,14 @@ def test_a_nullable_field_may_be_left_empty_even_where_it_is_required() -> None:
     assert forms.value_faults(filled({}, form), {"note": None}) == []
 
 
+def test_no_pattern_keeps_the_server_busy() -> None:
+    form = {"type": "object", "properties": {"x": {"type": "string", "pattern": "^(a+)+$"}}}
+    assert form_faults(form, {}) == []
+    (fault,) = forms.value_faults(filled({}, form), {"x": "a" * 60 + "!"})
+    assert (fault.pointer, fault.detail) == ("/values/x", "must look like ^(a+)+$")
+    assert forms.value_faults(filled({}, form), {"x": "aaa"}) == []
+
+
 def test_feedback_has_a_form_of_its_own() -> None:
     request = asked(somebody("ana"), kind=Kind.FEEDBACK)
     assert [(f.name, f.required) for f in forms.fields(request)] == [("score", True), ("comment", False)]
@@ -147,6 +155,10 @@ LOOP = {"anyOf": [{"$ref": "#/$defs/loop"}]}
         ({"type": "object", "properties": {"x": {"$ref": "https://example.com/x"}}}, "refers to 'https:"),
         ({"type": "object", "properties": {"x": {"$ref": "#/$defs/none"}}}, "refers to '#/$defs/none'"),
         ({"type": "object", "properties": {"x": LOOP}, "$defs": {"loop": LOOP}}, "refers to '#/$defs/loop'"),
+        (
+            {"type": "object", "properties": {"x": {"type": "string", "pattern": r"(a)\1"}}},
+            r"has '(a)\\1', which may take",
+        ),
         ({"type": "object", "properties": {"x": {"enum": list(range(101))}}}, "has more than 100 options"),
         (
             {"type": "object", "properties": {f"f{n}": {"type": "string"} for n in range(51)}},
