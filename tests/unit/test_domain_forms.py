@@ -174,3 +174,20 @@ def test_a_form_that_nobody_could_fill_in_is_refused(form: dict[str, Any], words
 def test_a_form_describes_the_members_of_an_object() -> None:
     assert form_faults(FORM, PAYLOAD) == []
     assert [f.pointer for f in form_faults(FORM, [1])] == ["/payload"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        ("uri", "https://example.com/a?b=ü", "example.com"),
+        ("uri", "mailto:ana@example.com", "https://a b"),
+        ("email", "ana@example.com", "ana"),
+        ("date", "2026-12-24", "24.12.2026"),
+    ],
+)
+def test_a_text_has_the_format_that_the_form_names(kind: str, good: str, bad: str) -> None:
+    form = {"type": "object", "properties": {"it": {"type": "string", "format": kind}}}
+    request = filled({}, form)
+    assert forms.value_faults(request, {"it": good}) == []
+    (fault,) = forms.value_faults(request, {"it": bad})
+    assert (fault.pointer, fault.detail) == ("/values/it", f"must be a valid {kind}")
