@@ -37,7 +37,7 @@ from bot.domain import notices, telling
 from bot.domain.answers import check, state_after
 from bot.domain.audience import admit, unite
 from bot.domain.change import Change, Fact
-from bot.domain.errors import AlreadyResolved, AlreadyResponded, StaleRevision
+from bot.domain.errors import AlreadyResolved, AlreadyResponded, StaleRevision, StepClosed
 from bot.domain.events import (
     Cancel,
     Delegate,
@@ -124,7 +124,12 @@ def apply(request: Request, event: Event, now: datetime) -> Change:
 
 def _respond(request: Request, event: Respond, now: datetime) -> Change:
     answer = event.answer
-    seated, respondent = admit(request, event.actor, event.new_id)
+    try:
+        seated, respondent = admit(request, event.actor, event.new_id)
+    except StepClosed:
+        if _said_before(request, event):
+            return Change(request=request)
+        raise
     earlier = request.response_of(respondent.id)
     if earlier and answer.repeats(earlier):
         return Change(request=request)

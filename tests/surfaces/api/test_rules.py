@@ -123,6 +123,8 @@ class TestSteps:
         request = await yes(product, request, ANA, reason="Looks right")
         assert (request["status"], request["step"]["name"]) == ("pending", "Finance")
         assert request["trail"][0]["text"].startswith("Team is approved: 1 of 1 approval")
+        again = await yes(product, request, ANA, reason="Looks right")
+        assert again["version"] == request["version"]
         late = await product.answer(request, "reject", ANA)
         assert refusal(late)[:2] == (409, "step_closed")
         request = await yes(product, await yes(product, request, BEN), CY)
