@@ -13,7 +13,7 @@ from joserfc.jwk import KeySet, OKPKey
 
 from bot.domain.digest import payload_digest
 from bot.domain.errors import NotFinal
-from bot.wire import instant
+from bot.wire.answers import instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

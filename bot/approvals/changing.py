@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bot.domain.answers import Answer
     from bot.domain.request import Request, Surface
     from bot.ports import Transaction
-    from bot.wire import ReviseBody
+    from bot.wire.bodies import ReviseBody
 
 
 class Changing(Core):

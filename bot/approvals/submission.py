@@ -14,7 +14,7 @@ from bot.domain.request import APPROVE, REJECT, SKIP
 from bot.domain.rules import rule_faults
 from bot.domain.schemas import form_faults
 from bot.domain.spec import Choice, EscalationLevel, Hours, Kind, Level, OnTimeout, QuorumRule, Spec, Step
-from bot.wire import (
+from bot.wire.bodies import (
     MAX_TIMEOUT_SECONDS,
     Destination,
     EscalationBody,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bot.domain.request import Respondent
     from bot.domain.spec import Spec
     from bot.ports import Requests, Transaction
-    from bot.wire import NotifyBody, SubmitBody
+    from bot.wire.bodies import NotifyBody, SubmitBody
 
 
 class Submitting(Core):

@@ -104,7 +104,7 @@ def _scopes(text: str) -> frozenset[str]:
 
 
 def _described(key: ApiKey) -> dict[str, Any]:
-    from bot.wire import instant
+    from bot.wire.answers import instant
 
     return {
         "id": key.id,

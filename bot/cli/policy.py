@@ -22,7 +22,7 @@ def policy(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, jso
     from bot.approvals.submission import Defaults, build_spec
     from bot.domain.errors import AssentError
     from bot.domain.policy import rule
-    from bot.wire import SubmitBody, parse
+    from bot.wire.bodies import SubmitBody, parse
 
     settings = load_settings()
     defaults = Defaults(audience=settings.assent_default_audience or ("email:nobody@example.com",))

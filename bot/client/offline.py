@@ -15,7 +15,8 @@ from bot.client.flows import Answer, Call, Lost
 from bot.client.outcome import Request
 from bot.domain.digest import payload_digest
 from bot.domain.errors import Invalid
-from bot.wire import SubmitBody, instant, parse
+from bot.wire.answers import instant
+from bot.wire.bodies import SubmitBody, parse
 
 if TYPE_CHECKING:
     from collections.abc import Generator

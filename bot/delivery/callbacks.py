@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 from bot.delivery.backoff import DELAYS
 from bot.domain.network import private_address
 from bot.ports import Delivery, Failed, Result, Retry, Sent
-from bot.wire import instant, request_json
+from bot.wire.answers import instant, request_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

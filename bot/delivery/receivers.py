@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from aiohttp import encode_basic_auth
 
 from bot.ports import Failed, Result, Retry, Sent
-from bot.wire import request_json
+from bot.wire.answers import request_json
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

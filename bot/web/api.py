@@ -18,16 +18,8 @@ from bot.ports import MAX_PAGE, ApiKey, Idempotency, Query
 from bot.web.auth import Auth, Scope, require
 from bot.web.body import positive_number, positive_whole, read_json, respond, respond_request
 from bot.web.who import operator, person, respondent, surface
-from bot.wire import (
-    NotifyBody,
-    ReasonBody,
-    RespondBody,
-    SubmitBody,
-    delivery_json,
-    event_json,
-    parse,
-    request_json,
-)
+from bot.wire.answers import delivery_json, event_json, request_json
+from bot.wire.bodies import NotifyBody, ReasonBody, RespondBody, SubmitBody, parse
 
 if TYPE_CHECKING:
     from bot.links import Links

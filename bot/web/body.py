@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 
 from bot.domain.errors import AlreadyResolved, AssentError, Fault, Invalid, Malformed, RateLimited, TooLarge
-from bot.wire import request_json
+from bot.wire.answers import request_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from bot.ports import MAX_PAGE
 from bot.web import schemas
 from bot.web.auth import Scope
 from bot.web.events import HEARTBEAT_SECONDS
-from bot.wire import NotifyBody, ReasonBody, RespondBody, SubmitBody
+from bot.wire.bodies import NotifyBody, ReasonBody, RespondBody, SubmitBody
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

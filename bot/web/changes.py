@@ -12,7 +12,8 @@ from bot.domain.errors import AssentError, ForbiddenScope
 from bot.web.auth import Auth, Scope, require
 from bot.web.body import problem_json, read_json, respond, respond_request
 from bot.web.who import operator, respondent, surface
-from bot.wire import (
+from bot.wire.answers import request_json
+from bot.wire.bodies import (
     Body,
     BulkBody,
     CommentBody,
@@ -23,7 +24,6 @@ from bot.wire import (
     ReviseBody,
     WithdrawBody,
     parse,
-    request_json,
 )
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from bot.domain import errors
 from bot.web import schemas
 from bot.web.auth import Scope
 from bot.web.calls import ANSWERING, FINAL, ID, WITH_BODY, Call
-from bot.wire import (
+from bot.wire.bodies import (
     BulkBody,
     CommentBody,
     DelegateBody,

@@ -19,7 +19,7 @@ from aiohttp import web
 from bot.domain.errors import AssentError, Fault, Invalid
 from bot.web.application import REQUEST_ID, REQUEST_ID_HEADER
 from bot.web.auth import Auth, Scope
-from bot.wire import event_json
+from bot.wire.answers import event_json
 
 if TYPE_CHECKING:
     from bot.approvals import Approvals

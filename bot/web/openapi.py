@@ -14,7 +14,7 @@ from bot.web.auth import Scope
 from bot.web.calls import ALWAYS, Call
 from bot.web.compat import glaip
 from bot.web.compat.humanlayer import routes as humanlayer
-from bot.wire import ReasonBody
+from bot.wire.bodies import ReasonBody
 
 if TYPE_CHECKING:
     from bot.domain.errors import AssentError

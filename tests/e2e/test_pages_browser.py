@@ -11,7 +11,7 @@ from playwright.async_api import expect
 
 from bot.domain.answers import Answer
 from bot.domain.request import Surface
-from bot.wire import ReviseBody
+from bot.wire.bodies import ReviseBody
 from tests.support.browser import DESKTOP_WIDTH, PHONE_WIDTH, open_page, running_browser
 from tests.support.link_pages import Site, serving
 

@@ -17,7 +17,7 @@ from bot.domain.request import Status, Surface
 from bot.store import codec, migrations, replay, statements
 from bot.store.reader import SqlReader
 from bot.system import RandomIds
-from bot.wire import SubmitBody, parse
+from bot.wire.bodies import SubmitBody, parse
 from tests.store.conftest import opened
 from tests.store.test_finding import Plans, many
 from tests.support.asking import NOW

@@ -17,7 +17,7 @@ from bot.domain.events import NotTold, Revise
 from bot.domain.request import Status, Surface
 from bot.ports import Idempotency, Notification, Query
 from bot.system import RandomIds, SystemClock
-from bot.wire import SubmitBody
+from bot.wire.bodies import SubmitBody
 from tests.store.conftest import opened
 from tests.support.asking import NOW, asked, by_mail, response, somebody
 from tests.support.storing import happen, save, stored

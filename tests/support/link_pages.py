@@ -19,7 +19,7 @@ from bot.rendering import templates
 from bot.store import SqlStore
 from bot.store.migrations import upgrade
 from bot.web import application, pages
-from bot.wire import SubmitBody, parse
+from bot.wire.bodies import SubmitBody, parse
 from tests.support.html_forms import Page
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from bot.domain.request import Request, Surface
 from bot.domain.spec import Spec, Step
 from bot.domain.telling import Notice
 from bot.ports import Delivery, Failed, Result, Retry, Sent
-from bot.wire import request_json
+from bot.wire.answers import request_json
 from tests.support import command
 from tests.support.product import ManualClock, running
 

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from bot.domain.request import Surface
-from bot.wire import ReviseBody
+from bot.wire.bodies import ReviseBody
 from tests.support.link_pages import Site, serving, who
 
 if TYPE_CHECKING:

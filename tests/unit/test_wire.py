@@ -11,15 +11,8 @@ import pytest
 from bot.domain import lifecycle
 from bot.domain.errors import Invalid
 from bot.domain.events import NotTold
-from bot.wire import (
-    NotifyBody,
-    ReasonBody,
-    RespondBody,
-    SubmitBody,
-    instant,
-    parse,
-    request_json,
-)
+from bot.wire.answers import instant, request_json
+from bot.wire.bodies import NotifyBody, ReasonBody, RespondBody, SubmitBody, parse
 from tests.support.asking import NOW, after, asked, response, somebody
 
 if TYPE_CHECKING:

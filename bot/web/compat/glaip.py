@@ -16,7 +16,8 @@ from bot.ports import MAX_PAGE, Query
 from bot.web.auth import Auth, Scope
 from bot.web.body import read_json, respond
 from bot.web.calls import FINAL, WITH_BODY, Call
-from bot.wire import Body, instant, parse, request_json
+from bot.wire.answers import instant, request_json
+from bot.wire.bodies import Body, parse
 
 if TYPE_CHECKING:
     from bot.approvals import Approvals

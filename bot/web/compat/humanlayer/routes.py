@@ -16,7 +16,8 @@ from bot.web.auth import Auth, Scope
 from bot.web.body import read_json, respond
 from bot.web.calls import FINAL, WITH_BODY, Call, JsonObject
 from bot.web.compat.humanlayer.kinds import CONTACT, EXTENDED, EXTENSION, FUNCTION, Kind
-from bot.wire import SubmitBody, instant, parse
+from bot.wire.answers import instant
+from bot.wire.bodies import SubmitBody, parse
 
 if TYPE_CHECKING:
     from bot.approvals import Approvals

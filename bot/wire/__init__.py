@@ -1,0 +1,1 @@
+"""The JSON of the HTTP API: what comes in (`bodies`) and what goes out (`answers`)."""
