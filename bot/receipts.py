@@ -6,10 +6,8 @@ signs, all of them are published. A receipt is a compact JWS (RFC 7515) whose pa
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-from joserfc import jwt
-from joserfc.jwk import KeySet, OKPKey
 
 from bot.domain.digest import payload_digest
 from bot.domain.errors import NotFinal
@@ -18,6 +16,8 @@ from bot.wire.answers import instant
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from joserfc.jwk import KeySet, OKPKey
 
     from bot.domain.request import Request
 
@@ -36,7 +36,13 @@ class Receipts:
 
     def __init__(self, issuer: str, secrets: Sequence[str]) -> None:
         self._issuer = issuer
-        self._keys = KeySet([_derived(secret) for secret in secrets])
+        self._secrets = secrets
+
+    @cached_property
+    def _keys(self) -> KeySet:
+        from joserfc.jwk import KeySet  # noqa: PLC0415 - 9 MiB, and many a server never makes a receipt
+
+        return KeySet([_derived(secret) for secret in self._secrets])
 
     def jwks(self) -> dict[str, Any]:
         """The public keys, as a JWK set (RFC 7517)."""
@@ -44,6 +50,8 @@ class Receipts:
 
     def sign(self, request: Request, now: datetime) -> str:
         """The receipt of a request's outcome; raises `NotFinal`."""
+        from joserfc import jwt  # noqa: PLC0415 - as above
+
         outcome = request.outcome
         if outcome is None:
             raise NotFinal(
@@ -68,6 +76,8 @@ class Receipts:
 
 def _derived(secret: str) -> OKPKey:
     """An Ed25519 key out of a secret by HKDF-SHA256 (RFC 5869); its id is its thumbprint (RFC 7638)."""
+    from joserfc.jwk import OKPKey  # noqa: PLC0415 - as above
+
     return OKPKey.derive_key(
         secret, "Ed25519", {"use": "sig", "alg": ALGORITHM}, auto_kid=True, kdf_options={"info": PURPOSE}
     )

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import structlog
 from sqlalchemy import Connection, Engine, select
 
@@ -78,6 +77,8 @@ class Tail:
                 await self.look()
 
     async def _listen(self) -> None:
+        import psycopg  # noqa: PLC0415 - 9 MiB that a server on SQLite does without
+
         url = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         while True:
             try:

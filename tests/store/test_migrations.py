@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from bot.domain.errors import Unavailable
 from bot.store import SqlStore, migrations
@@ -28,6 +29,10 @@ def test_again_changes_nothing(database_url: str) -> None:
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM chain")) == 1
     engine.dispose()
+
+
+def test_the_newest_revision_is_known_without_alembic() -> None:
+    assert migrations._head() == ScriptDirectory(str(migrations.FOLDER)).get_current_head()
 
 
 def test_processes_that_start_at_once_do_it_once(database_url: str) -> None:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from bot.domain.errors import Unavailable
 from bot.store.engine import for_writing, open_engine, sqlite_file
 
+FOLDER = Path(__file__).parent
 LOCK = 0x417373656E74
 """The PostgreSQL advisory lock of migrations: "Assent" in ASCII."""
 
@@ -23,12 +19,22 @@ def upgrade(url: str) -> None:
 
     Raises `Unavailable` where a newer version made the schema.
     """
+    if not check(url):
+        _upgrade(url)
+
+
+def _upgrade(url: str) -> None:
+    from alembic import command  # noqa: PLC0415 - a server whose schema is up to date does without Alembic
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
     engine = open_engine(url)
     try:
         with for_writing(engine).begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-            config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:  # it does not know the revision
@@ -67,14 +73,12 @@ def _revision(url: str) -> str | None:
 
 
 def _on(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
-def _head() -> str | None:
-    return ScriptDirectory.from_config(_config()).get_current_head()
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    return config
+def _head() -> str:
+    """The newest revision: the number that its file's name begins with."""
+    return max(file.name.partition("_")[0] for file in (FOLDER / "versions").glob("[0-9]*_*.py"))
