@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # Every file pip installs must have a hash named in the requirements; the project itself is built by what they name.
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 INSTALL_PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
+PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadscope
+# Measuring coverage takes two thirds more time: what runs whole journeys, or the same again on PostgreSQL, does without.
+JOURNEYS := e2e or properties or postgresql
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --upgrade pyproject.toml
 
@@ -19,7 +22,8 @@ demo: $(VENV)/.installed ## Run everything on this machine: Slack sandbox, mailb
 
 test: $(VENV)/.installed-dev ## Run every test, with a real PostgreSQL and a real browser
 	@tests/support/provision.sh
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope --cov
+	@$(PYTEST) -k "not ($(JOURNEYS))" --cov
+	@$(PYTEST) -k "$(JOURNEYS)"
 
 lint: $(VENV)/.installed-dev ## Check style, types and the direction of imports
 	@$(BIN)/ruff check

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bot.__main__ import main
+
 CHECKOUT = Path(__file__).parents[2]
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["bot.bootstrap", "bot.cli.main", "tests.support.command"])
 
 
 class Done(NamedTuple):
@@ -54,6 +60,36 @@ async def finish(process: asyncio.subprocess.Process, stdin: str = "", within: f
     return Done(process.returncode or 0, (out or b"").decode(), err.decode())
 
 
-async def run(*arguments: str, stdin: str = "", **env: str) -> Done:
-    """Run a command to its end."""
-    return await finish(await start(*arguments, **env), stdin)
+async def run(*arguments: str, stdin: str = "", within: float = 30.0, **env: str) -> Done:
+    """Run a command to its end, in a process forked from one that has imported it: nothing else is quicker."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("in", "out", "err")]
+        for file in files:
+            file.write_text(stdin if file.name == "in" else "", encoding="utf-8")
+        process = FORKS.Process(
+            target=_be_the_command, args=(arguments, environment(**env), Path.cwd(), files)
+        )
+        try:
+            await asyncio.to_thread(process.start)
+            await asyncio.to_thread(process.join, within)
+            if process.exitcode is None:
+                raise TimeoutError(f"assent {' '.join(arguments)} did not end in {within:g} s")
+            return Done(process.exitcode, *(file.read_text(encoding="utf-8") for file in files[1:]))
+        finally:
+            process.kill()
+            await asyncio.to_thread(process.join)
+
+
+def _be_the_command(
+    arguments: tuple[str, ...], environ: dict[str, str], folder: Path, files: list[Path]
+) -> None:
+    for number, file in enumerate(files):
+        os.dup2(os.open(file, os.O_RDWR), number)
+    sys.stdin, sys.stdout, sys.stderr = (
+        os.fdopen(number, mode, encoding="utf-8") for number, mode in enumerate("rww")
+    )
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.argv = ["assent", *arguments]
+    sys.exit(main())
