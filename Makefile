@@ -4,10 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Every file pip installs must have a hash named in the requirements; the project itself is built by what they name.
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
+# The files name every package there is: nothing to resolve, and nothing to compile that may never be imported.
+INSTALL_LOCKED := $(INSTALL) --no-deps --no-compile --require-hashes
 INSTALL_PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
 PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadscope
 # Measuring coverage takes two thirds more time: what runs whole journeys, or the same again on PostgreSQL, does without.
-JOURNEYS := e2e or properties or postgresql
+JOURNEYS := (e2e and not demo and not workflows) or properties or postgresql
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --upgrade pyproject.toml
 
@@ -58,11 +60,11 @@ $(BIN)/python:
 
 $(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python
 	@echo "Installing Assent into $(VENV) …"
-	@$(INSTALL) --require-hashes --requirement requirements.txt
+	@$(INSTALL_LOCKED) --requirement requirements.txt
 	@$(INSTALL_PROJECT)
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@echo "Installing the development tools into $(VENV) …"
-	@$(INSTALL) --require-hashes --requirement requirements-dev.txt
+	@$(INSTALL_LOCKED) --requirement requirements-dev.txt
 	@touch $@

@@ -44,7 +44,7 @@ def ana_of(slack: SlackSandbox) -> User:
 
 async def decided(slack: SlackSandbox, card: Message) -> str:
     """What is on a card once it is final."""
-    await slack.wait_for(partial(is_final, card), timeout=20)
+    await slack.wait_for(partial(is_final, card), timeout=45)  # beyond a lease that was lost
     return card.words
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, FrameLocator, Page
 
 SAMPLES = 7
+COLOURS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PATIENCE = 20.0
 """Seconds that anything may take to be printed."""
 END_WITHIN = 10.0
@@ -215,21 +217,19 @@ async def test_socket_mode_and_one_more_question(tmp_path: Path, page: Page) -> 
         await expect(card(slack, "Refund €1,250")).to_have_count(2)
 
 
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [DESKTOP_WIDTH, PHONE_WIDTH])
-async def test_every_part_fits(
-    demo: Demo, browser: Browser, color_scheme: Literal["light", "dark"], width: int
-) -> None:
+async def test_every_part_fits(demo: Demo, browser: Browser) -> None:
     url, _ = await demo.ready()
-    page = await open_page(browser, color_scheme=color_scheme, width=width)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    await page.goto(url)
-    for name in ("Slack", "Mailbox", "Workflow")[: 3 if width == PHONE_WIDTH else 2]:
-        await page.get_by_role("tab", name=name).click()
-        await expect(page.get_by_role("tabpanel", name=name).or_(page.get_by_label(name))).to_be_visible()
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert not complaints
+    for width, color_scheme in product((DESKTOP_WIDTH, PHONE_WIDTH), COLOURS):
+        page = await open_page(browser, color_scheme=color_scheme, width=width)
+        complaints: list[str] = []
+        page.on("console", lambda message, heard=complaints: heard.append(message.text))
+        await page.goto(url)
+        for name in ("Slack", "Mailbox", "Workflow")[: 3 if width == PHONE_WIDTH else 2]:
+            await page.get_by_role("tab", name=name).click()
+            await expect(page.get_by_role("tabpanel", name=name).or_(page.get_by_label(name))).to_be_visible()
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert not complaints, (width, color_scheme)
+        await page.close()
 
 
 async def test_a_port_in_use_is_explained(tmp_path: Path) -> None:

@@ -135,11 +135,16 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=[way.answer.__name__ for way in WAYS])
+CASES = [("sqlite_url", way) for way in WAYS] + [("postgres_url", way) for way in WAYS[:2]]
+
+
+@pytest.mark.parametrize(("database", "way"), CASES, ids=[f"{d[:-4]}-{w.answer.__name__}" for d, w in CASES])
 async def test_an_answer_on_one_surface_is_seen_on_all(
-    database_url: str, slack: SlackSandbox, mailbox: Mailbox, way: Way
+    request: pytest.FixtureRequest, database: str, slack: SlackSandbox, mailbox: Mailbox, way: Way
 ) -> None:
-    async with running(database_url, slack=slack, mailbox=mailbox, socket_mode=way.socket_mode) as product:
+    async with running(
+        request.getfixturevalue(database), slack=slack, mailbox=mailbox, socket_mode=way.socket_mode
+    ) as product:
         if way.socket_mode:
             await slack.wait_for(lambda: slack.sockets.connections)
         asked = await ask(product, slack, mailbox)

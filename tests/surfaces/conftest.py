@@ -1,4 +1,7 @@
-"""The product beside a Slack of this machine, on both databases, over HTTP."""
+"""The product beside a Slack of this machine, over HTTP, on SQLite.
+
+What a surface says is the same on every database: the suites of the store and the API, and the journeys, run on both.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.sandbox.slack import SlackSandbox
+from bot.store import migrations
 from tests.support.product import Product, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """A new, empty database."""
+    return sqlite_url
+
+
+@pytest.fixture
+def migrated_url(sqlite_url: str) -> str:
+    """A database with the current schema and nothing in it."""
+    migrations.upgrade(sqlite_url)
+    return sqlite_url
 
 
 @pytest.fixture

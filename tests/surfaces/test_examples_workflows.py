@@ -164,7 +164,8 @@ async def test_what_cannot_be_run_is_said(tmp_path: Path) -> None:
     assert (status, refused.startswith("assent: cannot read the runs: ")) == (1, True)
     assert not (tmp_path / "workflows.db").exists()
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['dbos'] = None\n", encoding="utf-8")
-    bare = await command.run("runs", "list", PYTHONPATH=f"{tmp_path}:{command.CHECKOUT}")
+    process = await command.start("runs", "list", PYTHONPATH=f"{tmp_path}:{command.CHECKOUT}")
+    bare = await command.finish(process)
     assert (bare.status, bare.err) == (
         1,
         "assent: durable workflows need an extra that is not installed: pip install 'assent[durable]'\n",

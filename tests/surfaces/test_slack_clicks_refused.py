@@ -189,8 +189,9 @@ async def test_what_was_typed_stays_while_slack_cannot_be_asked(
 
 
 async def test_a_refusal_reaches_people_whom_no_ephemeral_message_reaches(
-    product: Product, slack: SlackSandbox, ana: User, ops: Channel
+    product: Product, slack: SlackSandbox, ana: User, ops: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("bot.slack.listeners.QUICK_SECONDS", 20)  # a response URL is never queued
     eve = slack.add_user("Eve", email="eve@example.com")
     await product.submit(audience=[f"slack:{ops.id}"])
     card = await slack.next_message(ops)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from tests.support.product import Product
 
 
-@pytest.fixture
-async def product(database_url: str) -> AsyncIterator[Product]:
+@pytest.fixture(params=["sqlite_url", "postgres_url"], ids=["sqlite", "postgresql"])
+async def product(request: pytest.FixtureRequest) -> AsyncIterator[Product]:
     """Once on each kind of database."""
-    async with running(database_url) as product:
+    async with running(request.getfixturevalue(request.param)) as product:
         yield product
 
 
