@@ -149,7 +149,7 @@ class Model:
         if self.final:
             return "same" if (decision, amount) in given else "already_resolved"
         if refused := self.refused(person):
-            return refused
+            return "same" if refused == "step_closed" and (decision, amount) in given else refused
         seat = self.seats[self.step][person]
         if seat.answer:
             return "same" if seat.answer == (decision, amount) else "already_responded"

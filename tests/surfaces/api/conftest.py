@@ -14,15 +14,7 @@ if TYPE_CHECKING:
     from tests.support.product import Product
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"], ids=["sqlite", "postgresql"])
-async def product(request: pytest.FixtureRequest) -> AsyncIterator[Product]:
-    """Once on each kind of database."""
-    async with running(request.getfixturevalue(request.param)) as product:
-        yield product
-
-
 @pytest.fixture
-async def sqlite_product(sqlite_url: str) -> AsyncIterator[Product]:
-    """On SQLite only: for what no database has a part in."""
+async def product(sqlite_url: str) -> AsyncIterator[Product]:
     async with running(sqlite_url) as product:
         yield product

@@ -19,6 +19,13 @@ ANA, BEN, CY = "ana@example.com", "ben@example.com", "cy@example.com"
 THREE = [f"email:{e}" for e in (ANA, BEN, CY)]
 
 
+@pytest.fixture(params=["sqlite_url", "postgres_url"], ids=["sqlite", "postgresql"])
+async def product(request: pytest.FixtureRequest) -> AsyncIterator[Product]:
+    """Once on each kind of database: who decides what must not depend on it."""
+    async with running(request.getfixturevalue(request.param)) as product:
+        yield product
+
+
 def refusal(answer: Answer) -> tuple[int, str]:
     assert answer.headers["Content-Type"] == "application/problem+json", answer.text
     return answer.status, answer.json["code"]
@@ -109,10 +116,10 @@ RULES: list[tuple[dict[str, Any], str, list[str]]] = [
 
 @pytest.mark.parametrize(("rule", "status", "decisions"), RULES)
 async def test_the_quorum_decides(
-    rule: dict[str, Any], status: str, decisions: list[str], sqlite_product: Product
+    rule: dict[str, Any], status: str, decisions: list[str], product: Product
 ) -> None:
     people = (ANA, BEN, CY)
-    request = await after(sqlite_product, list(zip(people, decisions, strict=False)), **rule)
+    request = await after(product, list(zip(people, decisions, strict=False)), **rule)
     assert request["status"] == status
     assert (request["outcome"] or {}).get("decision") == (None if status == PENDING else status)
 
@@ -209,16 +216,16 @@ async def test_twenty_of_the_same_answer_at_once_count_once(product: Product) ->
     ],
 )
 async def test_a_reason_is_asked_for(
-    rule: str, needing: list[str], free: list[str], sqlite_product: Product
+    rule: str, needing: list[str], free: list[str], product: Product
 ) -> None:
     for decision in needing:
-        request = await sqlite_product.submit(reason=rule, allow_skip=True)
+        request = await product.submit(reason=rule, allow_skip=True)
         for reason in (None, "", "  \n"):
-            assert pointers(await sqlite_product.answer(request, decision, ANA, reason=reason)) == {"/reason"}
-        assert (await sqlite_product.answer(request, decision, ANA, reason="Why not")).status == 200
+            assert pointers(await product.answer(request, decision, ANA, reason=reason)) == {"/reason"}
+        assert (await product.answer(request, decision, ANA, reason="Why not")).status == 200
     for decision in free:
-        request = await sqlite_product.submit(reason=rule, allow_skip=True)
-        assert (await sqlite_product.answer(request, decision, ANA)).status == 200
+        request = await product.submit(reason=rule, allow_skip=True)
+        assert (await product.answer(request, decision, ANA)).status == 200
 
 
 async def test_an_answer_that_does_not_fit_is_refused_by_its_fields(product: Product) -> None:

@@ -18,13 +18,13 @@ async def decide(product: Product, **body: Json) -> Answer:
     return await product.call("POST", "/agents/hitl/decision", json=body, headers=HEADERS)
 
 
-async def test_what_waits_is_a_bare_list_of_tools_and_arguments(sqlite_product: Product) -> None:
-    tool = await sqlite_product.submit(
+async def test_what_waits_is_a_bare_list_of_tools_and_arguments(product: Product) -> None:
+    tool = await product.submit(
         payload={"tool": "refund", "amount": 1250}, requester="support-agent", timeout_seconds=60
     )
-    plain = await sqlite_product.submit(title="Deploy v7", payload=["v7"])
-    done = await sqlite_product.submit(level="info")
-    answer = await sqlite_product.call("GET", "/agents/hitl/pending", headers=HEADERS)
+    plain = await product.submit(title="Deploy v7", payload=["v7"])
+    done = await product.submit(level="info")
+    answer = await product.call("GET", "/agents/hitl/pending", headers=HEADERS)
     first, second = answer.json
     assert done["id"] not in answer.text
     assert (first["request_id"], first["tool"], first["arguments"]) == (
@@ -45,36 +45,36 @@ async def test_what_waits_is_a_bare_list_of_tools_and_arguments(sqlite_product: 
 
 
 @pytest.mark.parametrize("decision", ["approved", "rejected", "skipped"])
-async def test_the_first_decision_wins(decision: str, sqlite_product: Product) -> None:
-    request = await sqlite_product.submit(quorum=1)
+async def test_the_first_decision_wins(decision: str, product: Product) -> None:
+    request = await product.submit(quorum=1)
     first = await decide(
-        sqlite_product, request_id=request["id"], decision=decision, operator_input="As agreed", run_id="r-1"
+        product, request_id=request["id"], decision=decision, operator_input="As agreed", run_id="r-1"
     )
     assert (first.status, first.json["status"]) == (200, "ok")
-    decided = await sqlite_product.get(request)
+    decided = await product.get(request)
     assert (decided["status"], decided["outcome"]["resolved_by"]) == (decision, "operator")
     assert decided["outcome"]["reason"] == "As agreed"
-    late = await decide(sqlite_product, request_id=request["id"], decision="approved")
+    late = await decide(product, request_id=request["id"], decision="approved")
     assert (late.status, late.json["code"]) == (409, "already_resolved")
-    assert await sqlite_product.get(request) == decided
+    assert await product.get(request) == decided
 
 
-async def test_what_cannot_be_decided_is_refused(sqlite_product: Product) -> None:
-    request = await sqlite_product.submit()
+async def test_what_cannot_be_decided_is_refused(product: Product) -> None:
+    request = await product.submit()
     for body, expected in [
         ({"request_id": "req_unknown", "decision": "approved"}, (404, "not_found")),
         ({"request_id": request["id"], "decision": "maybe"}, (422, "invalid")),
         ({"request_id": "a b", "decision": "approved"}, (422, "invalid")),
         ({"decision": "approved"}, (422, "invalid")),
     ]:
-        answer = await decide(sqlite_product, **body)
+        answer = await decide(product, **body)
         assert (answer.status, answer.json["code"]) == expected
-    reading = {"Authorization": "", "X-API-Key": (await sqlite_product.new_key("read"))["Authorization"][7:]}
+    reading = {"Authorization": "", "X-API-Key": (await product.new_key("read"))["Authorization"][7:]}
     for method, path, status in [
         ("GET", "/agents/hitl/pending", 200),
         ("POST", "/agents/hitl/decision", 403),
     ]:
-        assert (await sqlite_product.call(method, path, headers=reading, json={})).status == status
+        assert (await product.call(method, path, headers=reading, json={})).status == status
         unknown = HEADERS | {"X-API-Key": "wrong"}
-        assert (await sqlite_product.call(method, path, headers=unknown)).status == 401
-    assert (await sqlite_product.get(request))["status"] == "pending"
+        assert (await product.call(method, path, headers=unknown)).status == 401
+    assert (await product.get(request))["status"] == "pending"

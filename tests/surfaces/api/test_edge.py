@@ -44,11 +44,11 @@ def problem(answer: Answer) -> tuple[int, str]:
 @pytest.mark.parametrize(
     "authorization", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", "wrong"]
 )
-async def test_every_call_needs_a_key(authorization: str | None, sqlite_product: Product) -> None:
+async def test_every_call_needs_a_key(authorization: str | None, product: Product) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
-    del sqlite_product.http.headers["Authorization"]
+    del product.http.headers["Authorization"]
     for method, path, _ in CALLS:
-        answer = await sqlite_product.call(method, path, headers=headers)
+        answer = await product.call(method, path, headers=headers)
         assert problem(answer) == (401, "unauthenticated"), path
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
@@ -103,33 +103,33 @@ MALFORMED: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("path", ["/v1/requests", "/v1/requests/req_1/responses", "/v1/notifications"])
-async def test_what_is_not_json_is_malformed(path: str, sqlite_product: Product) -> None:
+async def test_what_is_not_json_is_malformed(path: str, product: Product) -> None:
     found = {}
     for name, raw in MALFORMED.items():
-        found[name] = problem(await sqlite_product.call("POST", path, data=raw))
+        found[name] = problem(await product.call("POST", path, data=raw))
     assert found == dict.fromkeys(MALFORMED, (400, "malformed"))
 
 
 @pytest.mark.parametrize("raw", [b"null", b"[]", b'"text"', b"7", b"true"])
-async def test_a_body_must_be_an_object(raw: bytes, sqlite_product: Product) -> None:
-    request = await sqlite_product.submit()
+async def test_a_body_must_be_an_object(raw: bytes, product: Product) -> None:
+    request = await product.submit()
     one = f"/v1/requests/{request['id']}"
     for path in ("/v1/requests", f"{one}/responses", f"{one}/cancel", "/v1/notifications"):
-        answer = await sqlite_product.call("POST", path, data=raw)
+        answer = await product.call("POST", path, data=raw)
         assert problem(answer) == (422, "invalid"), path
         assert answer.json["errors"] == [{"pointer": "", "detail": "must be a JSON object"}]
 
 
-async def test_a_body_over_a_mebibyte_is_too_large(sqlite_product: Product) -> None:
+async def test_a_body_over_a_mebibyte_is_too_large(product: Product) -> None:
     limit = 1024 * 1024
 
     def sized(size: int) -> bytes:
         frame = b'{"title": "T", "audience": ["email:ana@example.com"], "payload": ""}'
         return frame.replace(b'""', b'"' + b"x" * (size - len(frame)) + b'"')
 
-    assert (await sqlite_product.call("POST", "/v1/requests", data=BytesIO(sized(limit)))).status == 201
+    assert (await product.call("POST", "/v1/requests", data=BytesIO(sized(limit)))).status == 201
     for path in ("/v1/requests", "/v1/requests/req_1/responses", "/v1/notifications"):
-        assert problem(await sqlite_product.call("POST", path, data=BytesIO(sized(limit + 1)))) == (
+        assert problem(await product.call("POST", path, data=BytesIO(sized(limit + 1)))) == (
             413,
             "too_large",
         )
@@ -138,14 +138,14 @@ async def test_a_body_over_a_mebibyte_is_too_large(sqlite_product: Product) -> N
         for _ in range(20):
             yield b"x" * 100_000
 
-    assert problem(await sqlite_product.call("POST", "/v1/requests", data=chunks())) == (413, "too_large")
+    assert problem(await product.call("POST", "/v1/requests", data=chunks())) == (413, "too_large")
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/v1", "/v1/nothing", "/v2/requests", "/v1/requests/a/b", "/v1/requests/"]
 )
-async def test_an_address_that_is_nothing(path: str, sqlite_product: Product) -> None:
-    assert problem(await sqlite_product.call("GET", path)) == (404, "not_found")
+async def test_an_address_that_is_nothing(path: str, product: Product) -> None:
+    assert problem(await product.call("GET", path)) == (404, "not_found")
 
 
 async def test_a_request_that_is_not_there(product: Product) -> None:
@@ -172,16 +172,14 @@ async def test_an_address_with_a_nul_is_malformed(product: Product) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-async def test_a_method_that_is_not_allowed_names_those_that_are(
-    method: str, sqlite_product: Product
-) -> None:
-    answer = await sqlite_product.call(method, "/v1/requests")
+async def test_a_method_that_is_not_allowed_names_those_that_are(method: str, product: Product) -> None:
+    answer = await product.call(method, "/v1/requests")
     assert problem(answer) == (405, "method_not_allowed")
     assert {"GET", "POST"} <= set(answer.headers["Allow"].split(","))
 
 
-async def test_every_answer_has_a_request_id(sqlite_product: Product) -> None:
-    call = sqlite_product.call
+async def test_every_answer_has_a_request_id(product: Product) -> None:
+    call = product.call
     ids = [(await call("GET", p)).headers["X-Request-ID"] for p in ("/healthz", "/v1/pending", "/nothing")]
     assert len(set(ids)) == 3
     kept = await call("GET", "/v1/pending", headers={"X-Request-ID": "run-7:step.2"})
@@ -201,7 +199,7 @@ async def test_health_and_readiness_need_no_key(product: Product) -> None:
     assert {"database", "delivery"} <= ready.json["checks"].keys()
 
 
-async def test_head_answers_as_get_without_a_body(sqlite_product: Product) -> None:
-    request = await sqlite_product.submit()
-    answer = await sqlite_product.call("HEAD", f"/v1/requests/{request['id']}")
+async def test_head_answers_as_get_without_a_body(product: Product) -> None:
+    request = await product.submit()
+    answer = await product.call("HEAD", f"/v1/requests/{request['id']}")
     assert (answer.status, answer.text) == (200, "")

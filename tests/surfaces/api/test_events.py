@@ -145,48 +145,46 @@ async def test_nothing_is_lost_or_told_twice_over_a_restart(database_url: str) -
             assert await everything.event() == events[2]
 
 
-async def test_who_has_seen_the_end_is_told_not_to_come_back(sqlite_product: Product) -> None:
-    request = await sqlite_product.submit(level="info")
-    path, last = f"/v1/requests/{request['id']}/events", (await history(sqlite_product, request))[-1]["id"]
-    answer = await sqlite_product.call("GET", path, headers={"Last-Event-ID": str(last)})
+async def test_who_has_seen_the_end_is_told_not_to_come_back(product: Product) -> None:
+    request = await product.submit(level="info")
+    path, last = f"/v1/requests/{request['id']}/events", (await history(product, request))[-1]["id"]
+    answer = await product.call("GET", path, headers={"Last-Event-ID": str(last)})
     assert (answer.status, answer.text) == (204, "")
 
 
-async def test_what_cannot_be_followed_is_refused_in_words(sqlite_product: Product) -> None:
-    request = await sqlite_product.submit()
+async def test_what_cannot_be_followed_is_refused_in_words(product: Product) -> None:
+    request = await product.submit()
     path = f"/v1/requests/{request['id']}/events"
     for where in ("/v1/events", path):
         for wrong in ("x", "-1", "1.5", "", "2", "9" * 30, "٣"):
-            answer = await sqlite_product.call("GET", where, params={"last_event_id": wrong})
+            answer = await product.call("GET", where, params={"last_event_id": wrong})
             assert (answer.status, answer.json["code"]) == (422, "invalid"), wrong
             assert [e["pointer"] for e in answer.json["errors"]] == ["/Last-Event-ID"]
-        no_scope = await sqlite_product.new_key("submit")
-        assert (await sqlite_product.call("GET", where, headers=no_scope)).status == 403
-        assert (await sqlite_product.call("GET", where, headers={"Authorization": ""})).status == 401
-        assert (await sqlite_product.call("HEAD", where)).status == 200
-    assert (await sqlite_product.call("GET", "/v1/requests/req_nope/events")).status == 404
+        no_scope = await product.new_key("submit")
+        assert (await product.call("GET", where, headers=no_scope)).status == 403
+        assert (await product.call("GET", where, headers={"Authorization": ""})).status == 401
+        assert (await product.call("HEAD", where)).status == 200
+    assert (await product.call("GET", "/v1/requests/req_nope/events")).status == 404
 
 
 async def test_a_quiet_stream_shows_that_it_lives_until_its_key_is_revoked(
-    sqlite_product: Product, monkeypatch: pytest.MonkeyPatch
+    product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.02)
     monkeypatch.setattr(auth, "CACHE_SECONDS", 0.0)
-    headers = await sqlite_product.new_key("read")
-    async with following(sqlite_product, headers=headers) as stream:
+    headers = await product.new_key("read")
+    async with following(product, headers=headers) as stream:
         await stream.until(lambda s: len(s.comments) > 2)
-        store = sqlite_product.assent.store
+        store = product.assent.store
         (key,) = await store.run_read(keys.every)
         await store.run_write(lambda c: keys.revoke(c, key.id, datetime.now(UTC)))
         assert await stream.rest() == []
 
 
-async def test_many_followers_share_one_read(
-    sqlite_product: Product, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_followers_share_one_read(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        streams = [await stack.enter_async_context(following(sqlite_product)) for _ in range(40)]
-        store, reads = sqlite_product.assent.store, 0
+        streams = [await stack.enter_async_context(following(product)) for _ in range(40)]
+        store, reads = product.assent.store, 0
         read = store.read
 
         async def counted(*args: Any, **options: Any) -> Any:
@@ -195,22 +193,22 @@ async def test_many_followers_share_one_read(
             return await read(*args, **options)
 
         monkeypatch.setattr(store, "read", counted)
-        request = await sqlite_product.submit()
+        request = await product.submit()
         assert {(await s.event())["request_id"] for s in streams} == {request["id"]}
         assert reads < len(streams) / 2
 
 
-async def test_a_slow_reader_costs_no_memory_and_misses_nothing(sqlite_product: Product) -> None:
-    server = sqlite_product.assent._runner.server
+async def test_a_slow_reader_costs_no_memory_and_misses_nothing(product: Product) -> None:
+    server = product.assent._runner.server
     assert server
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect(sqlite_product.assent._runner.addresses[0])
+        client.connect(product.assent._runner.addresses[0])
         client.setblocking(False)
         await asyncio.get_running_loop().sock_sendall(
             client, f"GET /v1/events?last_event_id=0 HTTP/1.0\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode()
         )
-        requests = [await sqlite_product.submit(title="x" * 200_000) for _ in range(60)]
+        requests = [await product.submit(title="x" * 200_000) for _ in range(60)]
         buffered = max(c.transport.get_write_buffer_size() for c in server.connections if c.transport)
         assert 0 < buffered < 12_000_000 / 2
         reader, writer = await asyncio.open_connection(sock=client, limit=2**20)

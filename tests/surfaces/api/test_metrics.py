@@ -60,8 +60,8 @@ async def test_requests_are_counted_when_they_are_committed(product: Product) ->
     assert found[f"assent_build_info{{version={__version__}}}"] == 1
 
 
-async def test_answers_are_counted_by_route_and_never_by_path(sqlite_product: Product) -> None:
-    product, request = sqlite_product, await sqlite_product.submit()
+async def test_answers_are_counted_by_route_and_never_by_path(product: Product) -> None:
+    request = await product.submit()
     for _ in range(3):
         await product.get(request)
     await product.call("GET", "/v1/requests/req_nobody")
@@ -80,10 +80,10 @@ async def test_answers_are_counted_by_route_and_never_by_path(sqlite_product: Pr
     assert found["assent_http_requests_total{method=*,route=none,status=405}"] == 1
 
 
-async def test_it_holds_no_secret_and_no_name(sqlite_product: Product) -> None:
-    request = await sqlite_product.submit(requester="email:bob@example.com", labels={"env": "prod"})
-    await sqlite_product.answer(request, "approve", "ana@example.com")
-    text = (await sqlite_product.call("GET", "/metrics")).text
+async def test_it_holds_no_secret_and_no_name(product: Product) -> None:
+    request = await product.submit(requester="email:bob@example.com", labels={"env": "prod"})
+    await product.answer(request, "approve", "ana@example.com")
+    text = (await product.call("GET", "/metrics")).text
     for private in (KEY, request["id"], request["respondents"][0]["id"], "example.com", "prod", "127.0.0.1"):
         assert private not in text
 

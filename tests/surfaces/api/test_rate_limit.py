@@ -15,26 +15,25 @@ if TYPE_CHECKING:
 
 
 async def test_failures_are_limited_and_calls_with_a_key_are_not(
-    sqlite_product: Product, monkeypatch: pytest.MonkeyPatch
+    product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.monotonic()
     monkeypatch.setattr(auth.time, "monotonic", lambda: now)
     wrong = {"Authorization": "Bearer wrong"}
     statuses = [
-        (await sqlite_product.call("GET", "/v1/pending", headers=wrong)).status
-        for _ in range(auth.MAX_FAILURES + 1)
+        (await product.call("GET", "/v1/pending", headers=wrong)).status for _ in range(auth.MAX_FAILURES + 1)
     ]
     assert statuses == [401] * auth.MAX_FAILURES + [429]
-    refused = await sqlite_product.call("GET", "/v1/events", headers={"Authorization": ""})
+    refused = await product.call("GET", "/v1/events", headers={"Authorization": ""})
     assert (refused.status, refused.json["code"], refused.headers["Retry-After"]) == (
         429,
         "rate_limited",
         "1",
     )
-    assert (await sqlite_product.call("GET", "/v1/pending")).status == 200
+    assert (await product.call("GET", "/v1/pending")).status == 200
     now += 1
-    assert (await sqlite_product.call("GET", "/v1/pending", headers=wrong)).status == 401
-    assert (await sqlite_product.call("GET", "/v1/pending", headers=wrong)).status == 429
+    assert (await product.call("GET", "/v1/pending", headers=wrong)).status == 401
+    assert (await product.call("GET", "/v1/pending", headers=wrong)).status == 429
 
 
 def test_addresses_are_limited_apart_and_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

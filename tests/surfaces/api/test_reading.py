@@ -57,17 +57,17 @@ async def test_waiting_is_answered_when_the_service_stops(database_url: str) -> 
 
 
 @pytest.mark.parametrize("wait", ["0", "-1", "soon", "", "nan", "inf", "-inf", "1e-999", "٣"])
-async def test_a_wait_must_be_a_number_above_zero(wait: str, sqlite_product: Product) -> None:
-    request = await sqlite_product.submit(level="info")
-    answer = await sqlite_product.call("GET", f"/v1/requests/{request['id']}", params={"wait": wait})
+async def test_a_wait_must_be_a_number_above_zero(wait: str, product: Product) -> None:
+    request = await product.submit(level="info")
+    answer = await product.call("GET", f"/v1/requests/{request['id']}", params={"wait": wait})
     assert answer.status == 422, answer.text
     assert [e["pointer"] for e in answer.json["errors"]] == ["/wait"]
 
 
 @pytest.mark.parametrize("wait", ["61", "3600", "1e9", "1e999", "0.001", "1.5"])
-async def test_a_long_wait_is_lowered(wait: str, sqlite_product: Product) -> None:
-    request = await sqlite_product.submit(level="info")
-    assert (await sqlite_product.get(request, wait=wait))["status"] == "approved"
+async def test_a_long_wait_is_lowered(wait: str, product: Product) -> None:
+    request = await product.submit(level="info")
+    assert (await product.get(request, wait=wait))["status"] == "approved"
 
 
 async def test_reading_changes_nothing(product: Product) -> None:
@@ -143,12 +143,12 @@ async def test_an_exact_last_page_has_no_next(product: Product) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/requests", "/v1/pending"])
-async def test_what_no_list_understands_is_refused(path: str, sqlite_product: Product) -> None:
+async def test_what_no_list_understands_is_refused(path: str, product: Product) -> None:
     wrong = [("limit", v) for v in ("0", "-1", "1.5", "ten", "", "+3", "٣", "1e3")]
     wrong += [("respondent", "nobody"), ("respondent", "group:ops")]
     wrong += [("status", "open")] if path == "/v1/requests" else []
     for name, value in wrong:
-        answer = await sqlite_product.call("GET", path, params={name: value})
+        answer = await product.call("GET", path, params={name: value})
         assert answer.status == 422, (name, value)
         assert [e["pointer"] for e in answer.json["errors"]] == [f"/{name}"]
 

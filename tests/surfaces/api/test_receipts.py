@@ -39,15 +39,15 @@ def verified(receipt: str, keys: KeySet) -> Token:
     return jwt.decode(receipt, keys, algorithms=["Ed25519"])
 
 
-async def test_a_receipt_says_who_decided_what_and_when(sqlite_product: Product) -> None:
-    request = await sqlite_product.submit(payload=PAYLOAD)
-    refused = await sqlite_product.call("GET", f"/v1/requests/{request['id']}/receipt")
+async def test_a_receipt_says_who_decided_what_and_when(product: Product) -> None:
+    request = await product.submit(payload=PAYLOAD)
+    refused = await product.call("GET", f"/v1/requests/{request['id']}/receipt")
     assert (refused.status, refused.json["code"]) == (409, "not_final")
-    decided = (await sqlite_product.answer(request, "approve", "ana@example.com")).json
-    token = verified(await receipt_of(sqlite_product, request), await published(sqlite_product))
+    decided = (await product.answer(request, "approve", "ana@example.com")).json
+    token = verified(await receipt_of(product, request), await published(product))
     assert token.claims.pop("iat")
     assert token.claims == {
-        "iss": sqlite_product.url,
+        "iss": product.url,
         "sub": request["id"],
         "status": "approved",
         "choice": None,
@@ -60,22 +60,22 @@ async def test_a_receipt_says_who_decided_what_and_when(sqlite_product: Product)
     assert token.header["typ"] == "assent-receipt+jwt"
 
 
-async def test_a_receipt_is_about_what_was_approved_after_edits(sqlite_product: Product) -> None:
+async def test_a_receipt_is_about_what_was_approved_after_edits(product: Product) -> None:
     form = {"type": "object", "properties": {"amount": {"type": "integer"}}}
-    request = await sqlite_product.submit(payload=PAYLOAD, form=form)
-    await sqlite_product.answer(request, "approve", "ana@example.com", values={"amount": 900})
-    token = verified(await receipt_of(sqlite_product, request), await published(sqlite_product))
+    request = await product.submit(payload=PAYLOAD, form=form)
+    await product.answer(request, "approve", "ana@example.com", values={"amount": 900})
+    token = verified(await receipt_of(product, request), await published(product))
     assert token.claims["payload_digest"] == payload_digest(PAYLOAD | {"amount": 900})
 
 
-async def test_a_changed_receipt_proves_nothing(sqlite_product: Product) -> None:
-    rejected = await sqlite_product.submit(payload=PAYLOAD)
-    await sqlite_product.answer(rejected, "reject", "ana@example.com")
-    approved = await sqlite_product.submit(level="info")
-    head, _, signature = (await receipt_of(sqlite_product, rejected)).split(".")
-    claims = (await receipt_of(sqlite_product, approved)).split(".")[1]
+async def test_a_changed_receipt_proves_nothing(product: Product) -> None:
+    rejected = await product.submit(payload=PAYLOAD)
+    await product.answer(rejected, "reject", "ana@example.com")
+    approved = await product.submit(level="info")
+    head, _, signature = (await receipt_of(product, rejected)).split(".")
+    claims = (await receipt_of(product, approved)).split(".")[1]
     with pytest.raises(BadSignatureError):
-        verified(f"{head}.{claims}.{signature}", await published(sqlite_product))
+        verified(f"{head}.{claims}.{signature}", await published(product))
 
 
 async def test_receipts_outlive_a_change_of_the_signing_keys(sqlite_url: str) -> None:

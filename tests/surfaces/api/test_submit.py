@@ -124,17 +124,17 @@ FAULTS: dict[str, tuple[dict[str, Any], set[str]]] = {
 }
 
 
-async def test_every_fault_has_its_pointer(sqlite_product: Product) -> None:
+async def test_every_fault_has_its_pointer(product: Product) -> None:
     found = {}
     for name, (fields, _) in FAULTS.items():
         body = {k: v for k, v in (ASK | fields).items() if v is not None}
-        found[name] = await refused(sqlite_product, body)
+        found[name] = await refused(product, body)
     assert found == {name: (422, "invalid", pointers) for name, (_, pointers) in FAULTS.items()}
 
 
-async def test_a_fault_says_how_to_mend_it(sqlite_product: Product) -> None:
+async def test_a_fault_says_how_to_mend_it(product: Product) -> None:
     body = {"titel": "T", "audience": ["fax:1"], "source_url": "x"}
-    answer = await sqlite_product.call("POST", "/v1/requests", json=body)
+    answer = await product.call("POST", "/v1/requests", json=body)
     details = {e["pointer"]: e["detail"] for e in answer.json["errors"]}
     assert details["/title"] == "is needed"
     assert "check the spelling" in details["/titel"]
@@ -214,13 +214,11 @@ async def test_the_digest_is_of_the_canonical_payload(product: Product) -> None:
 
 
 @pytest.mark.parametrize("depth", [64, 65, 500])
-async def test_a_payload_may_be_nested_as_deep_as_it_can_be_signed(
-    depth: int, sqlite_product: Product
-) -> None:
+async def test_a_payload_may_be_nested_as_deep_as_it_can_be_signed(depth: int, product: Product) -> None:
     payload: Any = 1
     for _ in range(depth):
         payload = [payload]
-    answer = await sqlite_product.call("POST", "/v1/requests", json=ASK | {"payload": payload})
+    answer = await product.call("POST", "/v1/requests", json=ASK | {"payload": payload})
     assert answer.status == (201 if depth <= 64 else 422)
     if depth > 64:
         assert answer.json["errors"][0]["pointer"].startswith("/payload/0/0")
@@ -230,9 +228,9 @@ async def test_a_payload_may_be_nested_as_deep_as_it_can_be_signed(
 @pytest.mark.parametrize(
     "payload", [None, 0, "", False, [], {}, 2**53 - 1, -(2**53) + 1, 1e300, "\U0001f469‍\U0001f4bb"]
 )
-async def test_any_json_may_be_the_payload(payload: Any, sqlite_product: Product) -> None:
-    request = await sqlite_product.submit(payload=payload)
-    assert (await sqlite_product.get(request))["payload"] == payload
+async def test_any_json_may_be_the_payload(payload: Any, product: Product) -> None:
+    request = await product.submit(payload=payload)
+    assert (await product.get(request))["payload"] == payload
 
 
 async def test_destinations_are_an_audience(product: Product) -> None:
@@ -314,8 +312,8 @@ async def test_keys_of_different_callers_do_not_meet(product: Product) -> None:
 
 
 @pytest.mark.parametrize("key", ["", " ", "k" * 256])
-async def test_a_key_must_be_of_a_sane_length(key: str, sqlite_product: Product) -> None:
-    answer = await post(sqlite_product, key)
+async def test_a_key_must_be_of_a_sane_length(key: str, product: Product) -> None:
+    answer = await post(product, key)
     assert (answer.status, answer.json["code"]) == (422, "invalid")
 
 
