@@ -9,7 +9,7 @@ INSTALL_LOCKED := $(INSTALL) --no-deps --no-compile --require-hashes
 INSTALL_PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
 PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadscope
 # Measuring coverage takes two thirds more time: what runs whole journeys, or the same again on PostgreSQL, does without.
-JOURNEYS := (e2e and not demo and not workflows) or properties or contract or adapters or postgresql
+JOURNEYS := (e2e and not demo and not workflows) or properties or contract or postgresql
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --upgrade pyproject.toml
 

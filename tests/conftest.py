@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from tests.support.postgres import Postgres
 
 # In CI the same examples every time, so that a red build can be repeated anywhere with CI=true.
-settings.register_profile("assent", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+settings.register_profile(
+    "assent", max_examples=50, deadline=None, derandomize="CI" in os.environ, print_blob=True
+)
 settings.load_profile("assent")
 
 

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """A new, empty database; crashes and races are tried on both kinds."""
+    return sqlite_url
+
+
+@pytest.fixture
 async def slack() -> AsyncIterator[SlackSandbox]:
     """A workspace; whatever the product sends that Slack would not take fails the test."""
     async with SlackSandbox() as sandbox:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
+import pytest
 from yarl import URL
 
 from bot.store import tail
@@ -17,8 +18,6 @@ from tests.support.product import ManualClock, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import pytest
 
     from bot.sandbox.mail import Mailbox
     from bot.sandbox.slack import SlackSandbox
@@ -29,6 +28,13 @@ if TYPE_CHECKING:
 CARA, DAN = "cara@example.com", "dan@example.com"
 LEASE = 25.0
 """Seconds after which no delivery belongs to a dead process any more."""
+
+
+@pytest.fixture(params=["sqlite_url", "postgres_url"], ids=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A new, empty database, once of each kind."""
+    url: str = request.getfixturevalue(request.param)
+    return url
 
 
 class LaterClock(ManualClock):
