@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bot.web.calls import Call
     from tests.support.product import Answer, Product
 
-EXAMPLES = 8
+EXAMPLES = 5
 """Good inputs, and as many bad ones, that are tried on each call, the same in every run."""
 
 SERVED = ("/v1/", "/healthz", "/readyz", "/metrics", "/.well-known/", "/agents/", "/humanlayer/")
