@@ -269,9 +269,9 @@ def _validator(form: Mapping[str, Any]) -> Draft202012Validator:
 def _dialect() -> Callable[[Mapping[str, Any]], Draft202012Validator]:
     """JSON Schema with patterns that match in linear time: nobody's pattern may keep the server busy."""
     # Most requests have no form, and the command line shows fields without the server's libraries.
-    from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415
-    from jsonschema.exceptions import ValidationError  # noqa: PLC0415
-    from jsonschema.validators import extend  # noqa: PLC0415
+    from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415 - as said above
+    from jsonschema.exceptions import ValidationError  # noqa: PLC0415 - as said above
+    from jsonschema.validators import extend  # noqa: PLC0415 - as said above
 
     def pattern(_validator: object, wanted: str, value: Json, _schema: object) -> Iterator[ValidationError]:
         if isinstance(value, str) and not matches(wanted, value):

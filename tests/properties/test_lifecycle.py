@@ -289,7 +289,9 @@ class Lifecycle(RuleBasedStateMachine):
 def test_the_lifecycle_does_what_the_contract_says() -> None:
     run_state_machine_as_test(
         lambda: Lifecycle(Memory().run),  # type: ignore[arg-type]  # whatever makes one will do
-        settings=settings(max_examples=150, stateful_step_count=12, phases=PHASES),
+        settings=settings(
+            max_examples=3 * settings.default.max_examples, stateful_step_count=12, phases=PHASES
+        ),
     )
 
 

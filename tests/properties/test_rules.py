@@ -319,7 +319,10 @@ class Remembered(Rules):
 
 def test_the_rules_of_people_do_what_the_model_says() -> None:
     run_state_machine_as_test(
-        Remembered, settings=settings(max_examples=80, stateful_step_count=15, phases=PHASES)
+        Remembered,
+        settings=settings(
+            max_examples=2 * settings.default.max_examples, stateful_step_count=15, phases=PHASES
+        ),
     )
 
 

@@ -108,7 +108,7 @@ class Office:
         """Queue messages for one mailbox, at one instant."""
         for message in messages:
             note = Notification(surface="email", address=address, message=message)
-            await self.store.write(lambda tx, n=note: tx.notify(n, self.clock.at))  # type: ignore[misc]
+            await self.store.write(lambda tx, n=note: tx.notify(n, self.clock.at))  # type: ignore[misc]  # a default in a lambda
 
     async def request(self) -> Request:
         """The request of the test as it stands."""

@@ -340,7 +340,7 @@ async def test_a_reader_that_leaves_is_no_error(server: StandIn) -> None:
 
 
 async def test_wait_goes_on_when_the_server_comes_back(server: StandIn) -> None:
-    bad_gateway: Callable[[], web.StreamResponse] = lambda: web.Response(status=502, text="<html>")  # noqa: E731
+    bad_gateway: Callable[[], web.StreamResponse] = lambda: web.Response(status=502, text="<html>")  # noqa: E731 - its type stands beside it
     server.gives(final("approved"))
     server.replies = [bad_gateway, bad_gateway, *server.replies]
     done = await server.run("wait", "req_1")

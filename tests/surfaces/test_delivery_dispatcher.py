@@ -43,7 +43,7 @@ async def office(migrated_store: SqlStore) -> AsyncIterator[Office]:
 
 
 async def opened(office: Office, *respondents: object, **fields: object) -> Request:
-    request = asked(*(respondents or (DAN,)), at=office.clock.at, **fields)  # type: ignore[arg-type]
+    request = asked(*(respondents or (DAN,)), at=office.clock.at, **fields)  # type: ignore[arg-type]  # fields of any type
     await save(office.store, request, now=office.clock.at)
     return request
 

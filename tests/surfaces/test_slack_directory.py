@@ -230,7 +230,7 @@ async def test_while_slack_cannot_be_asked_nobody_is_taken_for_who_they_were(
     ops = slack.add_channel("ops", [ana])
     await directory.user_now(ana.id)
     assert await directory.is_member(ops.id, ana.id)
-    slack.faults.next("*", times=None, **fault)  # type: ignore[arg-type]
+    slack.faults.next("*", times=None, **fault)  # type: ignore[arg-type]  # members of any type
     assert (await directory.user(ana.id)).name == "Ana"
     with pytest.raises(DirectoryUnavailableError):
         await directory.user_now(ana.id)

@@ -68,7 +68,7 @@ class TestSelectors:
 def found(email: str | None = None, slack: str | None = None, via: str = "x", **fields: object) -> Found:
     surface, value = (Surface.EMAIL, email) if email else (Surface.SLACK, slack)
     address = Address(surface=surface, value=value or "")
-    person = Person(email=email, slack_user_id=slack, **fields)  # type: ignore[arg-type]
+    person = Person(email=email, slack_user_id=slack, **fields)  # type: ignore[arg-type]  # fields of any type
     return Found(person=person, via=via, addresses=(address,))
 
 
@@ -230,4 +230,4 @@ def test_everybody_else_is_told_why(
 ) -> None:
     request = in_second_step(respondents)
     with pytest.raises(refusal, match=words):
-        lifecycle.apply(request, response(who), NOW)  # type: ignore[arg-type]
+        lifecycle.apply(request, response(who), NOW)  # type: ignore[arg-type]  # an actor of another kind

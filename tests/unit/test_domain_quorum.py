@@ -22,7 +22,7 @@ OPEN = Status.PENDING
 
 def of(answers: str, *, people: int = 3, **fields: object) -> Request:
     """`+-s` answers of Ana, Ben and Cy, in this order."""
-    request = asked(*map(somebody, PEOPLE[:people]), allow_skip=True, **fields)  # type: ignore[arg-type]
+    request = asked(*map(somebody, PEOPLE[:people]), allow_skip=True, **fields)  # type: ignore[arg-type]  # fields of any type
     return after(request, *((p, WORDS[a]) for p, a in zip(PEOPLE, answers, strict=False)))
 
 

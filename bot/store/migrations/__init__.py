@@ -25,8 +25,8 @@ def upgrade(url: str) -> None:
 
 def _upgrade(url: str) -> None:
     from alembic import command  # noqa: PLC0415 - a server whose schema is up to date does without Alembic
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.util import CommandError  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415 - likewise
+    from alembic.util import CommandError  # noqa: PLC0415 - likewise
 
     config = Config()
     config.set_main_option("script_location", str(FOLDER))

@@ -45,7 +45,7 @@ class Desk:
     def told(self) -> str:
         """What the model was told of its call."""
         assert self.model.last_call
-        return self.model.last_call.input[-1]["output"]  # type: ignore[no-any-return]
+        return self.model.last_call.input[-1]["output"]  # type: ignore[no-any-return]  # JSON of the model
 
 
 async def test_what_is_approved_runs(ana: Person, tmp_path: Path) -> None:
