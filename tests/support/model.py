@@ -170,6 +170,7 @@ class Model:
                     seat.answer, earlier = None, earlier or number < self.step
         if earlier:
             self.open(0)
+            self.held = None
         return earlier
 
     def withdraw(self, person: str) -> str:
