@@ -235,7 +235,7 @@ class Assent:
         checks = {"database": self.store.check, "delivery": self.supervisor.check}
         if self.slack:
             checks["slack"] = self.slack.check
-        await self._set_up(application.build(routes, checks, [self.metrics.measure]))
+        await self._set_up(application.build(routes, checks, self.metrics.answered))
         site = web.TCPSite(self._runner, settings.assent_host, settings.assent_port, backlog=1024)
         await site.start()
 

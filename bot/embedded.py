@@ -55,7 +55,7 @@ class Embedded(Assent):
         routes = self._api(links, Auth(None, self._caller))
         if not self._signs:
             routes = [*(r for r in routes if r.path != RECEIPT), web.get(RECEIPT, _no_receipt)]
-        await self._set_up(application.build(routes, {}, []))
+        await self._set_up(application.build(routes, {}))
         await web.UnixSite(self._runner, self._socket).start()
 
     def _signing_keys(self) -> list[str]:

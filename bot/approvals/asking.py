@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from bot.domain.audience import (
     Found,
@@ -23,7 +23,7 @@ from bot.domain.values import replace
 from bot.ports import Directory, DirectoryUnavailableError, UnknownTargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from bot.approvals.groups import Asker, Groups
     from bot.domain.request import Respondent
@@ -38,8 +38,7 @@ OFF = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Audience:
+class Audience(NamedTuple):
     """What selectors came to: people, channels, what is to be looked up later, what is unreachable."""
 
     found: tuple[Found, ...] = ()
@@ -47,13 +46,12 @@ class Audience:
     lookups: tuple[Place, ...] = ()
     unreached: tuple[Unreached, ...] = ()
 
-    def __add__(self, other: Audience) -> Audience:
-        return Audience(
-            found=self.found + other.found,
-            channels=self.channels + other.channels,
-            lookups=self.lookups + other.lookups,
-            unreached=self.unreached + other.unreached,
-        )
+
+def together(parts: Sequence[Audience]) -> Audience:
+    """Several audiences as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Audience(*(tuple(chain.from_iterable(members)) for members in zip(*parts, strict=True)))
 
 
 class Asking:
@@ -89,9 +87,8 @@ class Asking:
             parts = [await self._resolve(s) for s in found]
         else:
             parts = await asyncio.gather(*(self._resolve(s) for s in found))
-        return sum(
-            (_placed(part, place, within) for part, within in zip(parts, found.values(), strict=True)),
-            Audience(),
+        return together(
+            [_placed(part, place, within) for part, within in zip(parts, found.values(), strict=True)]
         )
 
     async def _resolve(self, selector: Selector) -> Audience:
@@ -99,7 +96,7 @@ class Asking:
             case SelectorKind.EMAIL:
                 return self._mailbox(selector)
             case SelectorKind.BOTH:
-                return self._mailbox(selector) + await self._by_slack_too(selector)
+                return together([self._mailbox(selector), await self._by_slack_too(selector)])
         if self._directory is None:
             return _slack_is_off(selector)
         ask: Mapping[SelectorKind, Callable[[Selector, Directory], Awaitable[Audience]]] = {
@@ -147,7 +144,7 @@ class Asking:
         if not members:
             return _unknown(selector, "the user group has no members")
         people = await asyncio.gather(*(directory.user(m) for m in members))
-        return sum((self._seated(selector, p) for p in people), Audience())
+        return together([self._seated(selector, p) for p in people])
 
     async def _channel(self, selector: Selector, directory: Directory) -> Audience:
         await directory.check_channel(selector.value)
@@ -174,10 +171,10 @@ class Asking:
     async def identity(self, requester: str | None) -> tuple[frozenset[str], bool]:
         """Every key of the requester, so that no address of theirs can answer; and whether all of them are known."""
         try:
-            selector = parse_selector(requester or "")
+            selector = parse_selector(requester) if requester else None
         except ValueError:
-            return frozenset(), True
-        if selector.kind not in {*_BY_EMAIL, SelectorKind.SLACK_USER}:
+            selector = None
+        if selector is None or selector.kind not in {*_BY_EMAIL, SelectorKind.SLACK_USER}:
             return frozenset(), True
         keys = {f"email:{selector.value}"} if selector.kind in _BY_EMAIL else {f"slack:{selector.value}"}
         if self._directory is None:
@@ -220,15 +217,13 @@ def _look_up_later(selector: Selector) -> Audience:
 
 def _placed(part: Audience, place: Place, groups: tuple[str, ...]) -> Audience:
     """What one selector came to, with the groups that led there and where it is to be seated."""
+    within = (*groups, *place.groups)
+    found, channels, lookups, unreached = part
     return Audience(
-        found=tuple(replace(f, groups=(*groups, *place.groups)) for f in part.found),
-        channels=tuple(
-            replace(place, selector=c.selector, groups=(*groups, *place.groups)) for c in part.channels
-        ),
-        lookups=tuple(
-            replace(place, selector=c.selector, groups=(*groups, *place.groups)) for c in part.lookups
-        ),
-        unreached=part.unreached,
+        found=tuple([replace(f, groups=within) for f in found]) if within else found,
+        channels=tuple([replace(place, selector=c.selector, groups=within) for c in channels]),
+        lookups=tuple([replace(place, selector=c.selector, groups=within) for c in lookups]),
+        unreached=unreached,
     )
 
 
@@ -269,6 +264,8 @@ def _check_stage(
 
 def _stranger(rule: QuorumRule, seats: Iterable[Respondent], open_sources: frozenset[str]) -> str | None:
     """A tree that counts from somebody who is not asked."""
+    if not isinstance(rule, dict):
+        return None
     asked = open_sources.union(*({*r.via, *r.groups} for r in seats))
     if strangers := sorted(sources(rule) - asked):
         return f"counts from {', '.join(strangers)}, which the audience does not name; add it there"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.approvals.applying import must
-from bot.approvals.asking import Audience, check_reach
+from bot.approvals.asking import Audience, check_reach, together
 from bot.approvals.callbacks import callback_faults
 from bot.approvals.core import Core, asker
 from bot.approvals.groups import Asker
@@ -84,19 +84,20 @@ class Submitting(Core):
 
     async def _audience(self, spec: Spec) -> tuple[Audience, tuple[Respondent, ...]]:
         """Everybody of every step and level, each seated where they will be asked."""
-        everybody = Audience()
-        respondents: tuple[Respondent, ...] = ()
+        who = asker(spec)
+        parts: list[Audience] = []
+        respondents: list[Respondent] = []
         for index, step in enumerate(spec.steps):
             pointer = "/audience" if len(spec.steps) == 1 else f"/steps/{index}/audience"
-            place = Place(selector="", step=index)
-            part, seats = await self._seats(step.audience, place, asker(spec), pointer)
-            everybody, respondents = everybody + part, respondents + seats
+            part, seats = await self._seats(step.audience, Place(selector="", step=index), who, pointer)
+            parts.append(part)
+            respondents += seats
         for number, level in enumerate(spec.escalation, 1):
             place = Place(selector="", step=LADDER, levels=(number,))
-            pointer = f"/escalation/{number - 1}/audience"
-            part, seats = await self._seats(level.audience, place, asker(spec), pointer)
-            everybody, respondents = everybody + part, respondents + seats
-        return everybody, respondents
+            part, seats = await self._seats(level.audience, place, who, f"/escalation/{number - 1}/audience")
+            parts.append(part)
+            respondents += seats
+        return together(parts), tuple(respondents)
 
     async def _seats(
         self, audience: tuple[str, ...], place: Place, who: Asker, pointer: str = "/audience"

@@ -57,9 +57,10 @@ def wants_phrase(spec: Spec, decision: str) -> bool:
 
 def state_after(decision: str) -> RespondentState:
     """Where an answer leaves its respondent; a custom choice is an approval of that choice."""
-    return {REJECT: RespondentState.REJECTED, SKIP: RespondentState.SKIPPED}.get(
-        decision, RespondentState.APPROVED
-    )
+    return _STATES.get(decision, RespondentState.APPROVED)
+
+
+_STATES = {REJECT: RespondentState.REJECTED, SKIP: RespondentState.SKIPPED}
 
 
 def check(request: Request, answer: Answer, *, operator: bool = False) -> None:

@@ -237,7 +237,8 @@ def _answered_first(seats: Iterable[Respondent]) -> list[Respondent]:
 
 def may_count(request: Request, respondent: Respondent) -> bool:
     """Whether this respondent's answer may count at all: the requester's own does not, unless that was allowed."""
-    return request.spec.allow_self_approval or not (respondent.keys & request.requester_keys)
+    own = request.requester_keys
+    return not own or request.spec.allow_self_approval or own.isdisjoint(respondent.keys)
 
 
 def admit(request: Request, actor: Actor, new_id: str) -> tuple[Request, Respondent]:
@@ -261,14 +262,17 @@ def admit(request: Request, actor: Actor, new_id: str) -> tuple[Request, Respond
         level = request.spec.escalation[request.level - 1]
         raise NotInAudience(f"The request was escalated to {level.name}, who decide it now.")
     valid = [r for r in mine if _still_seated(r, actor)]
+    if len(valid) == 1:
+        return request, valid[0]
     if valid:
         one = reduce(merge, _answered_first(valid))
-        return _with_seat(request, one, replacing=valid), one
+        kept = [one if r is valid[0] else r for r in request.respondents if r not in valid[1:]]
+        return replace(request, respondents=tuple(kept)), one
     place = next((p for p in _joinable(request) if p.selector in actor.memberships), None)
     if place is None:
         raise _not_admitted(request, seats)
     one = _newcomer(actor, place, new_id, request.step)
-    return _with_seat(request, one, replacing=()), one
+    return replace(request, respondents=(*request.respondents, one)), one
 
 
 def _joinable(request: Request) -> list[Place]:
@@ -283,6 +287,8 @@ def _joinable(request: Request) -> list[Place]:
 
 def lowest_level(request: Request, step: int) -> int:
     """The lowest level whose people may still answer in a step: an escalation there may have replaced those before."""
+    if not request.escalated:
+        return 0
     reached = zip(request.spec.escalation, request.escalated, strict=False)
     return max(
         (n for n, (level, asked) in enumerate(reached, 1) if level.replace and asked == step), default=0
@@ -297,15 +303,6 @@ def refuse_outsiders(person: Person | None) -> None:
         raise NotInAudience(
             "You belong to another organisation, and people from outside may not answer here."
         )
-
-
-def _with_seat(request: Request, one: Respondent, *, replacing: Sequence[Respondent]) -> Request:
-    kept = (
-        [one if r is replacing[0] else r for r in request.respondents if r not in replacing[1:]]
-        if replacing
-        else [*request.respondents, one]
-    )
-    return replace(request, respondents=tuple(kept))
 
 
 def _is_requester(request: Request, actor: Actor, seats: Sequence[Respondent]) -> bool:

@@ -143,10 +143,13 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
         edited = edit(seated, respondent, answer.values, now)
     if edited.request.step != request.step:
         return edited
-    answered = _record(edited.request, respondent, event, now)
+    settled = settle(_record(edited.request, respondent, event, now), now)
     receipt = telling.receipt(respondent) if event.actor.surface is Surface.EMAIL else ()
-    response = Change(request=answered, facts=(_response_fact(respondent, event),), tells=receipt)
-    return response.then(replace(edited, request=answered)).then(settle(answered, now))
+    return Change(
+        request=settled.request,
+        facts=(_response_fact(respondent, event), *edited.facts, *settled.facts),
+        tells=(*receipt, *edited.tells, *settled.tells),
+    )
 
 
 def _record(request: Request, respondent: Respondent, event: Respond, now: datetime) -> Request:
@@ -193,12 +196,17 @@ def _operate(request: Request, event: Operate, now: datetime) -> Change:
         request = with_values(request, answer.values, event.by, now)
     status = {REJECT: Status.REJECTED, SKIP: Status.SKIPPED}.get(answer.decision, Status.APPROVED)
     outcome = outcome_of(
-        request, status, ResolvedBy.OPERATOR, event.surface, by=event.by, reason=answer.reason
+        request,
+        status,
+        ResolvedBy.OPERATOR,
+        event.surface,
+        by=event.by,
+        reason=answer.reason,
+        choice=answer.decision if answer.decision not in {APPROVE, REJECT, SKIP} else None,
     )
     if request.spec.kind is Kind.FEEDBACK and answer.values:
         outcome = replace(outcome, values=feedback(request, answer.values))
-    chosen = answer.decision if answer.decision not in {APPROVE, REJECT, SKIP} else None
-    return resolve(request, replace(outcome, choice=chosen), now)
+    return resolve(request, outcome, now)
 
 
 def _cancel(request: Request, event: Cancel, now: datetime) -> Change:

@@ -27,10 +27,11 @@ def instant(at: datetime) -> str:
 
 def names(request: Request, respondents: Iterable[str]) -> str:
     """`Ana, Ben and Cy`, in the order given; who answered in several steps is named once."""
-    people = {
-        (r.email or r.slack_user_id or r.id) if (r := request.respondent(i)) else i: i for i in respondents
-    }
-    labels = [r.label if (r := request.respondent(i)) else i for i in people.values()]
+    people = {}
+    for key in respondents:
+        r = request.respondent(key)
+        people[(r.email or r.slack_user_id or r.id) if r else key] = r.label if r else key
+    labels = list(people.values())
     if len(labels) < 2:
         return "".join(labels)
     return f"{', '.join(labels[:-1])} and {labels[-1]}"

@@ -7,10 +7,9 @@ Whoever a level of the escalation ladder brought in decides by that level's own 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bot.domain.audience import lowest_level, may_count, parse_selector
 from bot.domain.request import Request, Respondent, RespondentState, Status
@@ -35,8 +34,7 @@ class Verdict:
     """What was chosen, once a `choice` request is decided."""
 
 
-@dataclass(frozen=True)
-class _Tally:
+class _Tally(NamedTuple):
     """Where the people stand who answer by one rule.
 
     `open_sources` are the selectors behind which more people may turn up; `rejections` how many in the whole step have
@@ -56,8 +54,7 @@ class _Tally:
         """The part of it that a leaf counts."""
         if source is None:
             return self
-        return replace(
-            self,
+        return self._replace(
             approved=[r for r in self.approved if belongs(r, source)],
             rejected=[r for r in self.rejected if belongs(r, source)],
             waiting=[r for r in self.waiting if belongs(r, source)],
@@ -74,8 +71,7 @@ class _Tally:
         return int(approvals)
 
 
-@dataclass(frozen=True)
-class _Chances:
+class _Chances(NamedTuple):
     """Whether a rule is met, can no longer be, and counts heads; and its number of approvals."""
 
     met: bool
@@ -161,14 +157,14 @@ def _tally(request: Request, level: int) -> _Tally:
     counting = [r for r in request.seated if may_count(request, r)]
     seats = [r for r in counting if level in r.levels]
     lookups = [p for p in request.open_lookups if level in p.levels]
-    open_places = [*(p for p in request.open_places if level in p.levels), *lookups]
+    open_places = [p for p in request.open_places if level in p.levels] + lookups
     return _Tally(
         [r for r in seats if r.state is RespondentState.APPROVED],
         [r for r in seats if r.state is RespondentState.REJECTED],
-        [r for r in seats if r.state in {RespondentState.WAITING, RespondentState.UNREACHABLE}],
-        frozenset(s for p in open_places for s in (*p.groups, p.selector)),
+        [r for r in seats if r.state is RespondentState.WAITING or r.state is RespondentState.UNREACHABLE],
+        frozenset([s for p in open_places for s in (*p.groups, p.selector)]),
         bool(open_places),
-        sum(r.state is RespondentState.REJECTED for r in counting),
+        len([r for r in counting if r.state is RespondentState.REJECTED]),
         bool(lookups),
     )
 
@@ -243,20 +239,24 @@ def reachable(
     `sources`: the selectors behind which more people may turn up (empty: these are all); `channel`: nobody can say
     how many.
     """
-    if isinstance(rule, str) and channel:
+    if isinstance(rule, int):
+        if not people or sources or rule <= len(people):
+            return None
+        return f"needs {rule} approvals, but only {len(people)} {_people(len(people))} of the audience may approve"
+    if isinstance(rule, str):
+        if not channel:
+            return None
         return f"{rule!r} needs people who can be counted; an audience with a channel takes a number"
     tally = _Tally((), (), people, sources, bool(sources), rejections=0, uncounted=False)
-    distinct = not isinstance(rule, Mapping) or bool(rule.get("distinct", True))
+    distinct = bool(rule.get("distinct", True))
     if not people or any(_reachable(way, tally, distinct=distinct) for way in ways_to_meet(rule)):
         return None
-    if isinstance(rule, int):
-        return f"needs {rule} approvals, but only {len(people)} {_people(len(people))} of the audience may approve"
     return f"can never be met by this audience: {_tree_words(rule, tally)}"
 
 
 def _words(request: Request, level: int, rule: QuorumRule, tally: _Tally, decision: Status | None) -> str:
     """`1 of 2 approvals`, and what became of it."""
-    if isinstance(rule, Mapping):
+    if isinstance(rule, dict):
         progress, goal = _tree_words(rule, tally), "the quorum"
     else:
         required = tally.needed(rule)
@@ -288,15 +288,16 @@ def _count(request: Request, tally: _Tally) -> int:
 
 
 def _asked_for(request: Request, number: int) -> str:
-    one = {Kind.CHOICE: "choice", Kind.INPUT: "answer", Kind.FEEDBACK: "answer"}.get(
-        request.spec.kind, "approval"
-    )
+    one = _ASKED_FOR[request.spec.kind]
     return one if number == 1 else f"{one}s"
+
+
+_ASKED_FOR = {Kind.APPROVAL: "approval", Kind.CHOICE: "choice", Kind.INPUT: "answer", Kind.FEEDBACK: "answer"}
 
 
 def _tree_words(rule: QuorumRule, tally: _Tally) -> str:
     """`1 of 1 from security and 0 of 2 from ops (waiting: Ana, Ben)`."""
-    if not isinstance(rule, Mapping):
+    if not isinstance(rule, dict):
         return str(rule)
     for member, joint in (("all_of", " and "), ("any_of", " or ")):
         if member in rule:

@@ -289,7 +289,7 @@ class Request:
 
     def respondent(self, key: str) -> Respondent | None:
         """The respondent known by `key` (`rsp_…`, `email:…`, `slack:U…`), of the open step first."""
-        matches = [r for r in self.respondents if key in r.keys]
+        matches = [r for r in self.respondents if key == r.id or key in r.keys]
         return next((r for r in matches if r.step == self.step), matches[0] if matches else None)
 
     def response_of(self, respondent_id: str) -> Response | None:

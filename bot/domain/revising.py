@@ -106,8 +106,10 @@ def revise(request: Request, event: Revise, now: datetime) -> Change:
 
 def with_values(request: Request, values: Mapping[str, Json] | None, by: str, now: datetime) -> Request:
     """The request with values filled in or changed by somebody; a change is a new revision."""
+    if not values:
+        return request
     before = forms.payload(request)
-    edits = _edits(before, forms.merged(before, values or {}), by, now)
+    edits = _edits(before, forms.merged(before, values), by, now)
     if not edits:
         return request
     return replace(

@@ -41,7 +41,7 @@ class Leaf:
 
 def ways_to_meet(rule: QuorumRule) -> list[tuple[Leaf, ...]]:
     """The alternatives of a rule: it is met where all leaves of one of them are."""
-    if not isinstance(rule, Mapping):
+    if not isinstance(rule, dict):
         return [(Leaf(source=None, approvals=rule),)]
     if "all_of" in rule:
         parts = [ways_to_meet(part) for part in rule["all_of"]]
@@ -66,7 +66,7 @@ def sources(rule: QuorumRule) -> frozenset[str]:
 
 def rule_faults(rule: QuorumRule, pointer: str) -> list[Fault]:
     """What is wrong with the shape of a rule, each fault with its place under `pointer`."""
-    if not isinstance(rule, Mapping):
+    if not isinstance(rule, dict):
         return []
     faults = _node_faults(rule, pointer, 0)
     if not faults and _alternatives(rule) > MAX_WAYS:
@@ -125,8 +125,8 @@ def _count_of(value: object) -> bool:
 
 def _alternatives(rule: QuorumRule) -> int:
     """How many ways there are, without writing them down."""
-    if isinstance(rule, Mapping) and "all_of" in rule:
+    if isinstance(rule, dict) and "all_of" in rule:
         return prod(_alternatives(part) for part in rule["all_of"])
-    if isinstance(rule, Mapping) and "any_of" in rule:
+    if isinstance(rule, dict) and "any_of" in rule:
         return sum(_alternatives(part) for part in rule["any_of"])
     return 1

@@ -97,24 +97,24 @@ def _by_respondents(request: Request, decision: Status, choice: str | None) -> O
     deciding = [r for r in agreeing if r.step == request.step] or step
     every = agreeing or deciding
     last = deciding[-1]
-    return replace(
-        outcome_of(
-            request,
-            decision,
-            ResolvedBy.RESPONDENTS,
-            last.surface,
-            by=notices.names(request, [r.respondent for r in every]),
-            reason=next((r.reason for r in reversed(deciding) if r.reason), None),
-        ),
-        respondents=tuple(r.respondent for r in every),
+    respondents = tuple([r.respondent for r in every])
+    return outcome_of(
+        request,
+        decision,
+        ResolvedBy.RESPONDENTS,
+        last.surface,
+        by=notices.names(request, respondents),
+        reason=next((r.reason for r in reversed(deciding) if r.reason), None),
+        respondents=respondents,
         choice=choice,
     )
 
 
 def _replaced(request: Request, response: Response) -> bool:
     """Whether somebody else was asked in place of whoever approved."""
-    seat = request.respondent(response.respondent)
-    return seat is not None and max(seat.levels) < lowest_level(request, response.step)
+    lowest = lowest_level(request, response.step)
+    seat = request.respondent(response.respondent) if lowest else None
+    return seat is not None and max(seat.levels) < lowest
 
 
 def outcome_of(
@@ -125,18 +125,22 @@ def outcome_of(
     *,
     by: str,
     reason: str | None,
+    respondents: tuple[str, ...] = (),
+    choice: str | None = None,
 ) -> Outcome:
     """An outcome with the payload and the values as they stand."""
     payload = forms.payload(request)
     return Outcome(
         decision=decision,
+        choice=choice,
+        respondents=respondents,
         resolved_by=resolved_by,
         surface=surface,
         by=by,
         reason=reason,
         values=feedback(request) if request.spec.kind is Kind.FEEDBACK else request.values,
         payload=payload,
-        edited=payload != request.spec.payload,
+        edited=payload is not request.spec.payload and payload != request.spec.payload,
     )
 
 

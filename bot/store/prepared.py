@@ -11,7 +11,22 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
-from sqlalchemy import ARRAY, JSON, Text, any_, bindparam, cast, column, func, select, true, update
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Integer,
+    Text,
+    any_,
+    bindparam,
+    case,
+    cast,
+    column,
+    func,
+    null,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -114,12 +129,10 @@ def changed(table: Table, *names: str) -> ManyRows:
 
 
 class ByIds:
-    """The `spec` and `state` of many requests by one statement, in the order of their ids; with `lock`, locked."""
+    """The `spec` and `state` of many requests by one statement, in the order of their ids."""
 
-    def __init__(self, *, lock: bool) -> None:
+    def __init__(self) -> None:
         statement = select(requests.c.spec, requests.c.state).order_by(requests.c.id)
-        if lock:
-            statement = statement.with_for_update()
         listed = func.json_each(bindparam("ids", type_=Text)).table_valued("value")
         self._sqlite = Prepared(statement.where(requests.c.id.in_(select(listed.c.value))))
         self._postgresql = Prepared(
@@ -135,6 +148,32 @@ class ByIds:
             else:
                 rows = self._postgresql.run(source, ids=wanted).fetchall()
         return rows  # type: ignore[no-any-return]  # the driver has no types
+
+
+class Lock:
+    """Locks many requests by one statement, in the order of their ids.
+
+    It brings the `spec` and `state` of those only that are not of the version that is known, a number by id.
+    """
+
+    def __init__(self) -> None:
+        known = bindparam("known", type_=Text)
+        self._sqlite = self._locking(func.json_each(known))
+        self._postgresql = self._locking(func.json_each_text(cast(known, JSON)))
+
+    @staticmethod
+    def _locking(pairs: Any) -> Prepared:
+        given = pairs.table_valued("key", "value")
+        is_known = requests.c.version == cast(given.c.value, Integer)
+        read = (case((is_known, null()), else_=column) for column in (requests.c.spec, requests.c.state))
+        statement = select(requests.c.id, *read).join_from(given, requests, requests.c.id == given.c.key)
+        return Prepared(statement.order_by(requests.c.id).with_for_update(of=requests))
+
+    def run(self, source: Source, known: dict[str, int]) -> list[tuple[str, str | None, str | None]]:
+        """Each id that there is with its `spec` and `state`, or None twice."""
+        statement = self._sqlite if source.dialect.name == "sqlite" else self._postgresql
+        with errors_of(source.dialect):
+            return statement.run(source, known=orjson.dumps(known).decode()).fetchall()  # type: ignore[no-any-return]  # the driver has no types
 
 
 @contextmanager

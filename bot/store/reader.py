@@ -224,7 +224,7 @@ def _delivery_state(row: Row[Any]) -> DeliveryState:
     )
 
 
-_GET = ByIds(lock=False)
+_GET = ByIds()
 _OF_TERM = (
     select(requests.c.spec, requests.c.state)
     .join(terms, terms.c.request_id == requests.c.id)

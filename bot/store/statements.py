@@ -5,13 +5,13 @@ from __future__ import annotations
 from sqlalchemy import bindparam, case, func, select, update
 
 from bot.domain.telling import Notice
-from bot.store.prepared import ByIds, ManyRows, Prepared, changed, inserted
+from bot.store.prepared import Lock, ManyRows, Prepared, changed, inserted
 from bot.store.tables import chain, deliveries, events, idempotency, requests, terms
 
 CHANNEL = "assent"
 """Where PostgreSQL tells the other replicas of commits."""
 
-LOCK = ByIds(lock=True)
+LOCK = Lock()
 DUE = Prepared(
     select(requests.c.id)
     .where(requests.c.due_at <= bindparam("now"))

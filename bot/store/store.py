@@ -40,7 +40,7 @@ class SqlStore:
         self._engine = open_engine(url)
         self._readers = Readers(self._engine)
         origin = secrets.token_hex(4)
-        self._writer = Writer(self._engine, self._committed, origin)
+        self._writer = Writer(self._engine, self._committed, self.wakeups.recent, origin)
         self._tail = Tail(self._engine, self.wakeups, self.run_read, origin)
 
     async def start(self) -> None:

@@ -22,7 +22,7 @@ from bot.store import codec, replay
 from bot.store import statements as sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from bot.domain.change import Change, Fact
@@ -67,14 +67,15 @@ class _Writes:
 
 
 class Batch:
-    """Units that commit together on one connection.
+    """Units that commit together on one connection; requests that nobody has changed since are taken from `recent`.
 
     `committed`: the requests they change; `happened`: how often each type of event, by the status that it led to;
     `events`: the number of the last event before them, and of their own last.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, recent: Mapping[str, Request]) -> None:
         self._source = source
+        self._recent = recent
         self._writes = _Writes()
         self._keys: dict[str, tuple[str, str]] = {}
         self.requests: dict[str, Request | None] = {}
@@ -87,9 +88,11 @@ class Batch:
         wanted = sorted(set(request_ids) - self.requests.keys())
         if not wanted:
             return
-        rows = sql.LOCK.run(self._source, wanted)
-        found = {request.id: request for request in map(codec.load, rows)}
-        self.requests.update({i: found.get(i) for i in wanted})
+        recent = {i: self._recent.get(i) for i in wanted}
+        self.requests |= dict.fromkeys(wanted)
+        versions = {i: request.version if request else 0 for i, request in recent.items()}
+        for request_id, spec, state in sql.LOCK.run(self._source, versions):
+            self.requests[request_id] = codec.load((spec, state)) if spec and state else recent[request_id]
 
     def unit(self) -> SqlTransaction:
         """A new unit on top of what the units before it did."""
@@ -140,7 +143,7 @@ class Batch:
         for row in rows:
             seq += 1
             self.happened[row["body"]["type"], row["body"]["status"]] += 1
-            body = orjson.dumps({"seq": seq, **row["body"]}, default=list, option=orjson.OPT_SORT_KEYS)
+            body = orjson.dumps({"seq": seq, **row["body"]}, default=list)
             last = link(last, body)
             row |= {"seq": seq, "body": body.decode(), "hash": last}
         sql.APPEND.run(self._source, rows)

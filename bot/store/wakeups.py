@@ -56,11 +56,14 @@ class Watch:
 
 
 class Wakeups:
-    """Hands hints to the waiters of each request, and to listeners who care about any commit."""
+    """Hands hints to the waiters of each request, and to listeners who care about any commit.
+
+    `recent`: requests as this process committed them a moment ago, if nothing was heard of them since.
+    """
 
     def __init__(self) -> None:
         self._watches: dict[str | None, set[Watch]] = {}
-        self._recent: dict[str | None, Request] = {}
+        self.recent: dict[str, Request] = {}
         self._listeners: list[Callable[[frozenset[str]], None]] = []
 
     def on_commit(self, listener: Callable[[frozenset[str]], None]) -> None:
@@ -70,7 +73,7 @@ class Wakeups:
     @contextmanager
     def watch(self, request_id: str | None) -> Iterator[Watch]:
         """A watch on one request, or on all of them, from now until the end of the block."""
-        watch = Watch(self._recent.get(request_id))
+        watch = Watch(self.recent.get(request_id) if request_id else None)
         self._watches.setdefault(request_id, set()).add(watch)
         try:
             yield watch
@@ -82,7 +85,7 @@ class Wakeups:
 
     def committed(self, changed: dict[str, Request], topics: frozenset[str]) -> None:
         """This process committed these requests."""
-        self._recent.update(changed)
+        self.recent.update(changed)
         for request_id, request in changed.items():
             for watch in self._watches.get(request_id, ()):
                 watch.hint(request)
@@ -95,7 +98,7 @@ class Wakeups:
         named = set(request_ids)
         if named:
             for request_id in named:
-                self._recent.pop(request_id, None)
+                self.recent.pop(request_id, None)
         else:
             self.forget()
         self._hint({*named, None} if named else list(self._watches))
@@ -103,7 +106,7 @@ class Wakeups:
 
     def forget(self) -> None:
         """Let whoever begins to wait ask the store."""
-        self._recent.clear()
+        self.recent.clear()
 
     def _hint(self, watched: Iterable[str | None]) -> None:
         for request_id in watched:

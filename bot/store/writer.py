@@ -20,10 +20,11 @@ from bot.store.transaction import Batch
 from bot.store.units import Answer, Exchange, Unit, unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine
 
+    from bot.domain.request import Request
     from bot.store.transaction import SqlTransaction
 
 log = structlog.get_logger(__name__)
@@ -38,15 +39,23 @@ TRIES = 4
 class Writer:
     """Runs units in its own thread.
 
-    `committed` is called in the event loop after each commit, before its callers are answered.
+    `committed` is called in the event loop after each commit, before its callers are answered. `recent` are requests as
+    they were committed last: whoever locks one that nobody has changed since need not read it.
     """
 
-    def __init__(self, engine: Engine, committed: Callable[[Batch], None], origin: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        committed: Callable[[Batch], None],
+        recent: Mapping[str, Request],
+        origin: str,
+    ) -> None:
         self._driver = Driver(engine)
         self._connection = KeptConnection(for_writing(engine))
         self._notifies = engine.dialect.name == "postgresql"
         self._committed = committed
         self._origin = origin
+        self._recent = recent
         self._exchange = Exchange(MAX_BATCH)
         self._thread = threading.Thread(target=self._loop, name="assent-writer", daemon=True)
 
@@ -93,7 +102,7 @@ class Writer:
                 self._retry(unit)
 
     def _commit(self, units: list[Unit]) -> None:
-        batch = Batch(self._driver)
+        batch = Batch(self._driver, self._recent)
         with self._driver.transaction():
             batch.lock(i for unit in units for i in unit.ids)
             answers = [_decide(batch, unit) for unit in units]

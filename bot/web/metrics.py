@@ -6,7 +6,6 @@ Labels hold route patterns, methods, statuses and surfaces: never a path, an id,
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
@@ -78,21 +77,15 @@ class Metrics:
         """Count one attempt to deliver."""
         self._deliveries.labels(surface, result).inc()
 
-    @web.middleware
-    async def measure(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        """Count and time every answer."""
-        began = time.perf_counter()
-        response = await handler(request)
+    def answered(self, request: web.Request, status: int, seconds: float) -> None:
+        """Count and time one answer."""
         route = request.match_info.route
         pattern = route.resource.canonical if route.resource else "none"
         if request.query_string and "wait" in request.query:
             pattern += "?wait"
-        answers, seconds = self._series(route.method, pattern, response.status)
+        answers, histogram = self._series(route.method, pattern, status)
         answers.inc()
-        seconds.observe(time.perf_counter() - began)
-        return response
+        histogram.observe(seconds)
 
     def _new_series(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
         return self._answers.labels(method, route, status), self._seconds.labels(method, route)

@@ -31,8 +31,8 @@ def request_json(request: Request) -> dict[str, Json]:
     verdict = quorum.judge(request)
     return {
         "id": request.id,
-        "status": request.status.value,
-        "kind": spec.kind.value,
+        "status": str(request.status),
+        "kind": str(spec.kind),
         "version": request.version,
         "revision": request.revision,
         "title": spec.title,
@@ -43,9 +43,9 @@ def request_json(request: Request) -> dict[str, Json]:
         "form": spec.form,
         "feedback_type": spec.feedback_type,
         "choices": [{"id": c.id, "label": c.label, "style": c.style} for c in spec.choices],
-        "level": spec.level.value,
+        "level": str(spec.level),
         "verification_phrase": spec.verification_phrase,
-        "reason": spec.reason.value,
+        "reason": str(spec.reason),
         "allow_skip": spec.allow_skip,
         "requester": spec.requester,
         "labels": spec.labels,
@@ -66,7 +66,7 @@ def request_json(request: Request) -> dict[str, Json]:
                 "name": r.name,
                 "email": r.email,
                 "slack_user_id": r.slack_user_id,
-                "state": r.state.value,
+                "state": str(r.state),
                 "trouble": r.trouble,
                 "step": r.step,
                 "delegate_of": r.delegate_of,
@@ -79,7 +79,7 @@ def request_json(request: Request) -> dict[str, Json]:
                 "decision": r.decision,
                 "reason": r.reason,
                 "values": r.values,
-                "surface": r.surface.value,
+                "surface": str(r.surface),
                 "at": instant(r.at),
             }
             for r in request.responses
@@ -94,7 +94,7 @@ def request_json(request: Request) -> dict[str, Json]:
                 "by": c.by,
                 "respondent": c.respondent,
                 "text": c.text,
-                "surface": c.surface.value,
+                "surface": str(c.surface),
                 "at": instant(c.at),
             }
             for c in request.comments
@@ -106,7 +106,7 @@ def request_json(request: Request) -> dict[str, Json]:
         "created_at": instant(request.created_at),
         "remind_at": None if request.status.final else instant(request.remind_at),
         "timeout_at": instant(request.deadline),
-        "on_timeout": spec.on_timeout.value,
+        "on_timeout": str(spec.on_timeout),
         "resolved_at": instant(request.resolved_at),
     }
 
@@ -125,7 +125,7 @@ def _escalation_json(request: Request) -> dict[str, Json] | None:
 def _held_json(request: Request) -> dict[str, Json] | None:
     """The decision that waiters do not see yet."""
     held = request.held
-    return {"decision": held.outcome.decision.value, "until": instant(held.until)} if held else None
+    return {"decision": str(held.outcome.decision), "until": instant(held.until)} if held else None
 
 
 def _outcome_json(request: Request) -> dict[str, Json] | None:
@@ -133,15 +133,15 @@ def _outcome_json(request: Request) -> dict[str, Json] | None:
     if outcome is None:
         return None
     return {
-        "decision": outcome.decision.value,
+        "decision": str(outcome.decision),
         "choice": outcome.choice,
         "reason": outcome.reason,
         "values": outcome.values,
         "payload": outcome.payload,
         "edited": outcome.edited,
-        "resolved_by": outcome.resolved_by.value,
+        "resolved_by": str(outcome.resolved_by),
         "respondents": list(outcome.respondents),
-        "surface": outcome.surface.value,
+        "surface": str(outcome.surface),
         "by": outcome.by,
     }
 

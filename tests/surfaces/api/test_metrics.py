@@ -119,7 +119,7 @@ async def test_a_database_that_is_away_does_not_silence_the_rest() -> None:
         raise Unavailable("away")
 
     metrics = Metrics(dict, load)
-    server = TestServer(application.build(metrics.routes(), {}, [metrics.measure]))
+    server = TestServer(application.build(metrics.routes(), {}, metrics.answered))
     async with TestClient(server) as client:
         await client.get("/healthz")
         answer = await client.get("/metrics")
