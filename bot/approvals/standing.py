@@ -59,6 +59,9 @@ class Standing:
         return change
 
 
+NOBODY = Standing(())
+
+
 class StandIns:
     """The stored stand-ins, kept at hand for a moment."""
 
@@ -69,8 +72,11 @@ class StandIns:
 
     async def now(self) -> Standing:
         """Those whose time has not ended."""
+        stored = await self._stored.value()
+        if not stored:
+            return NOBODY
         now = self._clock.now()
-        return Standing(tuple(s for s in await self._stored.value() if s.until > now))
+        return Standing(tuple(s for s in stored if s.until > now))
 
     async def put(self, stand_in: StandIn) -> None:
         """Set who stands in for a person."""

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from bot.domain.request import Request
 
 
 class Watch:
-    """One waiter. A hint that comes before it waits is kept, so that none is lost.
+    """One waiter, told of commits to a request (None: to any) within the block that it is entered for.
 
+    A hint that comes before it waits is kept, so that none is lost.
     `known` is the request as this process committed it a moment ago, if nothing was heard of it since.
     """
 
-    def __init__(self, known: Request | None = None) -> None:
+    def __init__(self, watches: Watches, request_id: str | None, known: Request | None) -> None:
         self.known = known
+        self._watches, self._request_id = watches, request_id
         self._hinted = False
         self._latest: Request | None = None
         self._waiting: asyncio.Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        self._watches.setdefault(self._request_id, set()).add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        watching = self._watches[self._request_id]
+        watching.discard(self)
+        if not watching:
+            del self._watches[self._request_id]
 
     def hint(self, request: Request | None) -> None:
         """Something was committed; `request` is the result, where this process committed it.
@@ -55,6 +66,10 @@ class Watch:
         return latest
 
 
+Watches = dict[str | None, set[Watch]]
+"""Who watches each request, or (None) all of them."""
+
+
 class Wakeups:
     """Hands hints to the waiters of each request, and to listeners who care about any commit.
 
@@ -62,7 +77,7 @@ class Wakeups:
     """
 
     def __init__(self) -> None:
-        self._watches: dict[str | None, set[Watch]] = {}
+        self._watches: Watches = {}
         self.recent: dict[str, Request] = {}
         self._listeners: list[Callable[[frozenset[str]], None]] = []
 
@@ -70,18 +85,9 @@ class Wakeups:
         """Call `listener` in the event loop after every commit that may have made work, with its topics."""
         self._listeners.append(listener)
 
-    @contextmanager
-    def watch(self, request_id: str | None) -> Iterator[Watch]:
-        """A watch on one request, or on all of them, from now until the end of the block."""
-        watch = Watch(self.recent.get(request_id) if request_id else None)
-        self._watches.setdefault(request_id, set()).add(watch)
-        try:
-            yield watch
-        finally:
-            waiters = self._watches[request_id]
-            waiters.discard(watch)
-            if not waiters:
-                del self._watches[request_id]
+    def watch(self, request_id: str | None) -> Watch:
+        """A watch on one request, or on all of them."""
+        return Watch(self._watches, request_id, self.recent.get(request_id) if request_id else None)
 
     def committed(self, changed: dict[str, Request], topics: frozenset[str]) -> None:
         """This process committed these requests."""

@@ -46,7 +46,7 @@ class Auth:
     """Knows the bootstrap key, and asks `lookup` (by the key's SHA-256, hex) for every other."""
 
     def __init__(self, bootstrap: str | None, lookup: Callable[[str], Awaitable[ApiKey | None]]) -> None:
-        self._bootstrap = _digest(bootstrap) if bootstrap else None
+        self._bootstrap = bootstrap.encode() if bootstrap else None
         self._lookup = lookup
         self._known: dict[str, tuple[float, ApiKey]] = {}
         self._failures = Failures()
@@ -54,7 +54,7 @@ class Auth:
     async def caller(self, http: web.Request, scope: Scope | None) -> ApiKey:
         """Whose key came with a call; raises `Unauthenticated`, `ForbiddenScope`, `RateLimited` or `Malformed`."""
         key = _sent(http)
-        caller = await self._find(_digest(key)) if key else None
+        caller = await self._find(key.encode()) if key else None
         if caller is None:
             self._failures.add(http.remote or "")
             raise Unauthenticated(
@@ -68,9 +68,10 @@ class Auth:
             raise Malformed("The address holds a NUL character (%00); leave it out.")
         return caller
 
-    async def _find(self, digest: str) -> ApiKey | None:
-        if self._bootstrap and hmac.compare_digest(digest, self._bootstrap):
+    async def _find(self, key: bytes) -> ApiKey | None:
+        if self._bootstrap and hmac.compare_digest(key, self._bootstrap):
             return BOOTSTRAP
+        digest = hashlib.sha256(key).hexdigest()
         now = time.monotonic()
         until, known = self._known.get(digest, (0.0, None))
         if known and now < until:
@@ -118,7 +119,3 @@ def require(caller: ApiKey, scope: Scope) -> None:
     if scope not in caller.scopes:
         has = ", ".join(sorted(caller.scopes)) or "none"
         raise ForbiddenScope(f"This call needs the scope `{scope}`; the key {caller.name!r} has: {has}.")
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()

@@ -131,7 +131,7 @@ class SubmitBody(Body):
     """One line: what is to be decided."""
     message: str = ""
     """More about it, in Markdown."""
-    details: dict[str, Scalar] = {}
+    details: dict[str, Scalar] = Field(default_factory=dict)
     """A flat map, shown as a table."""
     audience: list[str] | None = None
     """Who may respond. Selectors: `slack:U…` a user, `slack:C…` or `slack:G…` a channel (any member may
@@ -154,7 +154,7 @@ class SubmitBody(Body):
     """`approval`, `choice` (then `choices` says of what: as many as the quorum must choose the same), `input` (a
     `form` to fill in), or `feedback` (`values` of a `score` from 0 to 1 and a `comment`; the outcome has the mean).
     """
-    choices: list[ChoiceBody] = []
+    choices: list[ChoiceBody] = Field(default_factory=list)
     """For kind `choice`: `decision` is the id of one of them."""
     feedback_type: str | None = None
     """For kind `feedback`: what it is about."""
@@ -186,7 +186,7 @@ class SubmitBody(Body):
     """When those who have not answered are asked again: a list of seconds, or one number repeated; from the
     opening of the step or the last escalation, within the configured working hours.
     """
-    escalation: list[EscalationBody] = []
+    escalation: list[EscalationBody] = Field(default_factory=list)
     """Who is asked next, one level after the other."""
     grace_seconds: Annotated[float, Field(ge=0, le=MAX_GRACE_SECONDS, allow_inf_nan=False, strict=True)] = 0
     """How long the quorum's decision is held back, so that whoever decided can still withdraw."""
@@ -196,7 +196,7 @@ class SubmitBody(Body):
     """Gets the outcome as a signed Standard Webhooks POST; a private address is refused unless allowed."""
     requester: Text | None = None
     """Who or what asks: `email:bob@example.com`, `slack:U…`, or any name of a workflow."""
-    labels: dict[str, Scalar] = {}
+    labels: dict[str, Scalar] = Field(default_factory=dict)
     """For finding it again: `?label=env:prod`."""
     source_url: Url | None = None
     """Where it comes from, shown as a link."""

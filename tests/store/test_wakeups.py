@@ -13,7 +13,7 @@ from bot.domain.errors import NotFound
 from bot.domain.events import NotTold
 from bot.domain.request import Status
 from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
-from bot.store.wakeups import Watch
+from bot.store.wakeups import Wakeups
 from bot.system import RandomIds, SystemClock
 from tests.support.asking import NOW, after, asked, response, somebody
 from tests.support.storing import happen, save
@@ -141,20 +141,20 @@ class TestHints:
     FINAL = after(PENDING, ("ana", "approve"))
 
     async def test_one_that_comes_before_the_waiting_is_kept(self) -> None:
-        watch = Watch()
+        watch = Wakeups().watch("req_1")
         watch.hint(self.PENDING)
         assert await watch.changed(0) is self.PENDING
         assert await watch.changed(0) is None
 
     async def test_a_commit_elsewhere_may_be_newer_so_the_store_is_asked(self) -> None:
-        watch = Watch()
+        watch = Wakeups().watch("req_1")
         watch.hint(None)
         watch.hint(self.NEWER)
         assert await watch.changed(0) is None
 
     @pytest.mark.parametrize("order", [(FINAL, None), (None, FINAL), (FINAL, NEWER), (NEWER, FINAL)])
     async def test_but_nothing_is_newer_than_the_end(self, order: tuple[object, ...]) -> None:
-        watch = Watch()
+        watch = Wakeups().watch("req_1")
         for hint in order:
             watch.hint(hint)  # type: ignore[arg-type]  # only its version is read
         assert await watch.changed(0) is self.FINAL
