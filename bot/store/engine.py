@@ -128,7 +128,9 @@ class Driver:
     def _open(self) -> PoolProxiedConnection:
         connection = self._engine.raw_connection()
         if self.dialect.name == "postgresql":
-            connection.driver_connection.autocommit = True  # type: ignore[union-attr]  # BEGIN and COMMIT are ours
+            driver: Any = connection.driver_connection
+            driver.autocommit = True  # BEGIN and COMMIT are ours
+            driver.execute(_BY_KEYS)
         return connection
 
     def _queued(self) -> AbstractContextManager[Any]:
@@ -144,6 +146,10 @@ class Driver:
             self.connection.invalidate()
             self.connection = None
 
+
+_BY_KEYS = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+"""Every statement of a batch finds its rows by keys; PostgreSQL, which takes the given rows for 100 and knows nothing of
+a table that has just grown, would read all of it for each batch until it is analysed (measured)."""
 
 _BEGIN = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
 
