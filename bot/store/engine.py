@@ -148,8 +148,8 @@ class Driver:
 
 
 _BY_KEYS = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
-"""Every statement of a batch finds its rows by keys; PostgreSQL, which takes the given rows for 100 and knows nothing of
-a table that has just grown, would read all of it for each batch until it is analysed (measured)."""
+"""Every statement of a batch finds its rows by keys. PostgreSQL, which takes the given rows for a hundred and knows
+nothing of a table that has just grown, would read all of it for each batch until it is analysed (measured)."""
 
 _BEGIN = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
 

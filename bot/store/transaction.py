@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import secrets
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -27,43 +26,32 @@ if TYPE_CHECKING:
 
     from bot.domain.change import Change, Fact
     from bot.ports import Idempotency, Notification
-    from bot.store.prepared import Source
+    from bot.store.prepared import ManyRows, Source
 
-Rows = list[dict[str, Any]]
+Row = dict[str, Any]
 
 _SERIAL = itertools.count()
 
+_WRITTEN: tuple[tuple[ManyRows, str | None], ...] = (
+    (sql.OPEN, None),
+    (sql.CHANGE, "id"),
+    (sql.REVISE, "id"),
+    (sql.INSERT_TERMS, None),
+    (sql.CLOSE_TERMS, None),
+    (sql.REDRAW, "request_id"),
+    (sql.DELIVER, None),
+    (sql.REMEMBER, None),
+)
+"""What a batch writes, in this order. Of several rows with the same value in the column named here the last counts."""
 
-@dataclass(slots=True)
-class _Writes:
-    """What is to be written, a list a table."""
 
-    opened: Rows = field(default_factory=list)
-    changed: dict[str, dict[str, Any]] = field(default_factory=dict)
-    revised: dict[str, dict[str, Any]] = field(default_factory=dict)
-    terms: Rows = field(default_factory=list)
-    closed: Rows = field(default_factory=list)
-    events: Rows = field(default_factory=list)
-    deliveries: Rows = field(default_factory=list)
-    adopted: Rows = field(default_factory=list)
-    redraws: dict[str, dict[str, Any]] = field(default_factory=dict)
-    keys: Rows = field(default_factory=list)
+class _Told(NamedTuple):
+    """An audit event before its place in the chain is known: `text` is its JSON but for the number it begins with."""
 
-    def absorb(self, other: _Writes) -> None:
-        """Add a finished unit's writes to the batch's."""
-        for mine, theirs in (
-            (self.opened, other.opened),
-            (self.terms, other.terms),
-            (self.closed, other.closed),
-            (self.events, other.events),
-            (self.deliveries, other.deliveries),
-            (self.adopted, other.adopted),
-            (self.keys, other.keys),
-        ):
-            mine.extend(theirs)
-        self.changed.update(other.changed)
-        self.revised.update(other.revised)
-        self.redraws.update(other.redraws)
+    request_id: str
+    type: str
+    status: str
+    text: bytes
 
 
 class Batch:
@@ -76,7 +64,9 @@ class Batch:
     def __init__(self, source: Source, recent: Mapping[str, Request]) -> None:
         self._source = source
         self._recent = recent
-        self._writes = _Writes()
+        self._rows: defaultdict[ManyRows, list[Row]] = defaultdict(list)
+        self._adopted: list[Row] = []
+        self._told: list[_Told] = []
         self._keys: dict[str, tuple[str, str]] = {}
         self.requests: dict[str, Request | None] = {}
         self.committed: dict[str, Request] = {}
@@ -103,7 +93,10 @@ class Batch:
         self.requests.update(unit.requests)
         self.committed.update(unit.requests)
         self._keys.update(unit.keys)
-        self._writes.absorb(unit.writes)
+        for statement, row in unit.rows:
+            self._rows[statement].append(row)
+        self._adopted += unit.adopted
+        self._told += unit.told
 
     def idempotent(self, key: str) -> tuple[str, str] | None:
         """An idempotency key's record, this batch's own included."""
@@ -116,46 +109,37 @@ class Batch:
 
     def flush(self) -> None:
         """Write everything."""
-        writes = self._writes
-        for statement, rows in (
-            (sql.OPEN, writes.opened),
-            (sql.CHANGE, list(writes.changed.values())),
-            (sql.REVISE, list(writes.revised.values())),
-            (sql.INSERT_TERMS, writes.terms),
-            (sql.CLOSE_TERMS, writes.closed),
-            (sql.REDRAW, list(writes.redraws.values())),
-            (sql.DELIVER, writes.deliveries),
-            (sql.REMEMBER, writes.keys),
-        ):
-            if rows:
-                statement.run(self._source, rows)
-        for adopted in writes.adopted:
+        for statement, key in _WRITTEN:
+            if rows := self._rows.get(statement):
+                last = list({row[key]: row for row in rows}.values()) if key else rows
+                statement.run(self._source, last)
+        for adopted in self._adopted:
             _adopt(self._source, adopted)
-        if writes.events:
-            self._append(writes.events)
+        if self._told:
+            self._append(self._told)
 
-    def _append(self, rows: Rows) -> None:
+    def _append(self, told: list[_Told]) -> None:
         """Chain the events: each hash covers the event's text and the hash before it."""
         seq: int
         last: str
         seq, last = sql.LAST_EVENT.run(self._source).fetchone()
-        self.events = (seq, seq + len(rows))
-        for row in rows:
+        self.events = (seq, seq + len(told))
+        rows = []
+        for event in told:
             seq += 1
-            self.happened[row["body"]["type"], row["body"]["status"]] += 1
-            body = orjson.dumps({"seq": seq, **row["body"]}, default=list)
+            body = b'{"seq":%d,%b' % (seq, event.text)
             last = link(last, body)
-            row |= {"seq": seq, "body": body.decode(), "hash": last}
+            rows.append({"seq": seq, "request_id": event.request_id, "body": body.decode(), "hash": last})
+            self.happened[event.type, event.status] += 1
         sql.APPEND.run(self._source, rows)
         sql.MOVE_ON.run(self._source, last_seq=seq, last_hash=last)
 
     @property
     def topics(self) -> frozenset[str]:
         """Which works may find something to do after the commit."""
-        writes = self._writes
-        rows = [*writes.opened, *writes.changed.values()]
+        rows = [*self._rows[sql.OPEN], *self._rows[sql.CHANGE]]
         found = {
-            DELIVERY: bool(writes.deliveries or writes.redraws or writes.adopted),
+            DELIVERY: bool(self._rows[sql.DELIVER] or self._rows[sql.REDRAW] or self._adopted),
             DEADLINES: any(row["due_at"] is not None for row in rows),
             LOOKUPS: any(row["unresolved"] for row in rows),
         }
@@ -192,7 +176,9 @@ class SqlTransaction:
         self._batch = batch
         self.requests: dict[str, Request] = {}
         self.keys: dict[str, tuple[str, str]] = {}
-        self.writes = _Writes()
+        self.rows: list[tuple[ManyRows, Row]] = []
+        self.adopted: list[Row] = []
+        self.told: list[_Told] = []
 
     def request(self, request_id: str) -> Request | None:
         """The request, locked until the end."""
@@ -219,16 +205,13 @@ class SqlTransaction:
         self.requests[request.id] = request
         self._save_row(request, before, now)
         self._save_terms(request, before)
-        told = [_event(request, fact, now) for fact in change.facts]
-        told[0]["body"]["change"] = replay.change(before, request)
-        self.writes.events += told
-        self.writes.deliveries += [_delivery(request, tell, now) for tell in change.tells]
+        first, *others = change.facts
+        self.told.append(_told(request, first, now, change=replay.change(before, request)))
+        self.told += [_told(request, fact, now) for fact in others]
+        self.rows += [(sql.DELIVER, _delivery(request, tell, now)) for tell in change.tells]
         if before and _has_cards(request):
-            self.writes.redraws[request.id] = {
-                "request_id": request.id,
-                "wanted_version": request.version,
-                "due_at": codec.millis(now),
-            }
+            shown = {"wanted_version": request.version, "due_at": codec.millis(now)}
+            self.rows.append((sql.REDRAW, shown | {"request_id": request.id}))
 
     def _known(self, request: Request) -> bool:
         return request.id in self.requests or request.id in self._batch.requests
@@ -243,44 +226,43 @@ class SqlTransaction:
         }
         if before is None:
             created = {"id": request.id, "created_at": codec.millis(now)}
-            self.writes.opened.append(row | created | _asked(request))
+            self.rows.append((sql.OPEN, row | created | _asked(request)))
             return
-        self.writes.changed[request.id] = row | {"id": request.id}
+        self.rows.append((sql.CHANGE, row | {"id": request.id}))
         if before.spec is not request.spec and before.spec != request.spec:
-            self.writes.revised[request.id] = _asked(request) | {"id": request.id}
+            self.rows.append((sql.REVISE, _asked(request) | {"id": request.id}))
 
     def _save_terms(self, request: Request, before: Request | None) -> None:
         new = codec.terms(request) - (codec.terms(before) if before else frozenset())
         is_open = not request.status.final
-        self.writes.terms += [
-            {"request_id": request.id, "term": term, "open": is_open} for term in sorted(new)
+        self.rows += [
+            (sql.INSERT_TERMS, {"request_id": request.id, "term": term, "open": is_open})
+            for term in sorted(new)
         ]
         if before and request.status.final and not before.status.final:
-            self.writes.closed.append({"request_id": request.id, "open": False})
+            self.rows.append((sql.CLOSE_TERMS, {"request_id": request.id, "open": False}))
 
     def remember(self, record: Idempotency, request_id: str, now: datetime) -> None:
         """Record an idempotency key."""
         self.keys[record.key] = (record.digest, request_id)
-        self.writes.keys.append(
-            {
-                "key": record.key,
-                "digest": record.digest,
-                "request_id": request_id,
-                "created_at": codec.millis(now),
-            }
-        )
+        row = {
+            "key": record.key,
+            "digest": record.digest,
+            "request_id": request_id,
+            "created_at": codec.millis(now),
+        }
+        self.rows.append((sql.REMEMBER, row))
 
     def notify(self, notification: Notification, now: datetime) -> None:
         """Queue a message without a question."""
-        self.writes.deliveries.append(
-            _row(
-                surface=notification.surface,
-                address=notification.address,
-                notice=Notice.NOTIFICATION,
-                content=notification.message,
-                now=now,
-            )
+        row = _row(
+            surface=notification.surface,
+            address=notification.address,
+            notice=Notice.NOTIFICATION,
+            content=notification.message,
+            now=now,
         )
+        self.rows.append((sql.DELIVER, row))
 
     def adopt(
         self,
@@ -299,7 +281,7 @@ class SqlTransaction:
             request_id=request_id,
             now=now,
         )
-        self.writes.adopted.append(row | {"receipt": orjson.dumps(receipt).decode(), "state": "sent"})
+        self.adopted.append(row | {"receipt": orjson.dumps(receipt).decode(), "state": "sent"})
 
 
 def _has_cards(request: Request) -> bool:
@@ -308,23 +290,25 @@ def _has_cards(request: Request) -> bool:
     )
 
 
-def _event(request: Request, fact: Fact, now: datetime) -> dict[str, Any]:
+def _told(request: Request, fact: Fact, now: datetime, **more: Json) -> _Told:
+    status = str(request.status)
     body = {
         "request_id": request.id,
         "type": fact.type,
-        "status": str(request.status),
+        "status": status,
         "version": request.version,
         "at": now.isoformat(),
         "data": fact.data,
+        **more,
     }
-    return {"request_id": request.id, "body": body}
+    return _Told(request.id, fact.type, status, orjson.dumps(body, default=list)[1:])
 
 
-def _asked(request: Request) -> dict[str, Any]:
+def _asked(request: Request) -> Row:
     return {"title": request.spec.title.lower(), "spec": codec.dump_spec(request)}
 
 
-def _delivery(request: Request, tell: Tell, now: datetime) -> dict[str, Any]:
+def _delivery(request: Request, tell: Tell, now: datetime) -> Row:
     return _row(
         content=tell.text,
         due=tell.at,
@@ -347,7 +331,7 @@ def _row(
     request_id: str | None = None,
     content: str | None = None,
     due: datetime | None = None,
-) -> dict[str, Any]:
+) -> Row:
     """A delivery that is due now, or later; ids sort in the order they were queued in."""
     ms = codec.millis(now)
     return {
@@ -371,7 +355,7 @@ def _row(
     }
 
 
-def _adopt(source: Source, row: dict[str, Any]) -> None:
+def _adopt(source: Source, row: Row) -> None:
     """Insert a card's row unless one with this receipt is known."""
     receipt = orjson.loads(row["receipt"])
     known = sql.CARDS.run(source, of_request=row["request_id"]).fetchall()

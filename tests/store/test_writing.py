@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from bot.domain.errors import AlreadyResolved, Unavailable
 from bot.domain.events import NotTold, Revise
 from bot.domain.request import Status, Surface
 from bot.ports import Idempotency, Notification, Query
+from bot.store import statements as sql
+from bot.store.engine import Driver
 from bot.system import RandomIds, SystemClock
 from bot.wire.bodies import SubmitBody
 from tests.store.conftest import opened
@@ -270,3 +273,45 @@ def _cut_all_others(connection: sa.Connection) -> None:
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     )
+
+
+class Explaining:
+    """Where statements are explained instead of run: a `prepared.Source` over another."""
+
+    def __init__(self, source: Driver) -> None:
+        self.dialect = source.dialect
+        self.connection: Any = self
+        self.plans: list[str] = []
+        self._source = source
+
+    def cursor(self) -> Explaining:
+        return self
+
+    def execute(self, statement: str, parameters: Any) -> Explaining:
+        explain = "EXPLAIN QUERY PLAN " if self.dialect.name == "sqlite" else "EXPLAIN "
+        rows = self._source.connection.cursor().execute(explain + statement, parameters).fetchall()
+        self.plans.append(" ".join(str(row[-1]) for row in rows))
+        return self
+
+    def executemany(self, statement: str, rows: list[Any]) -> None:
+        self.execute(statement, rows[0])
+
+    def fetchall(self) -> list[Any]:
+        return []
+
+
+async def test_a_batch_finds_its_rows_by_their_keys_also_in_tables_never_analysed(store: SqlStore) -> None:
+    await save(store, *(asked(ANA, request_id=f"req_{n}") for n in range(200)))
+    driver = Driver(store._engine)
+    with driver.transaction():
+        explaining = Explaining(driver)
+        sql.LOCK.run(explaining, {"req_7": 1})
+        state = {"status": "approved", "version": 2, "due_at": None, "unresolved": False, "state": "{}"}
+        sql.CHANGE.run(explaining, [{"id": "req_7", **state}])
+        sql.REVISE.run(explaining, [{"id": "req_7", "title": "t", "spec": "{}"}])
+        sql.CLOSE_TERMS.run(explaining, [{"request_id": "req_7", "open": False}])
+        sql.REDRAW.run(explaining, [{"request_id": "req_7", "wanted_version": 2, "due_at": 1}])
+    driver.close()
+    assert len(explaining.plans) == 5
+    for plan in explaining.plans:
+        assert not re.search(r"(?i)\b(seq )?scan (on )?(requests|terms|deliveries)\b", plan), plan
