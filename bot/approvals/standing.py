@@ -55,7 +55,7 @@ class Standing:
             except AssentError:
                 continue
             kept = tuple(t for t in change.tells if t.respondent != respondent_id)
-            change = self.take_over(replace(change, tells=kept).then(handed), now, ids)
+            change = self.take_over(change._replace(tells=kept).then(handed), now, ids)
         return change
 
 

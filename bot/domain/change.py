@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bot.domain.request import Entry
 from bot.domain.values import replace
@@ -24,8 +24,7 @@ class Fact:
     data: Mapping[str, Json] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """What an event made of a request. Without facts nothing changed."""
 
     request: Request
@@ -34,7 +33,7 @@ class Change:
 
     def then(self, later: Change) -> Change:
         """This change, and the one that followed from it."""
-        return replace(later, facts=self.facts + later.facts, tells=self.tells + later.tells)
+        return Change(later.request, self.facts + later.facts, self.tells + later.tells)
 
 
 def noted(request: Request, now: datetime, text: str) -> Request:

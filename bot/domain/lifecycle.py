@@ -107,7 +107,7 @@ def open_request(request: Request, ruling: Ruling | None, now: datetime) -> Chan
     )
     resolved = resolve(request, outcome, now)
     if not ruling.tell:
-        return replace(resolved, facts=(created, *resolved.facts), tells=telling.callback(request))
+        return resolved._replace(facts=(created, *resolved.facts), tells=telling.callback(request))
     still_to_tell = replace(resolved.request, lookups=request.lookups)
     return Change(
         request=still_to_tell, facts=(created, *resolved.facts), tells=(*asks, *telling.callback(request))
@@ -119,7 +119,8 @@ def apply(request: Request, event: Event, now: datetime) -> Change:
     change = TRANSITIONS[type(event), request.status.final](request, event, now)
     if not change.facts:
         return change
-    return replace(change, request=replace(_unreachable(change.request), version=request.version + 1))
+    newer = replace(_unreachable(change.request), version=request.version + 1)
+    return change._replace(request=newer)
 
 
 def _respond(request: Request, event: Respond, now: datetime) -> Change:

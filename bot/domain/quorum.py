@@ -7,7 +7,6 @@ Whoever a level of the escalation ladder brought in decides by that level's own 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,14 +14,12 @@ from bot.domain.audience import lowest_level, may_count, parse_selector
 from bot.domain.request import Request, Respondent, RespondentState, Status
 from bot.domain.rules import Leaf, ways_to_meet
 from bot.domain.spec import Kind, QuorumRule
-from bot.domain.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`decision` is None while the step waits. `text` is the progress or the result in words."""
 
     decision: Status | None
@@ -93,7 +90,7 @@ def judge(request: Request) -> Verdict:
     best = max(verdicts, key=lambda v: (v.decision is Status.APPROVED, v.decision is None))
     if best.decision:
         return best
-    return replace(best, text=", or ".join(v.text for v in reversed(verdicts) if v.decision is None))
+    return best._replace(text=", or ".join(v.text for v in reversed(verdicts) if v.decision is None))
 
 
 def _rules(request: Request) -> list[tuple[int, QuorumRule]]:
