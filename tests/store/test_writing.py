@@ -231,6 +231,37 @@ async def test_what_was_handed_in_before_a_stop_is_finished(migrated_url: str) -
 
 
 @pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
+async def test_whoever_waited_for_a_lock_sees_what_was_committed_meanwhile(
+    store: SqlStore, other: SqlStore
+) -> None:
+    await save(store, asked(ANA, BEN, quorum=2))
+    locked, decided = threading.Event(), threading.Event()
+
+    def slowly(tx: Transaction) -> None:
+        request = tx.request("req_1")
+        assert request
+        locked.set()
+        assert decided.wait(10)
+        tx.save(lifecycle.apply(request, response("ana"), NOW), NOW)
+
+    first = asyncio.create_task(other.write(slowly, ids=("req_1",)))
+    await asyncio.to_thread(locked.wait, 10)
+    second = asyncio.create_task(happen(store, "req_1", response("ben")))
+    async with asyncio.timeout(10):
+        while not await store.run_read(_somebody_waits_for_a_lock):
+            pass
+    decided.set()
+    await first
+    assert (await second).status is Status.APPROVED
+    assert len((await stored(store, "req_1")).responses) == 2
+
+
+def _somebody_waits_for_a_lock(connection: sa.Connection) -> bool:
+    waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    return bool(connection.scalar(waiting))
+
+
+@pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
 class TestPostgresqlThatGoesAway:
     async def test_connections_that_were_cut_are_replaced(self, store: SqlStore, other: SqlStore) -> None:
         await save(store, asked(ANA))
