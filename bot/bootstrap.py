@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+SIGNING_KEY = "assent.key"
+"""The file of the signing key that is made where none is set."""
 AUTO_APPROVE_BANNER = "ASSENT_AUTO_APPROVE is on: every request is approved at once, and nobody is asked."
 SHUTDOWN_SECONDS = 3.0
 """How long open answers may take when the process ends."""
@@ -146,7 +148,7 @@ class Assent:
     def _signing_keys(self) -> list[str]:
         if self.settings.assent_secret_keys:
             return [key.get_secret_value() for key in self.settings.assent_secret_keys]
-        return [self._generated("assent.key", "ASSENT_SECRET_KEYS")]
+        return [self._generated(SIGNING_KEY, "ASSENT_SECRET_KEYS")]
 
     def _webhook_secret(self) -> str:
         if self.settings.assent_webhook_secret:
@@ -229,7 +231,7 @@ class Assent:
             *self.metrics.routes(),
             *self._api(links, auth),
             *pages.routes(self.approvals, links, rendering, self.clock, banner=banner),
-            *docs.routes(settings.base_url, rendering),
+            *docs.routes(settings.base_url, rendering, banner=banner),
             *(self.slack.routes() if self.slack else ()),
         ]
         checks = {"database": self.store.check, "delivery": self.supervisor.check}

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from bot import logs
 from bot.approvals import Approvals
-from bot.bootstrap import Assent
+from bot.bootstrap import SIGNING_KEY, Assent
 from bot.domain.errors import NotFound, Unavailable
 from bot.domain.request import Surface
 from bot.links import Links
@@ -33,8 +33,9 @@ RECEIPT = "/v1/requests/{id}/receipt"
 class Embedded(Assent):
     """Answers the API over `database` on the Unix socket at the path `socket`, for one `key` that may do everything.
 
-    The other settings are those of the environment. The signing keys are shared with the server by
-    ASSENT_SECRET_KEYS, or beside a SQLite file; without either there are no links and no receipts.
+    The other settings are those of the environment. The signing keys are shared with the server by ASSENT_SECRET_KEYS,
+    or by the file beside a SQLite database, made with it. A database without that file is a server's that has its keys
+    from its settings: without them there are no links and no receipts, which nobody could verify.
     """
 
     def __init__(self, database: str, socket: str, key: str) -> None:
@@ -45,7 +46,8 @@ class Embedded(Assent):
             raise Unavailable(f"these settings cannot be used:\n{error}") from None
         self._socket = socket
         self._digest = hashlib.sha256(key.encode()).hexdigest()
-        self._signs = bool(self.settings.assent_secret_keys or sqlite_file(database))
+        self._signs = bool(self.settings.assent_secret_keys or self._has_key_file(database))
+        self._keys = super()._signing_keys() if self._signs else [secrets.token_hex()]
 
     async def _start(self) -> None:
         with failures.in_words(self.settings.assent_database_url):
@@ -58,8 +60,13 @@ class Embedded(Assent):
         await self._set_up(application.build(routes, {}))
         await web.UnixSite(self._runner, self._socket).start()
 
+    def _has_key_file(self, database: str) -> bool:
+        """Whether the signing key is beside the SQLite file, or can be: it is made before the database is."""
+        file = sqlite_file(database)
+        return file is not None and (not file.exists() or (file.parent / SIGNING_KEY).exists())
+
     def _signing_keys(self) -> list[str]:
-        return super()._signing_keys() if self._signs else [secrets.token_hex()]
+        return self._keys
 
     def _surfaces(self) -> frozenset[Surface]:
         return frozenset({Surface.SLACK, Surface.EMAIL})

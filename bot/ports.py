@@ -25,14 +25,14 @@ MAX_PAGE = 200
 class Query:
     """Filters of a list, newest first.
 
-    A request matches any of `respondents` (`email:…`, `slack:U…`, `slack:C…`, `rsp_…`), and the `label` (`env:prod`).
+    A request matches any of `respondents` (`email:…`, `slack:U…`, `slack:C…`, `rsp_…`) and all `labels` (`env:prod`).
     `cursor` is the id after which the page begins.
     """
 
     status: Status | None = None
     respondents: tuple[str, ...] = ()
     requester: str | None = None
-    label: str | None = None
+    labels: tuple[str, ...] = ()
     text: str | None = None
     limit: int = 50
     cursor: str | None = None

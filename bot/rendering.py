@@ -156,7 +156,7 @@ def history(request: Request) -> list[Line]:
     answers = [
         Line(
             at=r.at,
-            text=f"{notices.names(request, [r.respondent])} {notices.decided(r.decision, request)} ({r.surface})",
+            text=f"{notices.names(request, [r.respondent])} {notices.answered(r, request)} ({r.surface})",
             reason=r.reason,
         )
         for r in request.responses

@@ -314,6 +314,7 @@ def _fault(message: str) -> PydanticCustomError:
 
 def stored_secret(folder: Path, name: str) -> tuple[str, bool]:
     """A secret kept in `folder`, made on first use and readable only by its owner; whether it was made just now."""
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -168,25 +168,42 @@ class Asking:
             for address in self._addresses(Surface(key.partition(":")[0]), key.partition(":")[2])
         )
 
-    async def identity(self, requester: str | None) -> tuple[frozenset[str], bool]:
-        """Every key of the requester, so that no address of theirs can answer; and whether all of them are known."""
-        try:
-            selector = parse_selector(requester) if requester else None
-        except ValueError:
-            selector = None
-        if selector is None or selector.kind not in {*_BY_EMAIL, SelectorKind.SLACK_USER}:
-            return frozenset(), True
-        keys = {f"email:{selector.value}"} if selector.kind in _BY_EMAIL else {f"slack:{selector.value}"}
+    async def identity(self, requester: str | None) -> Identity:
+        """Every key of the requester, so that no address of theirs can answer, and their name."""
+        selector = _person(requester or "")
+        if selector is None:
+            return Identity()
+        by_email = selector.kind in _BY_EMAIL
+        keys = frozenset({f"email:{selector.value}" if by_email else f"slack:{selector.value}"})
         if self._directory is None:
-            return frozenset(keys), True
-        ask = self._directory.user_by_email if selector.kind in _BY_EMAIL else self._directory.user
+            return Identity(keys)
+        ask = self._directory.user_by_email if by_email else self._directory.user
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
-                return frozenset(keys | (await ask(selector.value)).keys), True
+                person = await ask(selector.value)
         except UnknownTargetError:
-            return frozenset(keys), True
+            return Identity(keys)
         except (DirectoryUnavailableError, TimeoutError):
-            return frozenset(keys), False
+            return Identity(keys, known=False)
+        return Identity(keys | person.keys, name=person.name)
+
+
+class Identity(NamedTuple):
+    """Who a requester is: all their keys, unless `known` is false (Slack could not be asked), and their name."""
+
+    keys: frozenset[str] = frozenset()
+    known: bool = True
+    name: str | None = None
+
+
+def _person(requester: str) -> Selector | None:
+    """The one person that a requester is by what is written, `Bob <bob@example.com>` too; None for anything else."""
+    _, bracket, address = requester.rpartition("<")
+    try:
+        selector = parse_selector(address.removesuffix(">") if bracket else requester)
+    except ValueError:
+        return None
+    return selector if selector.kind in {*_BY_EMAIL, SelectorKind.SLACK_USER} else None
 
 
 _BY_EMAIL = frozenset({SelectorKind.EMAIL, SelectorKind.BOTH, SelectorKind.SLACK_EMAIL})
@@ -247,7 +264,7 @@ def _check_stage(
         why = "; ".join(f"{u.target}: {u.reason}" for u in request.unreached)
         where = f" of {pointer.removeprefix('/')}" if pointer else ""
         raise NoAudience(f"The audience{where} reaches nobody ({why or 'it is empty'}).")
-    deciding = [r for r in reached if may_count(request, r)]
+    deciding = [r for r in reached if may_count(request, r)] or reached
     channel = any(parse_selector(p.selector).kind is SelectorKind.SLACK_CHANNEL for p in places)
     open_sources = frozenset(s for p in places for s in (*p.groups, p.selector))
     faults = []

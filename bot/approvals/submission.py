@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.domain.audience import SelectorKind, parse_selector
-from bot.domain.digest import check_canonical, payload_digest
+from bot.domain.digest import canonical_faults, check_canonical, escape_pointer, payload_digest
 from bot.domain.errors import Fault, Invalid, NoAudience
 from bot.domain.request import APPROVE, REJECT, SKIP
 from bot.domain.rules import rule_faults
@@ -22,7 +22,11 @@ from bot.wire.bodies import (
     SlackDestination,
     StepBody,
     SubmitBody,
+    parse,
 )
+
+if TYPE_CHECKING:
+    from bot.domain.request import Json
 
 Destinations = Destination | Sequence[Destination] | None
 
@@ -35,18 +39,47 @@ class Defaults:
     hours: Hours | None = None
 
 
+def read_submission(body: Json, now: datetime) -> SubmitBody:
+    """`body` as a submission; raises `Invalid` with every fault, those of the rules in what is well shaped included."""
+    try:
+        return parse(SubmitBody, body)
+    except Invalid as error:
+        raise Invalid([*error.faults, *_faults_beside(body, error.faults, now)]) from None
+
+
+_READ_TOGETHER = frozenset({"", "kind", "level", "payload", "form", "steps", "escalation"})
+"""Members without which the rules cannot tell what is wrong with the others; the empty name is the whole body."""
+
+
+def _faults_beside(body: Json, known: Sequence[Fault], now: datetime) -> list[Fault]:
+    broken = {_member(fault) for fault in known}
+    if broken & _READ_TOGETHER:
+        return []
+    sound = {name: value for name, value in body.items() if escape_pointer(name) not in broken}
+    try:
+        parsed = parse(SubmitBody, {"title": "-", **sound})
+    except Invalid:
+        return []
+    return [fault for fault in submission_faults(parsed, now) if _member(fault) not in broken]
+
+
+def _member(fault: Fault) -> str:
+    """The member of the body that a fault is about."""
+    return fault.pointer[1:].partition("/")[0]
+
+
+def keeps_from_seating(faults: Iterable[Fault]) -> bool:
+    """Whether faults leave it open who is asked, so that nobody can be looked for."""
+    return any(_member(fault) in _SEATING for fault in faults)
+
+
+_SEATING = frozenset({"audience", "destination", "requester", "quorum", "steps", "escalation", "payload"})
+
+
 def build_spec(
-    body: SubmitBody,
-    defaults: Defaults,
-    now: datetime,
-    known: Sequence[Fault] = (),
-    *,
-    submitted_by: str | None = None,
+    body: SubmitBody, defaults: Defaults, now: datetime, *, submitted_by: str | None = None
 ) -> Spec:
-    """What `body` asks; raises `Invalid` with every fault and those `known` before, or `NoAudience` for nobody."""
-    check_canonical(body.payload, "/payload")
-    if faults := [*known, *_faults(body, now)]:
-        raise Invalid(faults)
+    """What `body`, which has no faults that keep from seating, asks; raises `NoAudience` for nobody."""
     remind = body.remind_after_seconds
     return Spec(
         title=body.title,
@@ -99,8 +132,10 @@ def revision(spec: Spec, body: ReviseBody) -> dict[str, Any]:
     return changes
 
 
-def _faults(body: SubmitBody, now: datetime) -> list[Fault]:
+def submission_faults(body: SubmitBody, now: datetime) -> list[Fault]:
+    """What the rules find wrong with a submission, each fault with its place."""
     faults = [
+        *canonical_faults(body.payload, "/payload"),
         *_choice_faults(body),
         *_kind_faults(body),
         *_level_faults(body),

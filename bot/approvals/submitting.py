@@ -9,7 +9,16 @@ from bot.approvals.asking import Audience, check_reach, together
 from bot.approvals.callbacks import callback_faults
 from bot.approvals.core import Core, asker
 from bot.approvals.groups import Asker
-from bot.approvals.submission import Defaults, audience_faults, build_spec, deadline, selectors
+from bot.approvals.submission import (
+    Defaults,
+    audience_faults,
+    build_spec,
+    deadline,
+    keeps_from_seating,
+    read_submission,
+    selectors,
+    submission_faults,
+)
 from bot.domain import lifecycle, policy
 from bot.domain.audience import seat
 from bot.domain.errors import IdempotencyConflict, Invalid, NoAudience
@@ -21,7 +30,7 @@ from bot.ports import Idempotency, Notification
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bot.domain.request import Respondent
+    from bot.domain.request import Json, Respondent
     from bot.domain.spec import Spec
     from bot.ports import Requests, Transaction
     from bot.wire.bodies import NotifyBody, SubmitBody
@@ -40,12 +49,7 @@ class Submitting(Core):
         now = self._clock.now()
         if idempotency and (known := await self._store.read(lambda tx: _replayed(tx, idempotency))):
             return known, False
-        known_faults = await callback_faults(
-            body.callback_url, allow_private=self._rules.callback_allow_private
-        )
-        defaults = Defaults(audience=self._rules.default_audience, hours=self._rules.hours)
-        spec = build_spec(body, defaults, now, known_faults, submitted_by=key_id)
-        request = await self._seat(spec, deadline(body, now), now)
+        request = await self._checked(body, now, key_id)
         ruling = policy.rule(
             request.spec, auto_approve=self._rules.auto_approve, policies=self._rules.policies
         )
@@ -62,15 +66,38 @@ class Submitting(Core):
 
         return await self._store.write(work)
 
+    def read(self, body: Json) -> SubmitBody:
+        """The body of a submission; raises `Invalid`."""
+        return read_submission(body, self._clock.now())
+
+    async def _checked(self, body: SubmitBody, now: datetime, key_id: str | None) -> Request:
+        """The request that `body` asks for; raises `Invalid` with every fault, or `NoAudience`."""
+        faults = await callback_faults(body.callback_url, allow_private=self._rules.callback_allow_private)
+        faults = [*faults, *submission_faults(body, now)]
+        if keeps_from_seating(faults):
+            raise Invalid(faults)
+        defaults = Defaults(audience=self._rules.default_audience, hours=self._rules.hours)
+        try:
+            spec = build_spec(body, defaults, now, submitted_by=key_id)
+            request = await self._seat(spec, deadline(body, now), now)
+        except (Invalid, NoAudience) as error:
+            faults += error.faults if isinstance(error, Invalid) else ()
+            if not faults:
+                raise
+        if faults:
+            raise Invalid(faults)
+        return request
+
     async def _seat(self, spec: Spec, timeout_at: datetime | None, now: datetime) -> Request:
-        keys, known = await self._asking.identity(spec.requester)
+        requester = await self._asking.identity(spec.requester)
         audience, respondents = await self._audience(spec)
         request = Request(
             id=self._ids.request(now),
             spec=spec,
-            requester_keys=keys,
-            requester_known=known,
-            requester_addresses=self._asking.reach(keys),
+            requester_keys=requester.keys,
+            requester_known=requester.known,
+            requester_name=requester.name,
+            requester_addresses=self._asking.reach(requester.keys),
             respondents=respondents,
             places=audience.channels,
             lookups=audience.lookups,
@@ -130,8 +157,10 @@ class Submitting(Core):
                     rooms=(*event.rooms, *part.channels),
                     unreached=(*event.unreached, *part.unreached),
                 )
-        keys, known = await self._asking.identity(request.spec.requester)
-        return replace(event, requester_keys=keys if known and not request.requester_known else None)
+        if request.requester_known:
+            return event
+        keys, known, name = await self._asking.identity(request.spec.requester)
+        return replace(event, requester_keys=keys, requester_name=name) if known else event
 
     async def notify(self, body: NotifyBody) -> None:
         """Tell people without asking; raises `Invalid`, or `NoAudience` where that reaches nobody."""

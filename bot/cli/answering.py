@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from bot.cli import display, prompts
 from bot.cli.common import SERVER, Failure, Pairs, Server, pairs
 from bot.client import Request
 
 Status = Literal["pending", "approved", "rejected", "skipped", "expired", "cancelled"]
-Limit = Annotated[int, Parameter(help="How many at most.")]
+Limit = Annotated[int, Parameter(help="How many at most.", validator=Number(gte=1))]
 Respondent = Annotated[str | None, Parameter(name="--as", help="Who answers, such as email:ana@example.com.")]
 Reason = Annotated[str | None, Parameter(help="Why.", allow_leading_hyphen=True)]
 Phrase = Annotated[

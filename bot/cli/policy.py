@@ -19,15 +19,18 @@ def policy(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, jso
     file
         File of JSON with the fields of a request; - is standard input.
     """
-    from bot.approvals.submission import Defaults, build_spec
-    from bot.domain.errors import AssentError
+    from bot.approvals.submission import Defaults, build_spec, read_submission, submission_faults
+    from bot.domain.errors import AssentError, Invalid
     from bot.domain.policy import rule
-    from bot.wire.bodies import SubmitBody, parse
 
     settings = load_settings()
     defaults = Defaults(audience=settings.assent_default_audience or ("email:nobody@example.com",))
+    now = datetime.now(UTC)
     try:
-        spec = build_spec(parse(SubmitBody, read_json(file)), defaults, datetime.now(UTC))
+        body = read_submission(read_json(file), now)
+        if faults := submission_faults(body, now):
+            raise Invalid(faults)
+        spec = build_spec(body, defaults, now)
     except AssentError as error:
         raise Failure(error.detail) from None
     ruling = rule(spec, auto_approve=settings.assent_auto_approve, policies=settings.policies)

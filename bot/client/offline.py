@@ -11,15 +11,17 @@ from functools import cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
+from bot.approvals.submission import read_submission, submission_faults
 from bot.client.flows import Answer, Call, Lost
 from bot.client.outcome import Request
 from bot.domain.digest import payload_digest
 from bot.domain.errors import Invalid
 from bot.wire.answers import instant
-from bot.wire.bodies import SubmitBody, parse
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from bot.wire.bodies import SubmitBody
 
 URL = "http://offline.invalid"
 _ONE = re.compile(r"/v1/requests/(?P<id>[^/]+)/?(?P<what>[a-z]*)")
@@ -91,7 +93,7 @@ class Offline:
             content, known = self._keys[key]
             return _answer(200, known) if content == call.content else _problem(409, "idempotency_conflict")
         try:
-            request = _opened(parse(SubmitBody, body), len(self.asked) + 1)
+            request = _opened(_checked(body), len(self.asked) + 1)
         except Invalid as error:
             faults = [{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults]
             return _problem(422, "invalid", title="The request is not valid", errors=faults)
@@ -106,6 +108,8 @@ class Offline:
         chosen = self._rule(request) if self._rule else next(self._chosen, None)
         if chosen is None:
             raise AssertionError(f"the test has chosen no outcome for {request.title!r}")
+        if chosen.choice is not None and chosen.choice not in [c["id"] for c in request["choices"]]:
+            raise AssertionError(f"{request.title!r} does not offer the choice {chosen.choice!r}")
         return chosen
 
     def _of_one(self, call: Call) -> Answer:
@@ -151,6 +155,15 @@ class Offline:
         }
         header = {"alg": ALGORITHM, "typ": TYPE, "kid": self._key.kid}
         return jwt.encode(header, claims, self._key, algorithms=[ALGORITHM])
+
+
+def _checked(body: Any) -> SubmitBody:
+    """A submission that a server would take, as far as that can be told without knowing whom it reaches."""
+    now = datetime.now(UTC)
+    submission = read_submission(body, now)
+    if faults := submission_faults(submission, now):
+        raise Invalid(faults)
+    return submission
 
 
 def _opened(body: SubmitBody, number: int) -> Request:

@@ -31,6 +31,12 @@ def payload_digest(value: Json) -> str:
 
 def check_canonical(value: Json, pointer: str) -> None:
     """Raise `Invalid`, naming every place, where `value` cannot be signed exactly."""
+    if faults := canonical_faults(value, pointer):
+        raise Invalid(faults)
+
+
+def canonical_faults(value: Json, pointer: str) -> list[Fault]:
+    """Every place under `pointer` where `value` cannot be signed exactly."""
     faults: list[Fault] = []
     pending: list[tuple[Json, str, int]] = [(value, pointer, 0)]
     while pending:
@@ -45,8 +51,7 @@ def check_canonical(value: Json, pointer: str) -> None:
             faults.append(
                 Fault(where, "is an integer that JSON numbers cannot carry exactly; send it as a string")
             )
-    if faults:
-        raise Invalid(faults)
+    return faults
 
 
 def _beyond_exact(number: float) -> bool:

@@ -68,7 +68,7 @@ class NoAudience(AssentError):
 class Unauthenticated(AssentError):
     """No key, or one that is unknown or revoked."""
 
-    code, status, title = "unauthenticated", 401, "An API key is needed"
+    code, status, title = "unauthenticated", 401, "Not authenticated"
 
 
 class ForbiddenScope(AssentError):

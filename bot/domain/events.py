@@ -111,7 +111,7 @@ class LookedUp:
     """What became of `places`, which Slack could not be asked about before.
 
     `found` are new seats (in the `step` and `levels` of their place), `rooms` channels, `unreached` what cannot be
-    told, `requester_keys` the requester's addresses where those were the question.
+    told, `requester_keys` the requester's addresses where those were the question, and `requester_name` their name.
     """
 
     places: tuple[Place, ...] = ()
@@ -119,6 +119,7 @@ class LookedUp:
     rooms: tuple[Place, ...] = ()
     unreached: tuple[Unreached, ...] = ()
     requester_keys: frozenset[str] | None = None
+    requester_name: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -234,6 +234,7 @@ def _looked_up(request: Request, event: LookedUp, now: datetime) -> Change:
         unreached=(*request.unreached, *event.unreached),
         requester_keys=request.requester_keys | (event.requester_keys or frozenset()),
         requester_known=request.requester_known or event.requester_keys is not None,
+        requester_name=request.requester_name or event.requester_name,
     )
     fact = Fact(
         type="request.updated",

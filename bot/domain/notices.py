@@ -38,12 +38,14 @@ def names(request: Request, respondents: Iterable[str]) -> str:
 
 
 def requester(request: Request) -> str | None:
-    """Who asks, by name where the audience knows them."""
+    """Who asks, by name where the audience or Slack knows them."""
     asker = request.spec.requester
     if asker is None:
         return None
     known = request.respondent(asker)
-    return known.label if known else asker.removeprefix("email:").replace("slack:", "Slack user ", 1)
+    if known:
+        return known.label
+    return request.requester_name or asker.removeprefix("email:").replace("slack:", "Slack user ", 1)
 
 
 def outcome(request: Request) -> str:
@@ -61,6 +63,8 @@ def outcome(request: Request) -> str:
     if result.choice:
         label = next((c.label for c in request.spec.choices if c.id == result.choice), result.choice)
         verb = f"{verb} ({label})"
+    if request.spec.kind is Kind.FEEDBACK and result.decision is Status.APPROVED:
+        verb = "Answered"
     when = instant(request.resolved_at)
     if result.resolved_by is ResolvedBy.TIMEOUT:
         return (
@@ -81,14 +85,25 @@ def decided(decision: str, request: Request) -> str:
     label = next((c.label for c in request.spec.choices if c.id == decision), None)
     if label:
         return f"chose {label}"
-    positive = {Kind.INPUT: "filled in", Kind.FEEDBACK: "gave feedback on"}.get(request.spec.kind, "approved")
+    positive = {Kind.INPUT: "filled in", Kind.FEEDBACK: "gave feedback"}.get(request.spec.kind, "approved")
     return PAST_TENSE.get(decision, positive)
 
 
 def did(decision: str, request: Request, what: str) -> str:
     """`approved WHAT`, or `chose LABEL for WHAT`."""
     words = decided(decision, request)
+    if words == "gave feedback":
+        return f"{words} on {what}"
     return f"{words} for {what}" if words.startswith("chose ") else f"{words} {what}"
+
+
+def answered(response: Response, request: Request) -> str:
+    """What somebody's answer was: `approved`, `gave feedback: 0.8, “quick and friendly”`."""
+    words, values = decided(response.decision, request), response.values or {}
+    if request.spec.kind is not Kind.FEEDBACK or "score" not in values:
+        return words
+    comment = f", “{value(values['comment'])}”" if values.get("comment") else ""
+    return f"{words}: {values['score']}{comment}"
 
 
 def already_responded(request: Request, response: Response) -> str:

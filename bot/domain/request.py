@@ -230,6 +230,8 @@ class Request:
     requester_keys: frozenset[str] = frozenset()
     requester_known: bool = True
     """False while Slack could not be asked which addresses are the requester's own."""
+    requester_name: str | None = None
+    """What Slack calls the requester."""
     requester_addresses: tuple[Address, ...] = ()
     """Where the requester can be told of questions."""
     respondents: tuple[Respondent, ...] = ()

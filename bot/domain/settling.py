@@ -145,13 +145,15 @@ def outcome_of(
 
 
 def feedback(request: Request, *more: Mapping[str, Json]) -> dict[str, Json]:
-    """Everybody's feedback, and `more`: the mean score, how many gave one, and the comments in the order they came."""
+    """Everybody's feedback, and `more`: the mean score, how many gave one, the comments in the order they came."""
     given = [*(r.values for r in request.responses if r.values), *more]
     scores = [v["score"] for v in given if "score" in v]
+    comments = [v["comment"] for v in given if v.get("comment")]
     return {
         "score": sum(scores) / len(scores) if scores else None,
         "count": len(scores),
-        "comments": [v["comment"] for v in given if v.get("comment")],
+        "comment": "\n".join(comments) or None,
+        "comments": comments,
         "feedback_type": request.spec.feedback_type,
     }
 

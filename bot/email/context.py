@@ -37,6 +37,8 @@ _MESSAGE, _PAYLOAD, _REASON, _NEWS = 8_000, 4_000, 2_000, 4_000
 _ROWS, _FIELDS, _NAMES, _LAST = 40, 20, 8, 5
 _SCREEN = 800
 
+_ENCODED = {ord(c): f"%{ord(c):02X}" for c in '<>"'}
+"""What must not stand in a link as it is: not every mail program reads quotes as a browser does."""
 _TAGS = {Kind.APPROVAL: "Approve?", Kind.CHOICE: "Choose", Kind.INPUT: "Fill in", Kind.FEEDBACK: "Feedback?"}
 _ASKS = {
     Kind.APPROVAL: "asks for your approval",
@@ -87,7 +89,7 @@ def request_context(
         "asks": _ASKS[spec.kind],
         "news": cut(plain(news), _NEWS),
         "message": _excerpt(plain(spec.message), _MESSAGE),
-        "source_url": spec.source_url,
+        "source_url": spec.source_url and spec.source_url.translate(_ENCODED),
         "details": [(_line(key, _LINE), _line(value, _LINE)) for key, value in _first_rows(spec.details)],
         "details_total": len(spec.details),
         "payload": None if payload is None else _excerpt(pretty_json(payload), _PAYLOAD),
@@ -165,13 +167,8 @@ def _first_rows(details: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def _requester(request: Request) -> str | None:
-    """Who asks, by name where the audience knows them."""
-    requester = request.spec.requester
-    if requester is None:
-        return None
-    known = request.respondent(requester)
-    name = known.label if known else requester.removeprefix("email:").replace("slack:", "Slack user ", 1)
-    return _line(name, _TITLE)
+    name = notices.requester(request)
+    return None if name is None else _line(name, _TITLE)
 
 
 def _short_deadline(request: Request, respondent: Respondent | None) -> str | None:

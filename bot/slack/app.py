@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.slack.acting import Acting
 from bot.slack.answering import Answering
 from bot.slack.commands import Commands
+from bot.slack.errors import SlackError
 from bot.slack.gateway import SLACK_API
 from bot.slack.http import HttpEvents
 from bot.slack.inbox import Inbox
@@ -60,6 +63,7 @@ class SlackApp:
             approvals, gateway, clock, answering=self.answering, acting=acting, inbox=inbox
         )
         self._config = config
+        self._gateway = gateway
         self._bolt = _bolt(config)
         submissions = Submissions(approvals, self.answering, acting, inbox, many)
         threads = Threads(approvals, gateway, acting, inbox)
@@ -75,20 +79,28 @@ class SlackApp:
         return [web.post(EVENTS_PATH, HttpEvents(self._bolt, self._config.signing_secret).handle)]
 
     def start(self) -> None:
-        """Connect, in Socket Mode; does not wait for it."""
+        """Try the bot token, and connect in Socket Mode; waits for neither."""
+        self._trying = asyncio.create_task(self._try_token(), name="assent-slack-token")
         if self._config.app_token:
             self._socket = SocketMode(self._bolt, self._config.app_token)
             self._socket.start()
 
+    async def _try_token(self) -> None:
+        with contextlib.suppress(SlackError):  # the gateway remembers a token that Slack refuses
+            await self._gateway.identity()
+
     async def stop(self) -> None:
         """Finish what was acknowledged, then disconnect."""
+        self._trying.cancel()
         await self._listeners.drain(DRAIN_SECONDS)
         if self._socket:
             await self._socket.stop()
 
     async def check(self) -> str | None:
-        """What keeps Slack's clicks from arriving, in words; None where nothing does."""
-        return self._revoked or (await self._socket.check() if self._socket else None)
+        """What keeps cards from being posted or clicks from arriving, in words; None where nothing does."""
+        return (
+            self._revoked or self._gateway.refused or (await self._socket.check() if self._socket else None)
+        )
 
     def _watch_installation(self) -> None:
         async def uninstalled() -> None:

@@ -218,7 +218,7 @@ def progress(request: Request) -> str:
 
 def _answer(request: Request, response: Response) -> str:
     name = notices.names(request, [response.respondent])
-    return f"{inline(name, 40)} {inline(notices.decided(response.decision, request), 40)}"
+    return f"{inline(name, 40)} {inline(notices.answered(response, request), 150)}"
 
 
 def deadline(request: Request, now: datetime) -> str | None:

@@ -41,6 +41,8 @@ class Gateway:
         self._client = AsyncWebClient(token, base_url=base_url, retry_handlers=[])
         self._client.proxy = None  # the session reads the environment, NO_PROXY included
         self._paused: dict[str, float] = {}
+        self.refused: str | None = None
+        """Why Slack refused the bot token when it was last asked; None where it did not."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -182,6 +184,7 @@ class Gateway:
             raise self._noted(name, _translated(error)) from None
         except (SlackClientError, aiohttp.ClientError, OSError) as error:
             raise _unreachable(error) from None
+        self.refused = None
         return answer.data if isinstance(answer.data, dict) else {}
 
     def _session(self) -> aiohttp.ClientSession:
@@ -196,7 +199,9 @@ class Gateway:
             case Throttled():
                 self._paused[name] = time.monotonic() + error.after
             case TokenInvalid():
-                log.error("%s", error)
+                if self.refused is None:
+                    log.error("%s", error)
+                self.refused = str(error)
             case Terminal(
                 code="invalid_blocks" | "invalid_arguments" | "msg_blocks_too_long" | "missing_scope"
             ):

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
 from slack_bolt.request.async_request import AsyncBoltRequest
@@ -64,6 +64,22 @@ def _parsed(raw: bytes, request: web.Request) -> AsyncBoltRequest:
         )
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
         raise Malformed(MALFORMED) from None
-    if not parsed.body:
+    if not _is_shaped(parsed.body):
         raise Malformed(MALFORMED)
     return parsed
+
+
+def _is_shaped(body: dict[str, Any]) -> bool:
+    """Whether a body says what it is, and has the part that goes with it."""
+    match body:
+        case {"type": "block_actions", "actions": [*actions]}:
+            return bool(actions) and all(isinstance(action, dict) for action in actions)
+        case {"type": "view_submission" | "view_closed", "view": dict()}:
+            return True
+        case {"type": "event_callback", "event": dict()}:
+            return True
+        case {"type": "block_actions" | "view_submission" | "view_closed" | "event_callback"}:
+            return False
+        case {"type": str()} | {"command": str()} | {"ssl_check": str()}:
+            return True
+    return False

@@ -42,7 +42,7 @@ MAX_VIEW = 250_000
 """Bytes of a view."""
 _ELSEWHERE = "This form is more than Slack can show. Answer by the link in your mail, or on the command line."
 
-_TITLES = {APPROVE: "Approve", REJECT: "Reject", SKIP: "Skip", EDIT: "Edit"}
+_TITLES = {APPROVE: "Approve", REJECT: "Reject", SKIP: "Skip", EDIT: "Approve with changes"}
 _FORM_TITLES = {Kind.INPUT: "Fill in", Kind.FEEDBACK: "Give feedback"}
 
 
@@ -80,6 +80,8 @@ def answer_modal(
     title = _TITLES.get(decision, "Choose")
     if decision == APPROVE:
         title = _FORM_TITLES.get(request.spec.kind, title)
+    elif decision == EDIT and request.spec.kind is Kind.CHOICE:
+        title = "Choose with changes"
     about = {"decision": decision, "seen": len(request.trail)}
     view = _form(title, blocks, ANSWER, _about(request) | about)
     return view if len(json.dumps(view)) <= MAX_VIEW else message_modal("Too much for Slack", _ELSEWHERE)

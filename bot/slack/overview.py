@@ -83,8 +83,8 @@ def _story(request: Request) -> Iterator[Block]:
 
 
 def _response(request: Request, response: Response) -> Iterator[Block]:
-    who, what = notices.names(request, [response.respondent]), notices.decided(response.decision, request)
-    yield context(f"*{inline(who, 100)}* {inline(what, 100)} {date(response.at)} ({response.surface})")
+    who, what = notices.names(request, [response.respondent]), notices.answered(response, request)
+    yield context(f"*{inline(who, 100)}* {inline(what, 150)} {date(response.at)} ({response.surface})")
     if response.reason and plain(response.reason).strip():
         yield quote(clip(plain(response.reason).strip(), 500))
 

@@ -175,10 +175,9 @@ def _term_filters(query: Query) -> list[list[str]]:
     if query.respondents:
         filters.append([f"respondent:{key}" for key in query.respondents])
     if query.requester:
-        filters.append([f"requester:{query.requester}", f"requester:{query.requester.lower()}"])
-    if query.label:
-        filters.append([f"label:{query.label}"])
-    return filters
+        asked = [query.requester, query.requester.lower(), f"email:{query.requester.lower()}"]
+        filters.append([f"requester:{name}" for name in dict.fromkeys(asked)])
+    return [*filters, *([f"label:{label}"] for label in query.labels)]
 
 
 def _like(text: str) -> str:

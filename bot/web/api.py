@@ -19,9 +19,11 @@ from bot.web.auth import Auth, Scope, require
 from bot.web.body import positive_number, positive_whole, read_json, respond, respond_request
 from bot.web.who import operator, person, respondent, surface
 from bot.wire.answers import delivery_json, event_json, request_json
-from bot.wire.bodies import NotifyBody, ReasonBody, RespondBody, SubmitBody, parse
+from bot.wire.bodies import NotifyBody, ReasonBody, RespondBody, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bot.links import Links
 
 DEFAULT_PAGE = 50
@@ -55,7 +57,7 @@ class Api:
         """`POST /v1/requests`."""
         caller = await self.auth.caller(http, Scope.SUBMIT)
         body = await read_json(http)
-        parsed = parse(SubmitBody, body)
+        parsed = self.approvals.read(body)
         once = _idempotency(http, caller, body)
         request, new = await self.approvals.submit(parsed, once, key_id=caller.id)
         location = {"Location": f"/v1/requests/{request.id}"}
@@ -153,11 +155,24 @@ def _query(http: web.Request, status: Status | None = None) -> Query:
         status=status or _status(query.get("status")),
         respondents=(person(query["respondent"]),) if query.get("respondent") else (),
         requester=query.get("requester") or None,
-        label=query.get("label") or None,
+        labels=_labels(query.getall("label", ())),
         text=query.get("q") or None,
         limit=positive_whole(query, "limit", DEFAULT_PAGE, MAX_PAGE),
-        cursor=query.get("cursor") or None,
+        cursor=_cursor(query.get("cursor")),
     )
+
+
+def _labels(texts: Iterable[str]) -> tuple[str, ...]:
+    named = tuple(text for text in texts if text)
+    if not all(":" in text for text in named):
+        raise Invalid([Fault("/label", "must be `key:value`, such as env:prod")])
+    return named
+
+
+def _cursor(text: str | None) -> str | None:
+    if text and not text.startswith("req_"):
+        raise Invalid([Fault("/cursor", "must be the `next_cursor` of the page before")])
+    return text or None
 
 
 def _status(text: str | None) -> Status | None:

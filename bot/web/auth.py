@@ -119,3 +119,9 @@ def require(caller: ApiKey, scope: Scope) -> None:
     if scope not in caller.scopes:
         has = ", ".join(sorted(caller.scopes)) or "none"
         raise ForbiddenScope(f"This call needs the scope `{scope}`; the key {caller.name!r} has: {has}.")
+
+
+def require_one(caller: ApiKey, *scopes: Scope) -> None:
+    """Raise `ForbiddenScope` unless the key has one of `scopes`."""
+    if not any(scope in caller.scopes for scope in scopes):
+        raise ForbiddenScope(f"The key needs the scope {' or '.join(f'`{s}`' for s in scopes)} for this.")

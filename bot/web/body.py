@@ -146,6 +146,6 @@ def positive_whole(query: Mapping[str, str], name: str, default: int, most: int)
     text = query.get(name)
     if text is None:
         return default
-    if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) == 0:
+    if not re.fullmatch(r"[0-9]{1,100}", text) or int(text) == 0:
         raise Invalid([Fault(f"/{name}", f"must be a whole number above 0, at most {most}")])
     return min(int(text), most)

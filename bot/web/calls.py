@@ -114,7 +114,11 @@ FILTERS = (
         type="string",
     ),
     _query("requester", "Only requests by this requester, written as it was submitted.", type="string"),
-    _query("label", "Only requests with this label, `key:value`.", type="string"),
+    _query(
+        "label",
+        "Only requests with this label, `key:value`; given several times, with all of them.",
+        type="string",
+    ),
     _query("q", "Only requests whose title contains this, in upper or lower case.", type="string"),
     _query(
         "limit",

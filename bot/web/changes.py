@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 from aiohttp import web
 
 from bot.domain.answers import Answer
-from bot.domain.errors import AssentError, ForbiddenScope
-from bot.web.auth import Auth, Scope, require
+from bot.domain.errors import AssentError
+from bot.web.auth import Auth, Scope, require, require_one
 from bot.web.body import problem_json, read_json, respond, respond_request
 from bot.web.who import operator, respondent, surface
 from bot.wire.answers import request_json
@@ -103,14 +103,14 @@ class Changes:
     async def remind(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/remind`."""
         caller, _ = await self._read(http, ReasonBody)
-        _either(caller, Scope.SUBMIT, Scope.OPERATE)
+        require_one(caller, Scope.SUBMIT, Scope.OPERATE)
         return respond_request(await self.approvals.remind(http.match_info["id"], operator(caller)))
 
     async def escalate(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/escalate`: as a respondent, or as the key's owner."""
         caller, body = await self._read(http, EscalateBody)
         if body.respondent is None:
-            _either(caller, Scope.SUBMIT, Scope.OPERATE)
+            require_one(caller, Scope.SUBMIT, Scope.OPERATE)
         else:
             require(caller, Scope.RESPOND)
         request = await self.approvals.escalate(
@@ -124,7 +124,7 @@ class Changes:
     async def delegate(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/delegate`: one respondent hands the request on."""
         caller, body = await self._read(http, DelegateBody)
-        _either(caller, Scope.RESPOND, Scope.OPERATE)
+        require_one(caller, Scope.RESPOND, Scope.OPERATE)
         actor = respondent(body.from_, http, "/from")
         by = None if Scope.RESPOND in caller.scopes else operator(caller)
         request = await self.approvals.delegate(
@@ -165,12 +165,6 @@ class Changes:
     async def _requester(self, request_id: str, caller: ApiKey) -> str:
         """Who asks, in words: as the request says, else the key's name."""
         return (await self.approvals.get(request_id)).spec.requester or caller.name
-
-
-def _either(caller: ApiKey, *scopes: Scope) -> None:
-    """Raise `ForbiddenScope` unless the key has one of these."""
-    if not any(scope in caller.scopes for scope in scopes):
-        raise ForbiddenScope(f"The key needs the scope {' or '.join(f'`{s}`' for s in scopes)} for this.")
 
 
 def _words(text: str | None) -> str | None:

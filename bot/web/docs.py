@@ -22,8 +22,8 @@ Schema = dict[str, Any]
 CACHED = {"Cache-Control": "public, max-age=300"}
 
 
-def routes(base_url: str, rendering: Environment) -> list[web.RouteDef]:
-    """The document of a server at `base_url`, as JSON and as a page. Neither needs a key."""
+def routes(base_url: str, rendering: Environment, *, banner: str | None = None) -> list[web.RouteDef]:
+    """The document of a server at `base_url`, as JSON and as a page, which `banner` heads. Neither needs a key."""
 
     @cache
     def written() -> bytes:
@@ -31,7 +31,7 @@ def routes(base_url: str, rendering: Environment) -> list[web.RouteDef]:
 
     @cache
     def drawn() -> str:
-        return rendering.get_template("web/docs.html").render(view(document(base_url)))
+        return rendering.get_template("web/docs.html").render(view(document(base_url)), banner=banner)
 
     async def openapi(_http: web.Request) -> web.Response:
         return web.Response(body=written(), content_type="application/json", headers=CACHED)

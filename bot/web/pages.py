@@ -54,6 +54,9 @@ def routes(
     pages = _Pages(approvals, links, rendering, clock, banner)
     return [
         web.route(hdrs.METH_ANY, "/r/{token:.*}", pages.handle),
+        web.route(
+            hdrs.METH_ANY, "/R/{token:.*}", pages.handle
+        ),  # some mail programs write addresses in capitals
         web.get("/static/{name}", _style_sheet),
     ]
 

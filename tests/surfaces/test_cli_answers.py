@@ -232,6 +232,8 @@ async def test_a_server_that_is_not_there_is_explained(unused_tcp_port: int) -> 
         ["submit", "--title", "x", "--level", "high"],
         ["list", "--status", "open"],
         ["pending", "--limit", "many"],
+        ["pending", "--limit", "0"],
+        ["list", "--limit", "-1"],
         ["pending", "--url", "assent.example.com"],
     ],
 )

@@ -74,6 +74,15 @@ def test_on_postgresql_without_the_servers_keys_there_are_no_links_and_no_receip
             client.receipt(request.id)
 
 
+async def test_nor_are_there_any_beside_a_server_that_has_its_keys_from_its_settings(sqlite_url: str) -> None:
+    async with running(sqlite_url) as product, AsyncClient(sqlite_url) as client:
+        request = await client.submit(title="Refund", audience=[f"email:{ANA}"])
+        assert "links" not in (await client.pending())[0]
+        await product.answer(request, "approve", ANA)
+        with pytest.raises(ApiError, match="Set ASSENT_SECRET_KEYS"):
+            await client.receipt(request.id)
+
+
 def test_what_keeps_a_database_from_being_used_is_said_without_its_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

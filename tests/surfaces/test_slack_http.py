@@ -134,6 +134,11 @@ DEEP = b'{"type":' + b"[" * 100_000
         (DEEP, JSON),
         (form({**CLICK, "actions": []}), FORM),
         (form({**CLICK, "actions": "approve"}), FORM),
+        (form({k: v for k, v in CLICK.items() if k != "actions"}), FORM),
+        (form({"type": "view_submission", "user": {"id": "U0ANA"}}), FORM),
+        (b'{"type": "event_callback", "team_id": "T0"}', JSON),
+        (b'{"type": NaN}', JSON),
+        (b'{"hello": "world"}', JSON),
         (form({**CLICK, "actions": [None]}), FORM),
         (form({**CLICK, "user": None}), FORM),
         (form({**CLICK, "user": "U0ANA"}), FORM),
@@ -236,3 +241,16 @@ async def test_a_removed_app_makes_the_server_unready(product: Product, slack: S
     answer = await product.call("GET", "/readyz")
     assert answer.status == 503
     assert "removed from the workspace" in answer.json["checks"]["slack"]
+
+
+async def test_a_refused_token_makes_the_server_unready_until_it_works_again(
+    product: Product, slack: SlackSandbox
+) -> None:
+    ana = slack.add_user("Ana", email="ana@example.com")
+    slack.faults.next("*", error="token_revoked", times=None)
+    await product.submit(audience=[f"slack:{ana.id}"])
+    answer = await product.call("GET", "/readyz")
+    assert (answer.status, "refuses the bot token" in answer.json["checks"]["slack"]) == (503, True)
+    slack.faults.clear()
+    await product.submit(audience=[f"slack:{ana.id}"])
+    assert (await product.call("GET", "/readyz")).status == 200

@@ -105,6 +105,7 @@ async def test_values_are_edited_in_the_form_and_faults_stand_at_their_fields(
     card = await slack.next_message(ana)
     assert card.buttons == ["Approve", "Reject", "Edit…"]
     modal = await form(slack, ana, card, "Edit…")
+    assert modal.title == "Approve with changes"
     assert modal.labels == ["Amount in euros", "Urgent", "Reason"]
     assert "Customer: \n8841" in modal.words
     hints = [block["hint"]["text"] for block in modal.blocks if "hint" in block]
@@ -177,6 +178,19 @@ async def test_feedback_is_a_score_and_a_comment(product: Product, slack: SlackS
     await slack.wait_for(lambda: not card.buttons)
     outcome = (await product.get(request))["outcome"]
     assert (outcome["values"]["score"], outcome["values"]["comments"]) == (0.8, ["Friendly"])
+    words = await says(slack, card, "Answered by Ana")
+    assert "Ana gave feedback: 0.8, “Friendly”" in words
+
+
+async def test_a_requester_outside_the_audience_is_called_by_name_and_cannot_answer(
+    product: Product, slack: SlackSandbox, ana: User, ben: User
+) -> None:
+    asked = {"audience": [f"slack:{ana.id}", f"slack:{ben.id}"]}
+    await product.submit(audience=[f"slack:{ana.id}"], requester=f"slack:{ben.id}")
+    assert f"Asked by {ben.name}" in (await slack.next_message(ana)).words
+    request = await product.submit(**asked, requester=f"{ben.name} <{ben.email}>")
+    answer = await product.answer(request, "approve", ben.email)
+    assert (answer.status, answer.json["code"]) == (403, "self_approval")
 
 
 async def test_a_choice_can_be_made_together_with_a_change(

@@ -341,7 +341,13 @@ class TestKinds:
         assert at_the_deadline.outcome
         assert (at_the_deadline.status, at_the_deadline.outcome.values) == (
             Status.APPROVED,
-            {"score": 0.75, "count": 2, "comments": ["Good."], "feedback_type": "quality"},
+            {
+                "score": 0.75,
+                "count": 2,
+                "comment": "Good.",
+                "comments": ["Good."],
+                "feedback_type": "quality",
+            },
         )
         everybody = let(request, response("cy", values={"score": 0})).request
         assert everybody.outcome

@@ -11,7 +11,7 @@ from bot.sandbox.mail import Mailbox
 from tests.support.product import running
 
 if TYPE_CHECKING:
-    from tests.support.product import Product
+    from tests.support.product import Answer, Product
 
 ANA, BEN = "email:ana@example.com", "email:ben@example.com"
 
@@ -234,3 +234,17 @@ async def test_deliveries_show_what_became_of_each_mail(database_url: str) -> No
         deliveries = (await product.call("GET", f"/v1/requests/{request['id']}/deliveries")).json["items"]
         states = {d["address"]: d["state"] for d in deliveries}
         assert states == {"ana@example.com": "sent", "ben@example.com": "failed"}
+
+
+async def test_labels_are_all_wanted_and_what_no_filter_means_is_refused(product: Product) -> None:
+    await product.submit(labels={"env": "prod", "team": "x"})
+    await product.submit(labels={"env": "prod", "team": "y"})
+
+    async def listed(query: str) -> Answer:
+        return await product.call("GET", f"/v1/requests?{query}")
+
+    assert len((await listed("label=env:prod&label=team:x")).json["items"]) == 1
+    assert len((await listed(f"limit={'9' * 30}")).json["items"]) == 2
+    for query, pointer in (("label=env", "/label"), ("cursor=bogus", "/cursor")):
+        answer = await listed(query)
+        assert (answer.status, [e["pointer"] for e in answer.json["errors"]]) == (422, [pointer])

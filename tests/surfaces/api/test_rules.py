@@ -268,6 +268,7 @@ class TestEdits:
         assert request["outcome"]["values"] == {
             "score": 0.75,
             "count": 2,
+            "comment": "Good",
             "comments": ["Good"],
             "feedback_type": "quality",
         }

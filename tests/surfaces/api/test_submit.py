@@ -132,6 +132,33 @@ async def test_every_fault_has_its_pointer(product: Product) -> None:
     assert found == {name: (422, "invalid", pointers) for name, (_, pointers) in FAULTS.items()}
 
 
+PAST = "2020-01-01T00:00:00Z"
+
+
+async def test_faults_of_the_shape_do_not_hide_those_of_the_rules(product: Product) -> None:
+    for body, pointers in (
+        (
+            {"title": "", "audience": ["fax:1"], "timeout_at": "2020-01-01T00:00:00Z"},
+            {"/title", "/audience/0", "/timeout_at"},
+        ),
+        ({"title": "T", "bogus": 1, "audience": ANA, "level": "verify"}, {"/bogus", "/verification_phrase"}),
+        (
+            {"title": "T", "audience": ANA, "quorum": 9, "level": "verify"},
+            {"/quorum", "/verification_phrase"},
+        ),
+        (
+            {"title": "T", "audience": ["group:none"], "timeout_at": PAST},
+            {"/audience", "/timeout_at"},
+        ),
+        (
+            {"title": "T", "bogus": 1, "kind": "poll", "choices": [{"id": "a", "label": "A"}]},
+            {"/bogus", "/kind"},
+        ),
+        ({"title": "T", "payload": 2**60, "choices": [{"id": "a", "label": "A"}]}, {"/payload", "/choices"}),
+    ):
+        assert await refused(product, body) == (422, "invalid", pointers), body
+
+
 async def test_a_fault_says_how_to_mend_it(product: Product) -> None:
     body = {"titel": "T", "audience": ["fax:1"], "source_url": "x"}
     answer = await product.call("POST", "/v1/requests", json=body)
@@ -257,6 +284,13 @@ async def test_a_requester_does_not_count_towards_the_quorum(product: Product) -
     assert (await product.submit(**asked, quorum=2, allow_self_approval=True))["quorum"]["required"] == 2
 
 
+async def test_more_approvals_than_people_are_refused_also_where_only_the_requester_is_asked(
+    product: Product,
+) -> None:
+    asked = {"title": "T", "audience": ANA, "requester": "email:ana@example.com"}
+    assert await refused(product, asked | {"quorum": 3}) == (422, "invalid", {"/quorum"})
+
+
 async def test_information_is_approved_at_once(product: Product) -> None:
     request = await product.submit(level="info")
     assert request["status"] == "approved"
@@ -266,6 +300,7 @@ async def test_information_is_approved_at_once(product: Product) -> None:
 
 async def test_auto_approval_says_so(database_url: str) -> None:
     async with running(database_url, assent_auto_approve=True) as product:
+        assert "every request is approved at once" in (await product.call("GET", "/docs")).text
         request = await product.submit()
     assert (request["status"], request["outcome"]["resolved_by"]) == ("approved", "policy")
     assert "ASSENT_AUTO_APPROVE" in request["outcome"]["reason"]
