@@ -84,6 +84,10 @@ class Ambiguous:
 SendResult = Accepted | Deferred | Refused | RelayDown | Ambiguous
 
 
+TURN = 0.9
+"""The part of its time that a mail waits for a turn; with what is left then, nothing worth beginning could be done."""
+
+
 class Mailer:
     """A pool of connections to one relay, opened when needed and used for one mail at a time each.
 
@@ -114,9 +118,10 @@ class Mailer:
 
         An idle connection that turns out to be dead is replaced by a new one, once.
         """
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        now = asyncio.get_running_loop().time()
+        deadline = now + self._timeout
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(now + TURN * self._timeout):
                 await self._slots.acquire()
         except TimeoutError:
             return RelayDown(f"{self._relay} is too slow for the mails that wait")
