@@ -84,9 +84,9 @@ def belongs(respondent: Respondent, source: str) -> bool:
 
 def judge(request: Request) -> Verdict:
     """The verdict on the request's open step, from its respondents' states alone."""
+    if request.level == 0:
+        return _judge(request, 0, request.current.quorum)
     verdicts = [_judge(request, level, rule) for level, rule in _rules(request)]
-    if len(verdicts) == 1:
-        return verdicts[0]
     best = max(verdicts, key=lambda v: (v.decision is Status.APPROVED, v.decision is None))
     if best.decision:
         return best
@@ -95,8 +95,6 @@ def judge(request: Request) -> Verdict:
 
 def _rules(request: Request) -> list[tuple[int, QuorumRule]]:
     """The rules that may decide, the last level's first."""
-    if request.level == 0:
-        return [(0, request.current.quorum)]
     people = {level for r in request.seated for level in r.levels}
     standing = people | {level for p in (*request.open_places, *request.open_lookups) for level in p.levels}
     rules = [
@@ -153,14 +151,14 @@ def _tree_chances(rule: dict[str, Any], tally: _Tally) -> _Chances:
 def _tally(request: Request, level: int) -> _Tally:
     counting = [r for r in request.seated if may_count(request, r)]
     seats = [r for r in counting if level in r.levels]
-    lookups = [p for p in request.open_lookups if level in p.levels]
-    open_places = [p for p in request.open_places if level in p.levels] + lookups
+    lookups = [p for p in request.open_lookups if level in p.levels] if request.lookups else []
+    places = [p for p in request.open_places if level in p.levels] if request.places else []
     return _Tally(
         [r for r in seats if r.state is RespondentState.APPROVED],
         [r for r in seats if r.state is RespondentState.REJECTED],
         [r for r in seats if r.state is RespondentState.WAITING or r.state is RespondentState.UNREACHABLE],
-        frozenset([s for p in open_places for s in (*p.groups, p.selector)]),
-        bool(open_places),
+        frozenset([s for p in (*places, *lookups) for s in (*p.groups, p.selector)]),
+        bool(places or lookups),
         len([r for r in counting if r.state is RespondentState.REJECTED]),
         bool(lookups),
     )
