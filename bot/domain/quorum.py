@@ -124,7 +124,7 @@ def _judge(request: Request, level: int, rule: QuorumRule) -> Verdict:
     return Verdict(
         decision=decision,
         required=required,
-        approved=len(tally.approved),
+        approved=_count(request, tally),
         rejected=tally.rejections,
         text=_words(request, level, rule, tally, decision),
         choice=_most_chosen(request, tally)[0] if decision is Status.APPROVED else None,

@@ -261,6 +261,16 @@ async def test_a_choice_is_an_approval_that_says_which(product: Product) -> None
     assert decided["responses"][0]["decision"] == "green"
 
 
+async def test_votes_for_different_choices_are_not_counted_together(product: Product) -> None:
+    choices = [{"id": "blue", "label": "Blue"}, {"id": "green", "label": "Green"}]
+    request = await product.submit(audience=THREE, kind="choice", choices=choices, quorum=2)
+    for who, choice in zip(THREE, ("blue", "green"), strict=False):
+        split = (await product.answer(request, choice, who.removeprefix("email:"))).json
+    assert split["status"] == "pending"
+    assert split["quorum"]["approved"] == 1
+    assert split["quorum"]["text"] == "1 of 2 choices"
+
+
 async def test_an_operator_decides_whatever_the_quorum(product: Product) -> None:
     for decision, status in (("approve", "approved"), ("reject", "rejected"), ("skip", "skipped")):
         request = await product.submit(audience=THREE, quorum="all")
