@@ -72,8 +72,9 @@ def _learned(outcome: Outcome, step: str) -> str:
     by = f" by {outcome.by} {place}" if place else ""
     reason = f" (“{outcome.reason}”)" if outcome.reason else ""
     consequence = f"Running the step: {step}" if outcome else "Not doing it"
+    stop = "" if outcome.request.title.endswith(("?", "!", ".")) else "."
     late = (datetime.now(UTC) - outcome.at).total_seconds() * 1000
     return (
-        f"{outcome.status.capitalize()}{by}{reason}: {outcome.request.title}. "
+        f"{outcome.status.capitalize()}{by}{reason}: {outcome.request.title}{stop} "
         f"{consequence}, {late:.0f} ms after the decision."
     )
