@@ -84,6 +84,12 @@ def test_the_html_says_the_same_as_the_text() -> None:
     assert "prefers-color-scheme: dark" in html
 
 
+def test_a_source_brings_no_markup_into_the_mail() -> None:
+    html = body(compose(ask(source_url='https://ci.test/"><script>run</script>')), "html")
+    assert 'href="https://ci.test/%22%3E%3Cscript%3Erun%3C/script%3E"' in html
+    assert "<script" not in html
+
+
 def test_headers_are_exactly_these() -> None:
     message = read(compose(ask()))
     assert sorted(message.keys()) == HEADERS
