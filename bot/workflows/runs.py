@@ -2,7 +2,9 @@
 
 A run is a chain of rows, each with the run's state as its input. A row that pauses leaves a delayed successor and ends,
 so nothing but a row in the database waits. The first row has the run's id and stays, so that a run is never started
-twice; it points at the newest one. A row that stands at a request has an id that begins with the request's.
+twice; it points at the newest one. A row knows the id of its successor from the beginning: however often a death
+interrupts the change from one to the next, there is one successor. Where a row stands at a request, DBOS is told that
+the request is its user, which is what it can find rows by on SQLite, too.
 """
 
 from __future__ import annotations
@@ -94,18 +96,19 @@ class Runs:
             raise ValueError(
                 f"the run id {state.run_id!r} must be 1 to 128 letters, digits and any of _ . : @ -"
             )
-        self._enqueue(FIRST, state, None, {"newest": state.row})
+        self._enqueue(FIRST, state, {"attributes": {"newest": state.row}})
 
     def follow(self, state: State, delay: float | None) -> str:
         """Enqueue the successor of the state's row, to run in `delay` seconds, and return its id.
 
         It exists once, however often this is called.
         """
-        request = state.waiting["request"] if state.waiting else None
-        number = state.number + 1
-        successor = replace(state, row=f"{request or state.run_id}/{number}", before=state.row, number=number)
-        self._enqueue(NEXT, successor, delay, {"request": request})
-        self._db.update_workflow_attributes(state.run_id, {"newest": successor.row})
+        successor = replace(state, row=state.successor, before=state.row, number=state.number + 1)
+        options: dict[str, Any] = {} if delay is None else {"delay_seconds": delay}
+        if state.waiting:
+            options["authenticated_user"] = state.waiting["request"]
+        self._enqueue(NEXT, successor, options)
+        self._point(state.run_id, successor.row)
         if state.before and state.before != state.run_id:
             self._db.delete_workflows([state.before])
         return successor.row
@@ -116,14 +119,14 @@ class Runs:
 
     def wake_for(self, request: str) -> None:
         """Let the run that stands at a request go on now."""
-        standing = self._rows(NEXT, workflow_id_prefix=f"{request}/", status="DELAYED", load_input=False)
+        standing = self._rows(NEXT, user=request, status="DELAYED", load_input=False)
         for row in standing:
             self.wake(row.workflow_id)
 
     def awaited(self) -> set[str]:
         """Return the ids of the requests at which runs stand."""
         rows = self._rows(NEXT, status="DELAYED", load_input=False)
-        return {request for row in rows if (request := (row.attributes or {}).get("request"))}
+        return {row.authenticated_user for row in rows if row.authenticated_user}
 
     def under_way(self) -> list[WorkflowStatus]:
         """Return the rows that executors are busy with, or were when they died."""
@@ -133,11 +136,14 @@ class Runs:
         """Let a fresh row go on where this one stopped for good: its finished steps are remembered by name."""
         [row] = self._rows(FIRST, NEXT, workflow_ids=[row_id])
         state = _state(row)
+        # Looked for before the pointer is read: one that has come and gone by then has moved the pointer.
+        followed = self._rows(NEXT, workflow_ids=[state.successor], load_input=False)
         [first] = self._firsts(state.run_id)
         if _pointer(first) == row_id:
-            steps = self._db.list_workflow_steps(row_id)
-            memory = {step["function_name"]: step["output"] for step in steps if step["error"] is None}
-            self.follow(replace(state, memory=state.memory | memory), None)
+            if followed:
+                self._point(state.run_id, state.successor)
+            else:
+                self.follow(replace(state, memory=state.memory | self._remembered(row_id)), None)
         if row.status in _UNDER_WAY:
             self._db.cancel_workflow(row_id)
 
@@ -171,19 +177,24 @@ class Runs:
                 last = {first.workflow_id, newest.workflow_id, _state(newest).before}
                 self._db.delete_workflows([row for row in last if row])
 
-    def _enqueue(self, name: str, state: State, delay: float | None, attributes: dict[str, Any]) -> None:
-        options: EnqueueOptions = {
+    def _remembered(self, row_id: str) -> dict[str, Any]:
+        steps = self._db.list_workflow_steps(row_id)
+        return {step["function_name"]: step["output"] for step in steps if step["error"] is None}
+
+    def _point(self, run_id: str, row_id: str) -> None:
+        self._db.update_workflow_attributes(run_id, {"newest": row_id})
+
+    def _enqueue(self, name: str, state: State, further: dict[str, Any]) -> None:
+        options: dict[str, Any] = {
             "workflow_name": name,
             "queue_name": queue_of(cast("str", self._name), state.workflow),
             "workflow_id": state.row,
             "serialization_type": WorkflowSerializationFormat.PORTABLE,
-            "attributes": attributes,
+            **further,
         }
         if self._version:
             options["app_version"] = self._version
-        if delay is not None:
-            options["delay_seconds"] = delay
-        self._db.enqueue(options, state.json())
+        self._db.enqueue(cast("EnqueueOptions", options), state.json())
 
     def _rows(self, *names: str, **criteria: Any) -> list[WorkflowStatus]:
         return self._db.list_workflows(name=[*names], application_name=self._name, **criteria)

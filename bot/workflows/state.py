@@ -44,6 +44,11 @@ class State:
         """Return it as JSON, of which `State(**json)` is the opposite."""
         return asdict(self)
 
+    @property
+    def successor(self) -> str:
+        """Id of the row after it."""
+        return f"{self.run_id}/{self.number + 1}"
+
     def outcome(self, key: str) -> Outcome | None:
         """Return what people decided at a gate, None while they have not."""
         request = self.memory.get(f"outcome:{key}")

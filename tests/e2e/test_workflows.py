@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dbos import DBOSClient, DBOSPortableJSONSerializer
 
 from bot.client import Client
 from tests.support import command
@@ -33,6 +34,10 @@ class Worker:
         assert self._process.stdin
         self._process.stdin.write(f"{workflow} {run_id}\n".encode())
         await self._process.stdin.drain()
+
+    async def dies(self) -> None:
+        """Wait for its death."""
+        await asyncio.wait_for(self._process.wait(), PATIENCE)
 
     async def kill(self) -> None:
         """`kill -9`."""
@@ -65,7 +70,8 @@ class Place:
         worker = Worker(process)
         self._workers.append(worker)
         assert process.stdout
-        assert await asyncio.wait_for(process.stdout.readline(), PATIENCE) == b"launched\n"
+        said = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+        assert said == b"launched\n" or "WORKER_DIES_AT" in env
         return worker
 
     async def done(self, line: str) -> list[str]:
@@ -197,3 +203,34 @@ async def test_it_joins_the_engine_that_a_process_has(
         await place.done("a pays, said yes")
         lines = await place.done("b ends")
     assert lines.count("a looks") == lines.count("b looks") == 1
+
+
+ENQUEUES, POINTS = "enqueue", "update_workflow_attributes"
+
+
+@pytest.mark.parametrize("deaths", [[f"{ENQUEUES}:2"], [f"{POINTS}:1"], [f"{ENQUEUES}:2", f"{POINTS}:1"]])
+async def test_processes_die_amid_a_pause_and_a_take_over(
+    sqlite_url: str, tmp_path: Path, places: Callable[[str], Place], deaths: list[str]
+) -> None:
+    place = places(f"sqlite:///{tmp_path / 'workflows.db'}")
+    async with serving(sqlite_url) as server:
+        for number, death in enumerate(deaths):
+            doomed = await place.worker(server, WORKER_DIES_AT=death)
+            if number == 0:
+                await doomed.begin("refund", "a")
+            await doomed.dies()
+        await place.worker(server)
+        gates = await pending(server, 1)
+        await server.answer({"id": gates["a"]}, "approve", reason="yes")
+        await place.done("a pays, said yes")
+        assert await settled(place) == ["a looks", "a pays, said yes"]
+
+
+async def settled(place: Place) -> list[str]:
+    """Wait until no row is left to run, and return what the steps did."""
+    rows = DBOSClient(system_database_url=place.url, serializer=DBOSPortableJSONSerializer())
+    try:
+        await until(lambda: not rows.list_workflows(status=["ENQUEUED", "PENDING", "DELAYED"]))
+    finally:
+        rows.destroy()
+    return place.lines()

@@ -2,19 +2,26 @@
 
 It runs on ASSENT_WORKFLOWS_URL and asks ASSENT_URL. What its steps do, they write to WORKER_LOG, one line each. A
 newer WORKER_VERSION of the handler has one more step before the others. With WORKER_JOIN the process has a DBOS of
-that version already. Lines on standard input start runs: `WORKFLOW RUN_ID`.
+that version already. Lines on standard input start runs: `WORKFLOW RUN_ID`. With WORKER_DIES_AT, `WRITE:NUMBER`, it
+is killed instead of making that write of the queue for the so manieth time.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
+import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from dbos import DBOS
+from dbos import DBOS, DBOSClient
 
 from bot.workflows import Ctx, Durable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LOG = Path(os.environ["WORKER_LOG"])
 VERSION = os.environ.get("WORKER_VERSION", "1")
@@ -32,7 +39,22 @@ def dawdle(run_id: str) -> None:
         time.sleep(600)
 
 
+def die_at(method: str, number: int) -> None:
+    calls = itertools.count(1)
+    made: Callable[..., Any] = getattr(DBOSClient, method)
+
+    def make_or_die(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return made(*args, **kwargs)
+
+    setattr(DBOSClient, method, make_or_die)
+
+
 def main() -> None:
+    if death := os.environ.get("WORKER_DIES_AT"):
+        method, _, number = death.partition(":")
+        die_at(method, int(number))
     url = os.environ["ASSENT_WORKFLOWS_URL"]
     if join := os.environ.get("WORKER_JOIN"):
         DBOS(

@@ -16,7 +16,7 @@ from tests.support.browser import PHONE_WIDTH, open_page
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Browser, Page, Route
 
     from bot.sandbox.workspace import Channel, Json, User
 
@@ -199,6 +199,33 @@ async def test_each_colleague_sees_what_is_theirs(
 
     await expect(page.get_by_text("for everybody")).to_be_visible()
     await expect(page.get_by_text("between us")).to_have_count(0)
+
+
+async def test_who_was_chosen_stays_whatever_comes_late(
+    slack: SlackSandbox, app: App, page: Page, ana: User, ops: Channel
+) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        asked.set()
+        await answer.wait()
+        await route.continue_()
+
+    await app.client.chat_postMessage(channel=ops.id, text="for everybody")
+    await page.goto(slack.origin)
+    await page.get_by_role("button", name="ops").click()
+    await expect(page.get_by_text("for everybody")).to_be_visible()
+    await page.route(f"**/seen?user={ana.id}", late)
+    await app.client.chat_postEphemeral(channel=ops.id, user=ana.id, text="between us")
+    await asked.wait()
+    await page.get_by_label("You are").select_option(label="Ben")
+    await page.get_by_role("button", name="ops").click()
+    answer.set()
+
+    await expect(page.get_by_text("for everybody")).to_be_visible()
+    await expect(page.get_by_label("You are").locator("option:checked")).to_have_text("Ben")
+    await expect(page.get_by_text("between us")).to_have_count(0)
+    assert "user=" + ana.id not in page.url
 
 
 async def test_text_from_a_message_never_becomes_markup(

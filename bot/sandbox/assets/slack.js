@@ -34,14 +34,16 @@ function toast(text) {
   setTimeout(() => note.remove(), 6000);
 }
 
-// One refresh at a time; changes meanwhile cause one more.
+// One refresh at a time; changes meanwhile cause one more. What was asked for somebody who is not looking any more is dropped.
 function refresh() {
   again = true;
   refreshing ??= (async () => {
     while (again) {
       again = false;
-      const response = await fetch(`seen?user=${encodeURIComponent(me)}`).catch(() => null);
-      if (response?.ok) show(await response.json());
+      const asked = me;
+      const response = await fetch(`seen?user=${encodeURIComponent(asked)}`).catch(() => null);
+      const news = response?.ok ? await response.json().catch(() => null) : null;
+      if (news && asked === me) show(news);
     }
     refreshing = null;
   })();
@@ -70,7 +72,7 @@ function go(channelId, where = "messages") {
   document.body.classList.remove("menu-open");
   $("content").replaceChildren();
   if (where === "home") act("home", {});
-  show(seen);
+  if (seen.me === me) show(seen);
 }
 
 function become(person) {
