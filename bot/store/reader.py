@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, bindparam, exists, func, select, union_all
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from bot.domain.request import Request, Status
 from bot.domain.telling import Notice
 from bot.ports import AuditEvent, DeliveryState, Page, Query
 from bot.store import codec
+from bot.store.finding import newest
 from bot.store.prepared import ByIds
 from bot.store.tables import chain, deliveries, events, requests, terms
 from bot.store.transaction import link, recorded_key
@@ -50,7 +50,7 @@ class SqlReader:
 
     def find(self, query: Query) -> Page:
         """One page of requests, newest first."""
-        rows = self._connection.execute(_find(query)).all()
+        rows = newest(self._connection, query)
         items = tuple(codec.load(row) for row in rows[: query.limit])
         return Page(items=items, next_cursor=items[-1].id if len(rows) > query.limit else None)
 
@@ -136,52 +136,6 @@ class SqlReader:
         if newest and newest > self._connection.execute(_HEAD).one().seq:
             return expected - 1, f"events after {expected - 1} were added"
         return expected - 1, None
-
-
-def _find(query: Query) -> Select[Any]:
-    statement = (
-        select(requests.c.spec, requests.c.state).order_by(requests.c.id.desc()).limit(query.limit + 1)
-    )
-    if query.status is not None:
-        statement = statement.where(requests.c.status == str(query.status))
-    if query.cursor:
-        statement = statement.where(requests.c.id < query.cursor)
-    if query.text:
-        statement = statement.where(requests.c.title.like(f"%{_like(query.text.lower())}%", escape="\\"))
-    filters = _term_filters(query)
-    if len(filters) == 1 and not query.text and query.status in {None, Status.PENDING}:
-        return statement.where(requests.c.id.in_(_newest_of(filters[0], query)))
-    for keys in filters:
-        match = (terms.c.request_id == requests.c.id) & terms.c.term.in_(keys)
-        statement = statement.where(exists().where(match))
-    return statement
-
-
-def _newest_of(keys: list[str], query: Query) -> Select[Any]:
-    """The ids of one page, read off the end of the index on terms however many requests there are."""
-    pages = []
-    for key, is_open in product(keys, (True,) if query.status else (True, False)):
-        page = select(terms.c.request_id).where(terms.c.term == key, terms.c.open == is_open)
-        if query.cursor:
-            page = page.where(terms.c.request_id < query.cursor)
-        page = page.order_by(terms.c.request_id.desc()).limit(query.limit + 1)
-        pages.append(select(page.subquery().c.request_id))
-    return select(union_all(*pages).subquery().c.request_id)
-
-
-def _term_filters(query: Query) -> list[list[str]]:
-    """Lists of terms; a request must have one of each."""
-    filters = []
-    if query.respondents:
-        filters.append([f"respondent:{key}" for key in query.respondents])
-    if query.requester:
-        asked = [query.requester, query.requester.lower(), f"email:{query.requester.lower()}"]
-        filters.append([f"requester:{name}" for name in dict.fromkeys(asked)])
-    return [*filters, *([f"label:{label}"] for label in query.labels)]
-
-
-def _like(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _above(prefix: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,6 +95,24 @@ FILTERS: tuple[tuple[dict[str, Any], str], ...] = (
 
 async def test_filters(filled: SqlStore) -> None:
     assert [(query, await found(filled, **query)) for query, _ in FILTERS] == list(FILTERS)
+
+
+DIMENSIONS: tuple[tuple[dict[str, Any], ...], ...] = (
+    ({}, {"status": Status.PENDING}, {"status": Status.CANCELLED}, {"status": Status.APPROVED}),
+    ({}, {"respondents": ("email:ben@example.com", "slack:C1")}, {"respondents": ("rsp_ana",)}),
+    ({}, {"requester": "slack:U9"}),
+    ({}, {"labels": ("env:prod",)}, {"labels": ("env:test",)}),
+    ({}, {"text": "refund"}),
+    ({}, {"cursor": "req_c"}),
+)
+
+
+async def test_filters_together_find_what_each_of_them_finds(filled: SqlStore) -> None:
+    alone = {str(one): await found(filled, **one) for dimension in DIMENSIONS for one in dimension}
+    for combined in product(*DIMENSIONS):
+        expected = [id for id in "dcba" if all(id in alone[str(one)] for one in combined)]
+        query = {name: value for one in combined for name, value in one.items()}
+        assert list(await found(filled, **query)) == expected, query
 
 
 async def paged(store: SqlStore, limit: int) -> list[str]:
@@ -245,6 +264,9 @@ async def test_nothing_is_found_by_looking_through_everything(store: SqlStore) -
         Query(respondents=("slack:U7", "email:p8@example.com")),
         Query(labels=("team:t7",)),
         Query(requester="slack:U9", status=Status.PENDING),
+        Query(labels=("team:t7",), requester="slack:U9"),
+        Query(labels=("team:t7",), respondents=("slack:U7",), status=Status.PENDING, text="refund"),
+        Query(labels=("team:t7",), status=Status.REJECTED),
     ):
         await store.read(partial(SqlReader.find, query=query))
     await store.read(lambda tx: (tx.events("req_00001"), tx.deliveries(["req_00001"])))

@@ -2,8 +2,8 @@
 
 It runs on ASSENT_WORKFLOWS_URL and asks ASSENT_URL. What its steps do, they write to WORKER_LOG, one line each. A
 newer WORKER_VERSION of the handler has one more step before the others. With WORKER_JOIN the process has a DBOS of
-that version already. Lines on standard input start runs: `WORKFLOW RUN_ID`. With WORKER_DIES_AT, `WRITE:NUMBER`, it
-is killed instead of making that write of the queue for the so manieth time.
+that version already. Lines on standard input start runs: `WORKFLOW RUN_ID`. With WORKER_DIES_AT=CALL:N it is killed
+where it would make that call of DBOSClient for the Nth time.
 """
 
 from __future__ import annotations
