@@ -8,7 +8,7 @@ from bot.approvals.core import Core
 from bot.approvals.groups import Asker
 from bot.domain.audience import Actor, SelectorKind, parse_selector, seat
 from bot.domain.errors import AssentError, Fault, Invalid, NotInAudience
-from bot.domain.events import Delegate, Escalate, Respond, Say, Withdraw
+from bot.domain.events import UNKNOWN, Delegate, Escalate, Respond, Say, Seen, Withdraw
 from bot.domain.request import Place, Request, Respondent
 from bot.domain.spec import Level
 from bot.domain.values import replace
@@ -27,20 +27,16 @@ if TYPE_CHECKING:
 class Answering(Core):
     """What respondents do."""
 
-    async def respond(
-        self, request_id: str, actor: Actor, answer: Answer, revision: int | None = None
-    ) -> Request:
+    async def respond(self, request_id: str, actor: Actor, answer: Answer, seen: Seen = UNKNOWN) -> Request:
         """Record one person's answer, once; raises the refusal in words, and then nothing was recorded."""
-        return await self._act(request_id, self._answer(actor, answer, revision), self._apply)
+        return await self._act(request_id, self._answer(actor, answer, seen), self._apply)
 
-    async def rehearse(
-        self, request_id: str, actor: Actor, answer: Answer, revision: int | None = None
-    ) -> None:
+    async def rehearse(self, request_id: str, actor: Actor, answer: Answer, seen: Seen = UNKNOWN) -> None:
         """Raise the refusal that `respond` would raise now, and record nothing."""
-        await self._act(request_id, self._answer(actor, answer, revision), self._dry_run)
+        await self._act(request_id, self._answer(actor, answer, seen), self._dry_run)
 
-    def _answer(self, actor: Actor, answer: Answer, revision: int | None) -> Respond:
-        return Respond(actor=actor, answer=answer, new_id=self._ids.respondent(), revision=revision)
+    def _answer(self, actor: Actor, answer: Answer, seen: Seen) -> Respond:
+        return Respond(actor=actor, answer=answer, new_id=self._ids.respondent(), seen=seen)
 
     async def to_all(
         self, request_ids: Iterable[str], answer: Callable[[str], Awaitable[Request]]

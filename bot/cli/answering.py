@@ -9,7 +9,7 @@ from cyclopts.validators import Number
 
 from bot.cli import display, prompts
 from bot.cli.common import SERVER, Failure, Pairs, Server, pairs
-from bot.client import Request
+from bot.client import ApiError, Client, Request
 
 Status = Literal["pending", "approved", "rejected", "skipped", "expired", "cancelled"]
 Limit = Annotated[int, Parameter(help="How many at most.", validator=Number(gte=1))]
@@ -163,18 +163,33 @@ def _answer(
             results = client.respond_to_all(ids, decision, reason=reason, respondent=respondent)
             display.print_results(results, as_json=server.json)
             return int(any(result["problem"] for result in results))
-        typed = pairs(value)
+        typed, values = pairs(value), None
         if decision not in {"reject", "skip"} and (typed or prompts.possible(as_json=server.json)):
             request = client.get(ids[0])
             phrase = phrase or prompts.phrase(request, respondent, as_json=server.json)
             values = prompts.values(request, typed, as_json=server.json)
-        else:
-            values = None
         answered = client.respond(
-            ids[0], decision, reason=reason, respondent=respondent, phrase=phrase, values=values
+            ids[0],
+            decision,
+            reason=reason,
+            respondent=respondent,
+            phrase=phrase,
+            values=values,
+            step=_open_step(client, ids[0]) if respondent else None,
         )
     display.print_brief(answered, as_json=server.json)
     return 0
+
+
+def _open_step(client: Client, id: str) -> int | None:
+    """The step that the answer is for; None with a key that may not read."""
+    try:
+        index: int = client.get(id).step["index"]
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return None
+    return index
 
 
 def _print(found: list[Request], limit: int, *, json: bool, links: bool = False) -> None:

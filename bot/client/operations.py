@@ -143,7 +143,8 @@ class Operations:
     def respond(self, /, id: str, decision: str, **members: Any) -> Flow[Request]:
         """Answer with `approve`, `reject`, `skip` or a choice's id; `members` are those of CONTRACT §3.
 
-        Without `respondent` the key itself answers as the operator, which decides the request at once.
+        Without `respondent` the key itself answers as the operator, which decides the request at once. For somebody who
+        is asked in several steps pass `step`, too, so that the same words count in each of them.
         """
         return Request((yield from exchange(answer(id, decision, **members), self.retries)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,14 +13,24 @@ if TYPE_CHECKING:
     from bot.domain.request import Place, Respondent, Surface, Unreached
 
 
+class Seen(NamedTuple):
+    """What somebody had before them when they answered, as far as that is known."""
+
+    revision: int | None = None
+    step: int | None = None
+
+
+UNKNOWN = Seen()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Respond:
-    """`actor` gives `answer`. `new_id` is for a channel member's new seat; `revision` is what they saw, if known."""
+    """`actor` gives `answer` to what they have `seen`. `new_id` is for a channel member's new seat."""
 
     actor: Actor
     answer: Answer
     new_id: str
-    revision: int | None = None
+    seen: Seen = UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)

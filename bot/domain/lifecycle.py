@@ -37,7 +37,14 @@ from bot.domain import notices, telling
 from bot.domain.answers import check, state_after
 from bot.domain.audience import admit, unite
 from bot.domain.change import Change, Fact
-from bot.domain.errors import AlreadyResolved, AlreadyResponded, StaleRevision, StepClosed
+from bot.domain.errors import (
+    AlreadyResolved,
+    AlreadyResponded,
+    AssentError,
+    NotInAudience,
+    StaleRevision,
+    StepClosed,
+)
 from bot.domain.events import (
     Cancel,
     Delegate,
@@ -136,8 +143,13 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
         return Change(request=request)
     if earlier:
         raise AlreadyResponded(notices.already_responded(request, earlier))
-    if event.revision is not None and event.revision != request.revision:
+    revision, step = event.seen
+    if step != request.step and _said_before(request, event):
+        return Change(request=request)  # to a step before this one, as far as anybody can tell
+    if revision is not None and revision != request.revision:
         raise StaleRevision("The request has changed since you opened it; look at it again, then answer.")
+    if step is not None and step != request.step:
+        raise _other_step(step, request)
     check(seated, answer)
     edited = Change(request=seated)
     if seated.spec.kind is not Kind.FEEDBACK:
@@ -151,6 +163,12 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
         facts=(_response_fact(respondent, event), *edited.facts, *settled.facts),
         tells=(*receipt, *edited.tells, *settled.tells),
     )
+
+
+def _other_step(step: int, request: Request) -> AssentError:
+    if step > request.step:
+        return NotInAudience("The step that you answer is not open yet; you will be told when it is.")
+    return StepClosed("The request has moved on since you opened it; look at it again, then answer.")
 
 
 def _record(request: Request, respondent: Respondent, event: Respond, now: datetime) -> Request:

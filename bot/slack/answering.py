@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from bot.domain import notices, quorum
 from bot.domain.answers import Answer
 from bot.domain.errors import AssentError, Invalid, StaleRevision, Unavailable
+from bot.domain.events import UNKNOWN, Seen
 from bot.ports import Failed, Retry, Sent
 from bot.slack.cards import Message
 from bot.slack.errors import Gone, SlackError
@@ -60,7 +61,7 @@ class Given(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     request_id: str
-    revision: int | None = None
+    seen: Seen = UNKNOWN
     user: User
     channel_id: str | None = None
     decision: str
@@ -134,9 +135,7 @@ class Answering:
 
     async def _record(self, given: Given) -> Request:
         try:
-            return await self._approvals.respond(
-                given.request_id, given.user.actor, given.answer, given.revision
-            )
+            return await self._approvals.respond(given.request_id, given.user.actor, given.answer, given.seen)
         except StaleRevision as error:
             newest = (await self._approvals.get(given.request_id)).trail[-1:]
             raise StaleRevision(" ".join([error.detail, *(entry.text for entry in newest)])) from None

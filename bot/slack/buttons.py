@@ -34,7 +34,7 @@ def actions(
 
     `owner`: the one person who sees them.
     """
-    value = f"{request.id}:{request.revision}"
+    value = seen(request)
     elements = [first] if first else []
     elements += _choices(request, value)
     elements += [
@@ -49,7 +49,12 @@ def actions(
     if more:
         elements.append(button(DETAILS, "Details", None, value))
     elements.append(_menu(request, owner))
-    return {"type": "actions", "block_id": f"assent:{request.id}:{request.version}", "elements": elements}
+    return {"type": "actions", "block_id": f"assent:{request.version}:{value}", "elements": elements}
+
+
+def seen(request: Request) -> str:
+    """What an element says of the request as it is shown: `req_…:REVISION:STEP`."""
+    return f"{request.id}:{request.revision}:{request.step}"
 
 
 def may_edit(request: Request) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bot.domain import forms
 from bot.domain.answers import wants_phrase, wants_reason
 from bot.domain.errors import AssentError
+from bot.domain.events import Seen
 from bot.domain.request import APPROVE, REJECT, SKIP, Status
 from bot.domain.spec import Kind
 from bot.ports import Query
@@ -135,7 +136,8 @@ class Commands:
             origin="command",
         )
         try:
-            await self._check(given)
+            request = await self._check(given)
+            given = given.model_copy(update={"seen": Seen(step=request.step)})
             recorded = await self._answering.accept(given, PATIENT_SECONDS)
         except AssentError as refusal:
             return _reply(words(sentence(refusal)))
@@ -144,18 +146,19 @@ class Commands:
         done = words(confirmation(recorded, decision))
         return _reply(done, then=partial(self._answering.refresh_home, given))
 
-    async def _check(self, given: Given) -> None:
-        """Raise what can be said before the rules are asked: how to give what is missing."""
+    async def _check(self, given: Given) -> Request:
+        """The request; raises what can be said before the rules are asked: how to give what is missing."""
         decision = given.decision
         if not given.request_id:
             raise AssentError(_which(decision))
         request = await self._approvals.get(given.request_id)
         if request.status.final:
-            return
+            return request
         if _needs_card(request, decision):
             raise AssentError(f"This has to be answered on its card: /approvals show {request.id}")
         if wants_reason(request.spec, decision) and not given.reason:
             raise AssentError(f"Say why as well: /approvals {decision} {request.id} REASON")
+        return request
 
     async def _waiting(self, command: Command, _rest: str) -> Message:
         return await self._inbox.message(command.user_id)

@@ -10,7 +10,7 @@ from bot.domain.request import APPROVE
 from bot.domain.spec import Kind
 from bot.rendering import markdown_text
 from bot.slack import details, story
-from bot.slack.buttons import actions, button
+from bot.slack.buttons import actions, button, seen
 from bot.slack.cards import is_open
 from bot.slack.modals import needs_modal
 from bot.slack.text import (
@@ -97,7 +97,7 @@ def _together() -> Block:
 
 
 def _box(request: Request) -> Block:
-    option = {"text": plain_text("Select", 75), "value": f"{request.id}:{request.revision}"}
+    option = {"text": plain_text("Select", 75), "value": seen(request)}
     return {"type": "checkboxes", "action_id": SELECT, "options": [option]}
 
 

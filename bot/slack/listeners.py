@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncAck, AsyncApp
 
     from bot.approvals import Approvals
+    from bot.domain.events import Seen
     from bot.domain.request import Request
     from bot.ports import Clock
     from bot.slack.acting import Acting
@@ -138,9 +139,9 @@ class Listeners:
             task.add_done_callback(self._running.discard)
 
     async def _clicked(self, click: Click) -> Reply:
-        request_id, revision, decision = click.actions[0].answer()
+        request_id, seen, decision = click.actions[0].answer()
         request = await self._approvals.get(request_id)
-        given = _given(click, request_id, revision, decision)
+        given = _given(click, request_id, seen, decision)
         self._adopt_soon(click, request)
         if modals.needs_modal(request, decision):
             return Reply(then=partial(self._ask, click, request, given))
@@ -149,7 +150,7 @@ class Listeners:
 
     async def _other(self, click: Click) -> Reply:
         """Edit, escalate, undo, or what was picked in the menu."""
-        request_id, revision, what = click.actions[0].answer()
+        request_id, seen, what = click.actions[0].answer()
         request = await self._approvals.get(request_id)
         self._adopt_soon(click, request)
         if what == UNDO:
@@ -160,7 +161,7 @@ class Listeners:
         refuse_final(request)
         if what in modals.ACTS:
             return Reply(then=partial(self._answering.open, click, modals.act_modal(request, what)))
-        return Reply(then=partial(self._ask, click, request, _given(click, request_id, revision, EDIT)))
+        return Reply(then=partial(self._ask, click, request, _given(click, request_id, seen, EDIT)))
 
     def _adopt_soon(self, click: Click, request: Request) -> None:
         if _origin(click) == "card":
@@ -183,7 +184,7 @@ class Listeners:
         answer = given.answer if given.decision != EDIT else Answer(decision=decisions(request.spec)[0])
         try:
             async with asyncio.timeout(REHEARSAL_SECONDS):
-                await self._approvals.rehearse(request.id, given.user.actor, answer, given.revision)
+                await self._approvals.rehearse(request.id, given.user.actor, answer, given.seen)
         except (Invalid, Unavailable, TimeoutError):
             pass  # the form asks for what is missing, and whoever it is will be checked when it is submitted
         await self._answering.open(click, modals.answer_modal(request, given.decision))
@@ -214,10 +215,10 @@ class Listeners:
         return Reply(then=partial(self._inbox.open_home, opened.user) if opened.tab == "home" else None)
 
 
-def _given(click: Click, request_id: str, revision: int | None, decision: str) -> Given:
+def _given(click: Click, request_id: str, seen: Seen, decision: str) -> Given:
     return Given(
         request_id=request_id,
-        revision=revision,
+        seen=seen,
         user=click.user,
         channel_id=click.container.channel_id,
         decision=decision,

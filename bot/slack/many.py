@@ -13,14 +13,15 @@ from bot.domain.request import APPROVE, REJECT
 from bot.slack import modals
 from bot.slack.answering import ON_ITS_WAY, PATIENT_SECONDS, QUICK_SECONDS, Given, sentence
 from bot.slack.home import SELECT, alone
-from bot.slack.payloads import Reply
+from bot.slack.payloads import Reply, seen_request
 from bot.slack.submissions import at_fields, say
 from bot.slack.text import clip, flat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from bot.approvals import Approvals
+    from bot.domain.events import Seen
     from bot.domain.request import Request
     from bot.slack.answering import Answering
     from bot.slack.inbox import Inbox
@@ -55,7 +56,7 @@ class Many:
         if not selected:
             return Reply(then=partial(self._show, click, "Nothing ticked", NOTHING))
         titles = [(await self._approvals.get(request_id)).spec.title for request_id in selected]
-        form = modals.reject_selected_modal([f"{i}:{r}" for i, r in selected.items()], titles)
+        form = modals.reject_selected_modal(_ticked(click), titles)
         return Reply(then=partial(self._answering.open, click, form))
 
     async def rejected(self, submission: Submission) -> Reply:
@@ -63,12 +64,12 @@ class Many:
         view, reason = submission.view, (submission.view.typed(modals.REASON) or "").strip()
         if not reason:
             return at_fields([Fault("/reason", "a reason is needed: say in a few words why")], view, {})
-        selected = _pairs(json.loads(view.private_metadata)["selected"])
+        selected = dict(map(seen_request, json.loads(view.private_metadata)["selected"]))
         text = await self._answer(submission.user, selected, REJECT, reason)
         return say("Reject selected", text, then=partial(self._inbox.refresh_home, submission.user.id))
 
     async def _answer(
-        self, user: User, selected: Mapping[str, int], decision: str, reason: str | None
+        self, user: User, selected: Mapping[str, Seen], decision: str, reason: str | None
     ) -> str:
         """Record what can be before Slack has to be answered; the rest is queued."""
         now = asyncio.get_running_loop().time
@@ -79,7 +80,7 @@ class Many:
                 raise AssentError(f"It has to be answered by itself: it {why}.")
             given = Given(
                 request_id=request_id,
-                revision=selected[request_id],
+                seen=selected[request_id],
                 user=user,
                 decision=decision,
                 reason=reason,
@@ -112,12 +113,11 @@ class Many:
         await self._inbox.refresh_home(click.user.id)
 
 
-def _selected(click: Click) -> dict[str, int]:
-    """The ids of the ticked requests, each with the revision that was seen."""
+def _selected(click: Click) -> dict[str, Seen]:
+    """The ids of the ticked requests, each with what was seen of it."""
+    return dict(map(seen_request, _ticked(click)))
+
+
+def _ticked(click: Click) -> list[str]:
     boxes = [fields[SELECT] for fields in click.view.state.values.values() if SELECT in fields]
-    return _pairs([value for box in boxes for value in box.entered])
-
-
-def _pairs(values: Sequence[str]) -> dict[str, int]:
-    split = (value.rpartition(":") for value in values)
-    return {request_id: int(revision) for request_id, _, revision in split if revision.isdecimal()}
+    return [value for box in boxes for value in box.entered]

@@ -82,7 +82,7 @@ def answer_modal(
         title = _FORM_TITLES.get(request.spec.kind, title)
     elif decision == EDIT and request.spec.kind is Kind.CHOICE:
         title = "Choose with changes"
-    about = {"decision": decision, "seen": len(request.trail)}
+    about = {"decision": decision, "trail": len(request.trail)}
     view = _form(title, blocks, ANSWER, _about(request) | about)
     return view if len(json.dumps(view)) <= MAX_VIEW else message_modal("Too much for Slack", _ELSEWHERE)
 
@@ -125,7 +125,7 @@ ACTS = frozenset({ESCALATE, DELEGATE, ASK})
 
 
 def reject_selected_modal(selected: Sequence[str], titles: Sequence[str]) -> Block:
-    """The form to reject several at once; `selected` are their `req_…:REVISION`."""
+    """The form to reject several at once; `selected` are their `req_…:REVISION:STEP`."""
     items = [paragraph(*run(clip(title, 150))) for title in titles]
     shown = rich_text({"type": "rich_text_list", "style": "bullet", "elements": items})
     return _form(
@@ -147,7 +147,7 @@ def modal(title: str, blocks: list[Block]) -> Block:
 
 
 def _about(request: Request) -> dict[str, Any]:
-    return {"request": request.id, "revision": request.revision}
+    return {"request": request.id, "revision": request.revision, "step": request.step}
 
 
 def _form(title: str, blocks: list[Block], callback_id: str, about: dict[str, Any]) -> Block:

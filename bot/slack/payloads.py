@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from bot.domain.audience import Actor
 from bot.domain.errors import Malformed
+from bot.domain.events import Seen
 from bot.domain.request import Surface
 
 if TYPE_CHECKING:
@@ -131,10 +132,11 @@ class View(BaseModel):
         return entered if isinstance(entered, str) and entered else None
 
     def about(self) -> dict[str, Any]:
-        """What the modal was opened for, `request` (an id) at least; raises `Malformed`."""
+        """What the modal was opened for, `request` (an id) and `seen` at least; raises `Malformed`."""
         try:
             data: dict[str, Any] = json.loads(self.private_metadata)
-            return data | {"request": str(data["request"]), "revision": int(data["revision"])}
+            seen = Seen(int(data["revision"]), int(data["step"]))
+            return data | {"request": str(data["request"]), "seen": seen}
         except (ValueError, TypeError, KeyError):
             raise Malformed("This form belongs to no request; open it again from the card.") from None
 
@@ -147,16 +149,14 @@ class Action(BaseModel):
     value: str | None = None
     selected_option: Option | None = None
 
-    def answer(self) -> tuple[str, int | None, str]:
-        """The request id, the revision seen (a select or a menu does not say) and what is wanted.
-
-        Raises `Malformed`.
-        """
-        decision = self.action_id.removeprefix(ACTION_PREFIX).removeprefix("choose.")
-        if self.selected_option:
-            request_id, _ = _split(self.block_id.removeprefix("assent:"))
-            return request_id, None, self.selected_option.value
-        return *_split(self.value or ""), decision
+    def answer(self) -> tuple[str, Seen, str]:
+        """The request id, what was seen of it, and what is wanted; raises `Malformed`."""
+        if self.selected_option:  # what a button says of the request, the block says for a select or a menu
+            _, _, about = self.block_id.removeprefix("assent:").partition(":")
+            return *seen_request(about), self.selected_option.value
+        return *seen_request(self.value or ""), self.action_id.removeprefix(ACTION_PREFIX).removeprefix(
+            "choose."
+        )
 
 
 class Click(Interaction):
@@ -239,12 +239,12 @@ class HomeOpened(Interaction):
         return Place(user_id=self.user)
 
 
-def _split(value: str) -> tuple[str, int]:
-    """`req_…:NUMBER`, as buttons and their blocks carry it."""
-    request_id, _, number = value.rpartition(":")
-    if not request_id or not number.isdecimal():
+def seen_request(value: str) -> tuple[str, Seen]:
+    """`req_…:REVISION:STEP`, as what is shown of a request carries it; raises `Malformed`."""
+    request_id, *numbers = value.split(":")
+    if not request_id or len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
         raise Malformed("This button belongs to no request; look for the newest card of it.")
-    return request_id, int(number)
+    return request_id, Seen(*map(int, numbers))
 
 
 def mentioned(text: str) -> str | None:

@@ -72,7 +72,7 @@ class Submissions:
         """The form as it has to be now, and what has changed."""
         about = view.about()
         request = await self._approvals.get(about["request"])
-        changed = [entry.text for entry in request.trail[int(about.get("seen", 0)) :]]
+        changed = [entry.text for entry in request.trail[int(about.get("trail", 0)) :]]
         form = modals.answer_modal(
             request,
             about["decision"],
@@ -122,14 +122,14 @@ def _given(submission: Submission, request: Request) -> Given:
     if decision == EDIT:
         decision = view.typed(modals.CHOICE) or APPROVE
     if decision not in {REJECT, SKIP} and not request.status.final:
-        if about["revision"] != request.revision:
+        if about["seen"].revision != request.revision:
             raise StaleRevision("The request has changed since you opened it.")
         values, faults = forms.read(request, fields.typed(request, view.entered))
         if faults:
             raise Invalid(faults)
     return Given(
         request_id=request.id,
-        revision=about["revision"],
+        seen=about["seen"],
         user=submission.user,
         decision=decision,
         reason=(view.typed(modals.REASON) or "").strip() or None,

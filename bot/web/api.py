@@ -11,7 +11,8 @@ from aiohttp import web
 
 from bot.approvals import MAX_WAIT_SECONDS, Approvals
 from bot.domain.answers import Answer
-from bot.domain.errors import Fault, Invalid
+from bot.domain.errors import Fault, Invalid, Malformed
+from bot.domain.events import Seen
 from bot.domain.notices import AWAITED
 from bot.domain.request import Json, Request, Status
 from bot.ports import MAX_PAGE, ApiKey, Idempotency, Query
@@ -92,7 +93,7 @@ class Api:
         else:
             require(caller, Scope.RESPOND)
             actor = respondent(body.respondent, http)
-            request = await self.approvals.respond(request_id, actor, answer)
+            request = await self.approvals.respond(request_id, actor, answer, Seen(step=body.step))
         return respond_request(request)
 
     async def cancel(self, http: web.Request) -> web.Response:
@@ -145,7 +146,10 @@ def _idempotency(http: web.Request, caller: ApiKey, body: Json) -> Idempotency |
         return None
     if not 0 < len(key.strip()) <= MAX_IDEMPOTENCY_KEY:
         raise Invalid([Fault("/Idempotency-Key", f"must have 1 to {MAX_IDEMPOTENCY_KEY} characters")])
-    same = json.dumps(body, sort_keys=True).encode()
+    try:
+        same = json.dumps(body, sort_keys=True).encode()
+    except RecursionError:
+        raise Malformed("The body is nested too deep.") from None
     return Idempotency(key=f"{caller.id}:{key.strip()}", digest=hashlib.sha256(same).hexdigest())
 
 

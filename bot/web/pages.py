@@ -16,7 +16,7 @@ from aiohttp import hdrs, web
 
 from bot.domain import forms, lifecycle
 from bot.domain.errors import AssentError, Fault, Invalid, StaleRevision, Unavailable
-from bot.domain.events import Timer
+from bot.domain.events import Seen, Timer
 from bot.domain.request import RespondentState
 from bot.rendering import differences
 from bot.resources import resource
@@ -133,7 +133,7 @@ class _Pages:
         try:
             if opened.may_answer and form.opened_revision in {None, request.revision}:
                 form.check(request)
-            await self.approvals.respond(request.id, opened.actor, form.answer(request), form.opened_revision)
+            await self.approvals.respond(request.id, opened.actor, form.answer(request), Seen(form.opened_revision))
         except AssentError as refusal:
             now = await self._open(token) or opened
             if not (now.response and form.repeats(now.request, now.response)):

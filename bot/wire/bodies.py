@@ -216,6 +216,10 @@ class RespondBody(Body):
     """Edited values of the request's form."""
     phrase: str | None = None
     """The verification phrase, typed exactly."""
+    step: Annotated[int, Field(ge=0, strict=True)] | None = None
+    """The `step.index` that is answered; it is 409 `step_closed` where that is not the open one. Without it, words that
+    the respondent has said in an earlier step count as the same response given again.
+    """
 
 
 class ReasonBody(Body):

@@ -25,6 +25,7 @@ from bot.domain.events import (
     Respond,
     Revise,
     Say,
+    Seen,
     Timer,
     Withdraw,
 )
@@ -179,21 +180,25 @@ class Rules(RuleBasedStateMachine):
         who=WHO,
         decision=st.sampled_from(["approve", "approve", "approve", "reject", "skip"]),
         amount=AMOUNTS,
+        looked=st.sampled_from(["now", "now", "at first", "never"]),
     )
-    def answers(self, who: int, decision: str, amount: int | None) -> None:
+    def answers(self, who: int, decision: str, amount: int | None, looked: str) -> None:
         person = self.pick(who)
+        seen = {"now": self.model.step, "at first": 0, "never": None}[looked]
         values = None if amount is None else {"amount": amount}
         answer = Answer(decision=decision, values=values)
         step = self.model.step
-        said = self.let(Respond(actor=self.actor(person), answer=answer, new_id="rsp_new"))
-        assert said == self.model.answer(person, decision, amount)
+        said = self.let(
+            Respond(actor=self.actor(person), answer=answer, new_id="rsp_new", seen=Seen(step=seen))
+        )
+        assert said == self.model.answer(person, decision, amount, seen)
         self.saw[step, person] = self.model.amount
 
     @rule(first=WHO, more=st.integers(1, 3))
     def several_approve(self, first: int, more: int) -> None:
         """The usual case, often enough to come to every kind of end."""
         for number in range(more):
-            self.answers(first + number, "approve", None)
+            self.answers(first + number, "approve", None, "now")
 
     @rule(who=WHO)
     def takes_it_back(self, who: int) -> None:

@@ -9,7 +9,7 @@ from bot.domain import lifecycle
 from bot.domain.answers import Answer
 from bot.domain.audience import Actor
 from bot.domain.digest import payload_digest
-from bot.domain.events import Respond
+from bot.domain.events import Respond, Seen
 from bot.domain.request import Address, Place, Request, Respondent, Surface
 from bot.domain.spec import Spec, Step
 
@@ -84,8 +84,8 @@ def by_slack(user_id: str, *memberships: str, **fields: Any) -> Actor:
 def response(actor: Actor | str, decision: str = "approve", **fields: Any) -> Respond:
     """The event of one answer; a name answers by their personal link."""
     who = by_mail(actor) if isinstance(actor, str) else actor
-    revision = fields.pop("revision", None)
-    return Respond(actor=who, answer=Answer(decision=decision, **fields), new_id="rsp_new", revision=revision)
+    seen = Seen(fields.pop("revision", None), fields.pop("step", None))
+    return Respond(actor=who, answer=Answer(decision=decision, **fields), new_id="rsp_new", seen=seen)
 
 
 def after(request: Request, *answers: tuple[str, str]) -> Request:

@@ -144,15 +144,15 @@ class Model:
 
     # What happens
 
-    def answer(self, person: str, decision: str, amount: int | None) -> str:
+    def answer(self, person: str, decision: str, amount: int | None, seen: int | None) -> str:
         given = [s[person].answer for s in self.seats if person in s]
         if self.final:
             return "same" if (decision, amount) in given else "already_resolved"
         if refused := self.refused(person):
             return "same" if refused == "step_closed" and (decision, amount) in given else refused
         seat = self.seats[self.step][person]
-        if seat.answer:
-            return "same" if seat.answer == (decision, amount) else "already_responded"
+        if said := self.said(seat, given, (decision, amount), seen):
+            return said
         if (decision == "skip" and not self.skipping) or (decision != "approve" and amount is not None):
             return "invalid"
         if amount is not None and amount != self.amount and self.edit(amount):
@@ -160,6 +160,18 @@ class Model:
         seat.answer = (decision, amount)
         self.settle()
         return "recorded"
+
+    def said(
+        self, seat: Seat, given: list[Any], answer: tuple[str, int | None], seen: int | None
+    ) -> str | None:
+        """What becomes of an answer after one before it, or to a step that is not open."""
+        if seat.answer:
+            return "same" if seat.answer == answer else "already_responded"
+        if seen == self.step:
+            return None
+        if answer in given or seen is None:
+            return "same" if answer in given else None
+        return "step_closed" if seen < self.step else "not_in_audience"
 
     def edit(self, amount: int) -> bool:
         """Whoever approved another amount has not approved this one; true where that opens the first step again."""

@@ -267,7 +267,7 @@ async def test_an_old_revision_is_not_what_the_person_saw(product: Product, slac
     ana = slack.add_user("Ana", email="ana@example.com")
     request = await product.submit(audience=[f"slack:{ana.id}"])
     card = await slack.next_message(ana)
-    card.blocks[-1]["elements"][0]["value"] = f"{request['id']}:7"
+    card.blocks[-1]["elements"][0]["value"] = f"{request['id']}:7:0"
     told = await (await slack.click(ana, card, "Approve")).ephemeral()
     assert "has changed since you opened it" in told.words
     assert await responses(product, request) == []

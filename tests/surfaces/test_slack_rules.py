@@ -288,6 +288,20 @@ async def test_steps_open_one_after_the_other_and_a_closed_one_has_no_buttons(
         await says(slack, card, "Approved by")
 
 
+async def test_a_click_that_comes_twice_answers_one_step(
+    product: Product, slack: SlackSandbox, ana: User
+) -> None:
+    steps = [{"audience": [f"slack:{ana.id}"]}, {"audience": [f"slack:{ana.id}"]}]
+    request = await product.submit(audience=None, steps=steps)
+    first = await slack.next_message(ana)
+    slack.faults.twice()
+    await slack.click(ana, first, "Approve")
+    second = await slack.next_message(ana)
+    assert len((await product.get(request))["responses"]) == 1
+    await typed(slack, ana, f"approve {request['id']}")
+    await says(slack, second, "Approved by Ana")
+
+
 async def test_progress_of_a_tree_names_each_group_and_whom_it_waits_for(
     sqlite_url: str, slack: SlackSandbox, ana: User, ben: User, cy: User
 ) -> None:
@@ -551,7 +565,7 @@ def boxes(home: View) -> set[str]:
     """The requests that can be ticked."""
     elements = [e for block in home.blocks if block["type"] == "actions" for e in block["elements"]]
     values = [o["value"] for e in elements if e["type"] == "checkboxes" for o in e["options"]]
-    return {value.rpartition(":")[0] for value in values}
+    return {value.partition(":")[0] for value in values}
 
 
 async def home_of(slack: SlackSandbox, user: User, words: str) -> View:
@@ -575,7 +589,7 @@ async def ticked(
     for block in home.blocks:
         for element in block.get("elements", []):
             if element.get("type") == "checkboxes":
-                chosen = [o for o in element["options"] if o["value"].rpartition(":")[0] in wanted]
+                chosen = [o for o in element["options"] if o["value"].partition(":")[0] in wanted]
                 entry = {"type": "checkboxes", "selected_options": chosen}
                 values[block["block_id"]] = {element["action_id"]: entry}
     where = [

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.domain import lifecycle, quorum
+from bot.domain.audience import Actor
 from bot.domain.errors import AlreadyResolved, Invalid, NotInAudience, StepClosed
 from bot.domain.events import Delegate, Escalate, LookedUp, Remind, Timer
-from bot.domain.request import LADDER, Place, Request, ResolvedBy, Status
+from bot.domain.request import LADDER, Place, Request, ResolvedBy, Status, Surface
 from bot.domain.rules import rule_faults
 from bot.domain.spec import Choice, EscalationLevel, Hours, Kind, OnTimeout, Step
 from bot.domain.telling import Notice
@@ -132,6 +133,19 @@ class TestSteps:
         assert done.outcome
         assert (done.status, done.outcome.by) == (Status.APPROVED, "Ana and Cy")
         assert [e.text for e in done.trail] == ["Review is approved: 1 of 1 approval."]
+
+    def test_one_answer_of_somebody_asked_in_two_steps_counts_in_the_one_they_saw(self) -> None:
+        ana = Actor(keys=ANA.keys - {ANA.id}, surface=Surface.API)
+        request = stepped(second=replace(ANA, id="rsp_ana_2"))
+        with pytest.raises(NotInAudience, match="not open yet"):
+            let(request, response(ana, step=1))
+        opened = let(request, response(ana, step=0)).request
+        for again in (response(ana), response(ana, step=0)):
+            assert let(opened, again).facts == ()
+        with pytest.raises(StepClosed, match="moved on"):
+            let(opened, response(ana, "reject", step=0))
+        assert let(opened, response(ana, step=1)).request.status is Status.APPROVED
+        assert let(opened, response(ana, reason="and I mean it")).request.status is Status.APPROVED
 
     def test_a_rejection_in_any_step_ends_it(self) -> None:
         assert after(stepped(), ("ana", "reject")).status is Status.REJECTED

@@ -126,12 +126,12 @@ def test_a_card_says_what_is_asked_by_whom_until_when_and_what_happens_then() ->
 def test_buttons_carry_the_request_and_its_revision_and_nothing_else() -> None:
     request = replace(asked(allow_skip=True), version=7, revision=3)
     [actions] = [block for block in cards.card(request, NOW).blocks if block["type"] == "actions"]
-    assert actions["block_id"] == "assent:req_01:7"
+    assert actions["block_id"] == "assent:7:req_01:3:0"
     *buttons, menu = actions["elements"]
     assert [(e["action_id"], e["text"]["text"], e.get("style"), e["value"]) for e in buttons] == [
-        ("assent.approve", "Approve", "primary", "req_01:3"),
-        ("assent.reject", "Reject", "danger", "req_01:3"),
-        ("assent.skip", "Skip", None, "req_01:3"),
+        ("assent.approve", "Approve", "primary", "req_01:3:0"),
+        ("assent.reject", "Reject", "danger", "req_01:3:0"),
+        ("assent.skip", "Skip", None, "req_01:3:0"),
     ]
     assert menu["type"] == "overflow"
     assert [(o["text"]["text"], o["value"]) for o in menu["options"]] == [
@@ -366,7 +366,7 @@ def inputs(view: Block) -> list[tuple[str, str, str, bool]]:
 def test_rejecting_asks_for_a_reason_and_shows_again_what_is_decided() -> None:
     view = modals.answer_modal(replace(asked(), revision=2), "reject")
     assert view["callback_id"] == "assent.answer"
-    about = {"request": "req_01", "revision": 2, "decision": "reject", "seen": 0}
+    about = {"request": "req_01", "revision": 2, "step": 0, "decision": "reject", "trail": 0}
     assert json.loads(view["private_metadata"]) == about
     assert inputs(view) == [("reason", "reason", "Reason", True)]
     assert (view["title"]["text"], view["submit"]["text"], view["close"]["text"]) == (

@@ -131,6 +131,16 @@ class TestSteps:
         assert request["status"] == "approved"
         assert len(request["outcome"]["respondents"]) == 3
 
+    async def test_an_answer_that_comes_twice_answers_no_further_step(self, product: Product) -> None:
+        steps = [{"audience": mails(ANA)}, {"audience": mails(ANA, BEN)}]
+        request = await product.submit(steps=steps, audience=None)
+        first, twice = [await product.answer(request, "approve", ANA) for _ in range(2)]
+        assert (first.status, twice.status) == (200, 200)
+        assert twice.json["version"] == first.json["version"]
+        stale = await product.answer(request, "reject", ANA, step=0)
+        assert refusal(stale)[:2] == (409, "step_closed")
+        assert (await product.answer(request, "approve", ANA, step=1)).json["status"] == "approved"
+
     async def test_a_rejection_in_any_step_ends_it(self, product: Product) -> None:
         request = await yes(product, await product.submit(steps=self.STEPS, audience=None), ANA)
         assert (await product.answer(request, "reject", CY)).json["status"] == "rejected"
