@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.approvals.applying import must
 from bot.approvals.core import Core
+from bot.domain.audience import may_still_answer
 from bot.domain.request import RespondentState, Status
 from bot.ports import DirectoryUnavailableError, Query
 
@@ -100,5 +101,7 @@ def _awaits(request: Request, person: Person, joined: Sequence[str]) -> bool:
         return False
     mine = [r for r in request.seated if r.keys & person.keys]
     if not mine:
-        return any(channel in joined for channel in request.channels)
-    return not any(r.state.answered or r.state is RespondentState.DELEGATED for r in mine)
+        return any(p.selector in joined and may_still_answer(request, p) for p in request.open_places)
+    if any(r.state.answered or r.state is RespondentState.DELEGATED for r in mine):
+        return False
+    return any(may_still_answer(request, r) for r in mine)

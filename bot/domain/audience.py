@@ -295,6 +295,19 @@ def lowest_level(request: Request, step: int) -> int:
     )
 
 
+def may_still_answer(request: Request, seat: Respondent | Place) -> bool:
+    """Whether no escalation of its step has put others in the place of this seat."""
+    return not request.escalated or max(seat.levels) >= lowest_level(request, seat.step)
+
+
+def awaited(request: Request) -> tuple[Respondent, ...]:
+    """Those of the open step whose answer is still wanted, whether or not they can be told."""
+    return tuple([r for r in request.seated if r.state in _AWAITED and may_still_answer(request, r)])
+
+
+_AWAITED = frozenset({RespondentState.WAITING, RespondentState.UNREACHABLE})
+
+
 def refuse_outsiders(person: Person | None) -> None:
     """Raise `NotInAudience` for people who may not act here at all: deactivated, or of another organisation."""
     if person and person.deactivated:

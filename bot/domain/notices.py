@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bot.domain.request import REJECT, SKIP, Request, ResolvedBy, RespondentState, Response, Status
+from bot.domain.audience import awaited
+from bot.domain.request import REJECT, SKIP, Request, ResolvedBy, Response, Status
 from bot.domain.spec import Kind, OnTimeout
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from bot.domain.request import Json
 
-AWAITED = frozenset({RespondentState.WAITING, RespondentState.UNREACHABLE})
 """Whose answer may still come."""
 
 PAST_TENSE = {REJECT: "rejected", SKIP: "skipped"}
@@ -118,7 +118,7 @@ def recorded(request: Request, response: Response) -> str:
 
 def waiting_for(request: Request) -> tuple[str, ...]:
     """The names of those whose answer is still awaited."""
-    return tuple(r.label for r in request.seated if r.state in AWAITED)
+    return tuple(r.label for r in awaited(request))
 
 
 def handed_on(giver: str, taker: str, reason: str | None, *, by: str | None, standing: bool) -> str:

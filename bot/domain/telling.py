@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bot.domain.audience import awaited, may_still_answer
 from bot.domain.hours import working
-from bot.domain.request import RespondentState, Surface
+from bot.domain.request import ResolvedBy, RespondentState, Surface
 from bot.domain.values import replace
 
 if TYPE_CHECKING:
@@ -123,19 +124,19 @@ def reminders(request: Request, now: datetime, last: datetime | None = None) -> 
             respondent=r.id,
             at=working(hours, now, r.time_zone),
         )
-        for r in request.seated
-        if r.state is RespondentState.WAITING and not spared(r.time_zone)
+        for r in awaited(request)
+        if r.state in {RespondentState.WAITING, RespondentState.UNREACHABLE} and not spared(r.time_zone)
         for address in r.addresses
     )
     rooms = tuple(
         Tell(
             notice=Notice.REMINDER,
             surface=str(Surface.SLACK),
-            address=c.removeprefix("slack:"),
+            address=p.selector.removeprefix("slack:"),
             at=working(hours, now, None),
         )
-        for c in request.channels
-        if not spared(None)
+        for p in request.open_places
+        if may_still_answer(request, p) and not spared(None)
     )
     return people + rooms
 
@@ -161,3 +162,31 @@ def requester_news(request: Request, text: str) -> tuple[Tell, ...]:
         Tell(notice=Notice.NEWS, surface=str(a.surface), address=a.value, text=text)
         for a in request.requester_addresses
     )
+
+
+def obsolete(notice: Notice, respondent_id: str | None, request: Request | None) -> str | None:
+    """Why there is nothing to say any more, if so.
+
+    Nobody is asked or reminded of what is decided or what they have answered, or told how it was going meanwhile.
+    An answer that does not stand any more has no receipt.
+    """
+    if request is None or notice not in {Notice.ASK, Notice.REMINDER, Notice.NEWS, Notice.RECEIPT}:
+        return None
+    decided = request.outcome and request.outcome.resolved_by is not ResolvedBy.POLICY
+    if decided and notice is not Notice.RECEIPT:
+        return "the request was decided before it could be sent"
+    respondent = request.respondent(respondent_id or "")
+    return _unwanted(notice, respondent, request) if respondent else None
+
+
+def _unwanted(notice: Notice, respondent: Respondent, request: Request) -> str | None:
+    match notice:
+        case Notice.RECEIPT if not request.response_of(respondent.id):
+            return "the answer was taken back or set back"
+        case Notice.ASK | Notice.REMINDER if respondent.state is RespondentState.DELEGATED:
+            return "they have handed it on"
+        case Notice.ASK | Notice.REMINDER if respondent.step != request.step:
+            return "their step is closed"
+        case Notice.ASK | Notice.REMINDER if respondent.state.answered:
+            return "they have answered already"
+    return None

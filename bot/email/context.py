@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from bot.domain import forms, notices
+from bot.domain.audience import awaited
 from bot.domain.digest import payload_digest
 from bot.domain.quorum import judge
-from bot.domain.request import RespondentState
 from bot.domain.spec import Kind, Level
 from bot.rendering import (
     cut,
@@ -191,9 +191,9 @@ def _waiting(request: Request, respondent: Respondent | None) -> str:
     """`you, Ana and 3 others`; nothing once the request is final."""
     if request.status.final:
         return ""
-    awaited = [r for r in request.seated if r.state in {RespondentState.WAITING, RespondentState.UNREACHABLE}]
-    others = [_line(r.label, _LINE) for r in awaited if r != respondent]
-    return _listed([*(["you"] if respondent in awaited else []), *others])
+    waiting = awaited(request)
+    others = [_line(r.label, _LINE) for r in waiting if r != respondent]
+    return _listed([*(["you"] if respondent in waiting else []), *others])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -11,9 +11,9 @@ from aiohttp import web
 
 from bot.approvals import MAX_WAIT_SECONDS, Approvals
 from bot.domain.answers import Answer
+from bot.domain.audience import awaited
 from bot.domain.errors import Fault, Invalid, Malformed
 from bot.domain.events import Seen
-from bot.domain.notices import AWAITED
 from bot.domain.request import Json, Request, Status
 from bot.ports import MAX_PAGE, ApiKey, Idempotency, Query
 from bot.web.auth import Auth, Scope, require
@@ -126,11 +126,7 @@ class Api:
         return respond({"items": [item(r) for r in page.items], "next_cursor": page.next_cursor})
 
     def _with_links(self, request: Request) -> dict[str, Json]:
-        links = [
-            {"respondent": r.id, "url": self.links.url(r.id, r.generation)}
-            for r in request.seated
-            if r.state in AWAITED
-        ]
+        links = [{"respondent": r.id, "url": self.links.url(r.id, r.generation)} for r in awaited(request)]
         return request_json(request) | {"links": links}
 
     async def notify(self, http: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.domain import forms, notices, quorum
 from bot.domain.answers import decisions, wants_phrase
-from bot.domain.audience import Actor, admit
+from bot.domain.audience import Actor, admit, may_still_answer
 from bot.domain.digest import payload_digest
 from bot.domain.errors import AssentError, NotInAudience, SelfApproval, StepClosed
 from bot.domain.request import (
@@ -164,10 +164,11 @@ def _progress(request: Request, index: int) -> str:
 
 
 def _standing(request: Request, respondent: Respondent) -> str:
-    awaited = respondent.state is RespondentState.WAITING
-    if awaited and respondent.step > request.step:
+    silent = respondent.state is RespondentState.WAITING
+    over = request.status.final or respondent.step < request.step
+    if silent and respondent.step > request.step:
         words = "not asked" if request.status.final else "not asked yet"
-    elif awaited and (request.status.final or respondent.step < request.step):
+    elif silent and (over or not may_still_answer(request, respondent)):
         words = "no answer"
     elif respondent.state is RespondentState.DELEGATED:
         words = "handed it on"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain import lifecycle, quorum
+from bot.domain import lifecycle, notices, quorum
 from bot.domain.audience import Actor
 from bot.domain.errors import AlreadyResolved, Invalid, NotInAudience, StepClosed
 from bot.domain.events import Delegate, Escalate, LookedUp, Remind, Timer
@@ -214,6 +214,13 @@ class TestLadder:
         done = let(request, response("max")).request
         assert done.outcome
         assert (done.status, done.outcome.respondents) == (Status.APPROVED, ("rsp_max",))
+
+    def test_those_replaced_are_awaited_no_more(self) -> None:
+        request = laddered(channels=("slack:C1",), level={"replace": True})
+        assert notices.waiting_for(request) == ("Ana", "Ben")
+        request = let(request, ESCALATE).request
+        assert notices.waiting_for(request) == ("Max",)
+        assert [t.respondent for t in let(request, Remind(by="bob")).tells] == ["rsp_max"]
 
     def test_those_replaced_in_one_step_are_asked_again_in_the_next(self) -> None:
         level = EscalationLevel(name="manager", audience=("email:max@example.com",), replace=True)

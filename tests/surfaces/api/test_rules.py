@@ -180,6 +180,9 @@ class TestEscalation:
         assert request["trail"][0]["text"] == f"Escalated from audience to manager by {ANA}: Above my limit"
         request = await done(product, request, "escalate", reason="Still too high")
         assert refusal(await product.answer(request, "approve", ANA))[:2] == (403, "not_in_audience")
+        [pending] = (await product.call("GET", "/v1/pending")).json["items"]
+        names = {r["id"]: r["name"] or r["email"] for r in pending["respondents"]}
+        assert [names[link["respondent"]] for link in pending["links"]] == [CY]
         assert refusal(await post(product, request, "escalate")) == (422, "invalid", ["/escalation"])
         assert (await yes(product, request, CY))["status"] == "approved"
         events = (await product.call("GET", f"/v1/requests/{request['id']}/audit")).json["items"]
@@ -377,6 +380,7 @@ class TestGroups:
             ("ops", ["a@example.com"], "/name"),
             ("a b", ["a@example.com"], "/name"),
             ("x", ["ana"], "/members/0"),
+            ("x", ["group:y", "group:x"], "/members/1"),
         ],
     )
     async def test_faults_are_named(
