@@ -252,7 +252,7 @@ def reachable(
 def _words(request: Request, level: int, rule: QuorumRule, tally: _Tally, decision: Status | None) -> str:
     """`1 of 2 approvals`, and what became of it."""
     if isinstance(rule, dict):
-        progress, goal = _tree_words(rule, tally), "the quorum"
+        progress, goal = f"{_tree_words(rule, tally)}{_counted_twice(rule, tally)}", "the quorum"
     else:
         required = tally.needed(rule)
         progress, goal = (
@@ -306,10 +306,23 @@ def _tree_words(rule: QuorumRule, tally: _Tally) -> str:
     part = tally.only(source)
     needed = part.needed(rule.get("approvals", 1))
     name = source.removeprefix("group:").removeprefix("email:")
-    awaited = ", ".join(r.label for r in part.waiting[:MAX_NAMES])
-    more = ", …" if len(part.waiting) > MAX_NAMES else ""
-    waits = f" (waiting: {awaited}{more})" if awaited and len(part.approved) < needed else ""
+    waits = _awaited(part) if len(part.approved) < needed else ""
     return f"{len(part.approved)} of {needed} from {name}{waits}"
+
+
+def _counted_twice(rule: dict[str, Any], tally: _Tally) -> str:
+    """What is still missing where every group has enough, but only with somebody in two places."""
+    ways = ways_to_meet(rule) if rule.get("distinct", True) else ()
+    enough = any(_met(way, tally, distinct=False) for way in ways)
+    if not enough or any(_met(way, tally, distinct=True) for way in ways):
+        return ""
+    return f", but one person fills one place only{_awaited(tally)}"
+
+
+def _awaited(tally: _Tally) -> str:
+    names = ", ".join(r.label for r in tally.waiting[:MAX_NAMES])
+    more = ", …" if len(tally.waiting) > MAX_NAMES else ""
+    return f" (waiting: {names}{more})" if names else ""
 
 
 MAX_NAMES = 5

@@ -47,6 +47,17 @@ def of_json(fields: dict[str, Any]) -> Request:
     return _REQUEST.validate_python(fields)
 
 
+def searched(request: Request) -> dict[str, Any]:
+    """The columns beside the JSON, by which requests are found."""
+    return {
+        "status": str(request.status),
+        "version": request.version,
+        "title": request.spec.title.lower(),
+        "due_at": millis(request.due_at) if request.due_at else None,
+        "unresolved": bool(request.lookups) or not (request.status.final or request.requester_known),
+    }
+
+
 def terms(request: Request) -> frozenset[str]:
     """Everything a request can be found by."""
     people = {f"respondent:{key}" for r in request.respondents for key in r.keys}

@@ -1,4 +1,4 @@
-"""The audit trail, played again: what its events say of a request comes to exactly what is stored.
+"""The audit trail, played again: what its events say of a request comes to exactly what is stored, and found by.
 
 The first event of a change carries, beside its data, the `change` itself: `set` has the fields of the request that
 changed, and `splice` those of them that are lists, as `[at, gone, come]`: from place `at` so many go, and these come.
@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy import Connection, exists, select
 
 from bot.store import codec
-from bot.store.tables import events, requests
+from bot.store.tables import events, requests, terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -66,13 +66,13 @@ def replay(bodies: Iterable[Mapping[str, Json]]) -> Request:
 def first_difference(connection: Connection) -> str | None:
     """What is wrong with the first request, by id, that is not what its events come to."""
     trails = (
-        select(events.c.request_id, events.c.body, requests.c.spec, requests.c.state)
+        select(events.c.request_id, events.c.body, requests)
         .outerjoin(requests, requests.c.id == events.c.request_id)
         .order_by(events.c.request_id, events.c.seq)
     )
     with connection.execute(trails, execution_options={"yield_per": 1000}) as rows:
         for request_id, trail in groupby(rows, key=attrgetter("request_id")):
-            if fault := _fault(list(trail)):
+            if fault := _fault(connection, list(trail)):
                 return f"{request_id} {fault}"
     unheard = connection.scalar(
         select(requests.c.id).where(~exists().where(events.c.request_id == requests.c.id)).limit(1)
@@ -80,13 +80,27 @@ def first_difference(connection: Connection) -> str | None:
     return f"{unheard} has no events" if unheard else None
 
 
-def _fault(trail: Sequence[Any]) -> str | None:
-    if trail[0].state is None:
+def _fault(connection: Connection, trail: Sequence[Any]) -> str | None:
+    row = trail[0]
+    if row.state is None:
         return "has events but is not there"
     try:
-        stored = codec.load((trail[0].spec, trail[0].state))
+        stored = codec.load((row.spec, row.state))
     except ValueError:
         return "is stored as something that is no request"
     said = replay(orjson.loads(row.body) for row in trail)
-    differing = [name for name, value in vars(said).items() if value != vars(stored)[name]]
-    return f"is stored as other than its events say: {', '.join(differing)}" if differing else None
+    if differing := [name for name, value in vars(said).items() if value != vars(stored)[name]]:
+        return f"is stored as other than its events say: {', '.join(differing)}"
+    if differing := [name for name, value in codec.searched(said).items() if value != getattr(row, name)]:
+        return f"is searched by other than its events say: {', '.join(differing)}"
+    return _misplaced(connection, said)
+
+
+def _misplaced(connection: Connection, request: Request) -> str | None:
+    """What is wrong with the terms that lead to a request; those of people who are gone may stay."""
+    rows = connection.execute(select(terms.c.term, terms.c.open).where(terms.c.request_id == request.id))
+    there = {row.term: row.open for row in rows}
+    if missing := sorted(codec.terms(request) - there.keys()):
+        return f"is not found by {', '.join(missing)}"
+    wrong = sorted(term for term, is_open in there.items() if is_open is request.status.final)
+    return f"is listed as what it is not under {', '.join(wrong)}" if wrong else None

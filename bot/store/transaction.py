@@ -217,20 +217,14 @@ class SqlTransaction:
         return request.id in self.requests or request.id in self._batch.requests
 
     def _save_row(self, request: Request, before: Request | None, now: datetime) -> None:
-        row = {
-            "status": str(request.status),
-            "version": request.version,
-            "due_at": codec.millis(request.due_at) if request.due_at else None,
-            "unresolved": bool(request.lookups) or not (request.status.final or request.requester_known),
-            "state": codec.dump_state(request),
-        }
+        row = {"id": request.id, "state": codec.dump_state(request)} | codec.searched(request)
         if before is None:
-            created = {"id": request.id, "created_at": codec.millis(now)}
-            self.rows.append((sql.OPEN, row | created | _asked(request)))
+            created = {"created_at": codec.millis(now), "spec": codec.dump_spec(request)}
+            self.rows.append((sql.OPEN, row | created))
             return
-        self.rows.append((sql.CHANGE, row | {"id": request.id}))
+        self.rows.append((sql.CHANGE, row))
         if before.spec is not request.spec and before.spec != request.spec:
-            self.rows.append((sql.REVISE, _asked(request) | {"id": request.id}))
+            self.rows.append((sql.REVISE, row | {"spec": codec.dump_spec(request)}))
 
     def _save_terms(self, request: Request, before: Request | None) -> None:
         new = codec.terms(request) - (codec.terms(before) if before else frozenset())
@@ -302,10 +296,6 @@ def _told(request: Request, fact: Fact, now: datetime, **more: Json) -> _Told:
         **more,
     }
     return _Told(request.id, fact.type, status, orjson.dumps(body, default=list)[1:])
-
-
-def _asked(request: Request) -> Row:
-    return {"title": request.spec.title.lower(), "spec": codec.dump_spec(request)}
 
 
 def _delivery(request: Request, tell: Tell, now: datetime) -> Row:

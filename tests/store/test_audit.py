@@ -126,6 +126,18 @@ SMUGGLE = """INSERT INTO requests
         ("UPDATE requests SET state = 'no JSON'", "req_1 is stored as something that is no request"),
         ("DELETE FROM requests WHERE id = 'req_2'", "req_2 has events but is not there"),
         (f"{SMUGGLE} WHERE id = 'req_2'", "req_3 has no events"),
+        (
+            "UPDATE requests SET status = 'approved', due_at = 1 WHERE id = 'req_2'",
+            "req_2 is searched by other than its events say: status, due_at",
+        ),
+        (
+            "DELETE FROM terms WHERE request_id = 'req_2' AND term = 'respondent:rsp_ana'",
+            "req_2 is not found by respondent:rsp_ana",
+        ),
+        (
+            "UPDATE terms SET open = NOT open WHERE request_id = 'req_2' AND term = 'respondent:rsp_ana'",
+            "req_2 is listed as what it is not under respondent:rsp_ana",
+        ),
     ],
 )
 async def test_every_request_is_what_its_events_come_to(

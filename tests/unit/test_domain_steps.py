@@ -76,7 +76,10 @@ class TestTrees:
     def test_one_person_fills_one_place_unless_the_rule_says_otherwise(self) -> None:
         rule = {"all_of": [{"from": "group:red"}, {"from": "group:blue"}]}
         people = (replace(ANA, groups=RED + BLUE), replace(BEN, groups=RED))
-        assert after(asked(*people, quorum=rule), ("ana", "approve")).status is Status.PENDING
+        waiting = after(asked(*people, quorum=rule), ("ana", "approve"))
+        assert waiting.status is Status.PENDING
+        words = "1 of 1 from red and 1 of 1 from blue, but one person fills one place only (waiting: Ben)"
+        assert quorum.judge(waiting).text == words
         assert after(asked(*people, quorum=rule), ("ana", "approve"), ("ben", "approve")).status.final
         assert after(asked(*people, quorum=rule | {"distinct": False}), ("ana", "approve")).status.final
 
