@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bot.domain import quorum
+from bot.domain.hours import working
 
 if TYPE_CHECKING:
     from bot.domain.request import Json, Request
@@ -104,7 +105,7 @@ def request_json(request: Request) -> dict[str, Json]:
         "unreachable": [{"target": u.target, "reason": u.reason} for u in request.unreached],
         "outcome": _outcome_json(request),
         "created_at": instant(request.created_at),
-        "remind_at": None if request.status.final else instant(request.remind_at),
+        "remind_at": instant(_remind_at(request)),
         "timeout_at": instant(request.deadline),
         "on_timeout": str(spec.on_timeout),
         "resolved_at": instant(request.resolved_at),
@@ -120,6 +121,12 @@ def _escalation_json(request: Request) -> dict[str, Json] | None:
         "levels": [level.name for level in request.spec.escalation],
         "next_at": None if request.status.final else instant(request.escalate_at),
     }
+
+
+def _remind_at(request: Request) -> datetime | None:
+    """When people are reminded next: whoever has no time zone of their own, within the working hours."""
+    at = None if request.status.final else request.remind_at
+    return working(request.spec.hours, at, None) if at else None
 
 
 def _held_json(request: Request) -> dict[str, Json] | None:
