@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Keys = list[str]
 """Terms, any of which a request must have."""
 
-SAMPLE = 1000
+SAMPLE = 200
 """How many of the newest requests are looked at for each filter to find the rarest."""
 
 
