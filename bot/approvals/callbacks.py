@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from urllib.parse import urlsplit
+
+from yarl import URL
 
 from bot.domain.errors import Fault
 from bot.domain.network import private_address
@@ -18,10 +19,11 @@ async def callback_faults(url: str | None, *, allow_private: bool) -> list[Fault
     if url is None:
         return []
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        parts = URL(url)
+        host, port = parts.raw_host or "", parts.port
+        host.encode("idna")  # as the resolver will
     except ValueError:
-        host, port = None, None
+        host, port = "", None
     if not host:
         return [Fault("/callback_url", "has no valid host or port; write https://HOST/PATH")]
     private = None if allow_private else private_address(host) or await _resolved(host, port)
@@ -36,6 +38,6 @@ async def _resolved(host: str, port: int | None) -> str | None:
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+    except OSError:
         return None
     return next((kind for *_, address in found if (kind := private_address(str(address[0])))), None)

@@ -74,9 +74,12 @@ class Groups:
         faults = []
         for index, text in enumerate(members):
             try:
-                parse_selector(text)
+                member = parse_selector(text)
             except ValueError as error:
                 faults.append(Fault(f"/members/{index}", str(error)))
+            else:
+                if member.text == f"group:{name}":
+                    faults.append(Fault(f"/members/{index}", "is the group itself; name who is in it"))
         if faults:
             raise Invalid(faults)
         await self._registry.put_group(name, members, self._clock.now())

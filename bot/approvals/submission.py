@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bot.domain.audience import SelectorKind, parse_selector
 from bot.domain.digest import canonical_faults, check_canonical, escape_pointer, payload_digest
 from bot.domain.errors import Fault, Invalid, NoAudience
+from bot.domain.forms import read_only_faults
 from bot.domain.request import APPROVE, REJECT, SKIP
 from bot.domain.rules import rule_faults
 from bot.domain.schemas import form_faults
@@ -123,13 +124,21 @@ def revision(spec: Spec, body: ReviseBody) -> dict[str, Any]:
         changes["details"] = {k: _text(v) for k, v in body.details.items()}
     if "payload" in body.model_fields_set:
         check_canonical(body.payload, "/payload")
-        faults = form_faults(spec.form, body.payload) if spec.form else ()
-        if faults := [f for f in faults if f.pointer == "/payload"]:
+        if faults := _payload_faults(spec.form, body.payload):
             raise Invalid(faults)
         changes |= {"payload": body.payload, "payload_digest": payload_digest(body.payload)}
     if not changes:
         raise Invalid([Fault("", "changes nothing; give a title, message, details or payload")])
     return changes
+
+
+def _payload_faults(form: Mapping[str, Any] | None, payload: Json) -> list[Fault]:
+    """What is wrong with a payload that is put in the place of another under the same form."""
+    if form is None:
+        return []
+    return [f for f in form_faults(form, payload) if f.pointer == "/payload"] or read_only_faults(
+        form, payload
+    )
 
 
 def submission_faults(body: SubmitBody, now: datetime) -> list[Fault]:
@@ -321,7 +330,7 @@ def _kind_faults(body: SubmitBody) -> list[Fault]:
     if body.kind is Kind.FEEDBACK and body.form is not None:
         faults.append(Fault("/form", "feedback has its own form of a score and a comment; leave this out"))
     elif body.form is not None:
-        faults += form_faults(body.form, body.payload)
+        faults += form_faults(body.form, body.payload) or read_only_faults(body.form, body.payload)
     if body.kind is not Kind.FEEDBACK and body.feedback_type is not None:
         faults.append(Fault("/feedback_type", "is for kind `feedback`; set it, or leave the type out"))
     return faults

@@ -66,7 +66,7 @@ class CallbackSender:
             return Failed("its request is gone")
         try:
             return await self._post(delivery, request, now)
-        except aiohttp.InvalidURL:
+        except (aiohttp.InvalidURL, UnicodeError):  # a host that no name can be is found by the resolver
             return Failed("the callback URL is not valid")
         except aiohttp.ClientConnectorError as error:
             private = isinstance(error.os_error, PrivateAddressError)

@@ -49,7 +49,10 @@ def canonical_faults(value: Json, pointer: str) -> list[Fault]:
             pending += [(v, f"{where}/{i}", depth + 1) for i, v in enumerate(item)]
         elif isinstance(item, int | float) and not isinstance(item, bool) and _beyond_exact(item):
             faults.append(
-                Fault(where, "is an integer that JSON numbers cannot carry exactly; send it as a string")
+                Fault(
+                    where,
+                    "is an integer that JSON numbers cannot carry exactly; send a text, or stay below 2^53",
+                )
             )
     return faults
 

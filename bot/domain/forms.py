@@ -12,11 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.digest import check_canonical, escape_pointer
-from bot.domain.errors import Fault, Invalid
+from bot.domain.digest import canonical_faults, escape_pointer
+from bot.domain.errors import Fault
 from bot.domain.schemas import kind_of, matches, options_of, plain_schema
 from bot.domain.spec import Kind, Spec
 
@@ -138,7 +139,7 @@ def value_faults(request: Request, values: Mapping[str, Json]) -> list[Fault]:
             else []
         )
     known = {field.name: field for field in fields(request)}
-    faults = []
+    faults = canonical_faults(dict(values), "/values")
     for name, value in values.items():
         if name not in known:
             faults.append(
@@ -146,17 +147,33 @@ def value_faults(request: Request, values: Mapping[str, Json]) -> list[Fault]:
             )
         elif known[name].read_only and not known[name].keeps(value):
             faults.append(Fault(_pointer(name), "may only be read, not changed"))
-    if faults:
-        return faults
-    try:
-        check_canonical(dict(values), "/values")
-    except Invalid as invalid:
-        return list(invalid.faults)
+    return faults or _checked(form, known, values)
+
+
+def read_only_faults(form: Mapping[str, Any], current: Json) -> list[Fault]:
+    """Where a payload is not what the form says of a field that nobody may change, so that nobody could say yes."""
+    known = {field.name: field for field in fields_of(form, current)}
+    fixed = [_pointer(field.name) for field in known.values() if field.read_only]
+    return [
+        Fault(
+            fault.pointer.replace("/values", "/payload", 1),
+            f"{fault.detail}, as the form says; it is `readOnly`, so nobody who approves could mend it",
+        )
+        for fault in _checked(form, known, {})
+        if any(f"{fault.pointer}/".startswith(f"{pointer}/") for pointer in fixed)
+    ]
+
+
+def _checked(form: Mapping[str, Any], known: Mapping[str, Field], values: Mapping[str, Json]) -> list[Fault]:
+    """What the form finds wrong with its fields once `values` are over their own."""
     filled = merged({n: f.value for n, f in known.items() if f.value is not None and not f.assumed}, values)
     empty = {
         n: None for n in form.get("required", ()) if n not in filled and n in known and _nullable(form, n)
     }
-    return [_fault(error) for error in _validator(form).iter_errors({**filled, **empty})]
+    try:
+        return [_fault(error) for error in _validator(form).iter_errors({**filled, **empty})]
+    except RecursionError:
+        return [Fault("/values", "are nested too deep for this form to be checked; send them flatter")]
 
 
 Typed = Mapping[str, str | Sequence[str]]
@@ -262,12 +279,17 @@ def _nullable(form: Mapping[str, Any], name: str) -> bool:
 
 def _validator(form: Mapping[str, Any]) -> Draft202012Validator:
     """Only the form's own fields are looked at: the payload may hold more than the form shows."""
-    return _dialect()({**form, "additionalProperties": True})
+    required = [name for name in form.get("required", ()) if name in form["properties"]]
+    return _dialect()({**form, "required": required, "additionalProperties": True})
 
 
 @lru_cache(maxsize=1)
 def _dialect() -> Callable[[Mapping[str, Any]], Draft202012Validator]:
-    """JSON Schema with patterns that match in linear time: nobody's pattern may keep the server busy."""
+    """JSON Schema as it is answered to people.
+
+    Patterns match in linear time: nobody's pattern may keep the server busy. Each missing field has a fault of its own,
+    and 19.99 is a multiple of 0.01, as it is in the decimals that people write.
+    """
     # Most requests have no form, and the command line shows fields without the server's libraries.
     from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415 - as said above
     from jsonschema.exceptions import ValidationError  # noqa: PLC0415 - as said above
@@ -277,10 +299,24 @@ def _dialect() -> Callable[[Mapping[str, Any]], Draft202012Validator]:
         if isinstance(value, str) and not matches(wanted, value):
             yield ValidationError(f"must look like {wanted}")
 
-    linear = extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]  # has no types
+    def required(
+        _validator: object, wanted: Sequence[str], value: Json, _schema: object
+    ) -> Iterator[ValidationError]:
+        missing = [name for name in wanted if name not in value] if isinstance(value, dict) else ()
+        yield from (ValidationError("is needed", path=[name]) for name in missing)
+
+    def multiple_of(
+        _validator: object, step: float, value: Json, _schema: object
+    ) -> Iterator[ValidationError]:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and Fraction(repr(value)) % Fraction(repr(step)):
+            yield ValidationError(f"must be a multiple of {step}")
+
+    keywords = {"pattern": pattern, "required": required, "multipleOf": multiple_of}
+    dialect = extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]  # has no types
     formats = FormatChecker()
     formats.checks("uri")(lambda value: not isinstance(value, str) or bool(_URL.fullmatch(value)))
-    return partial(linear, format_checker=formats)
+    return partial(dialect, format_checker=formats)
 
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
@@ -288,13 +324,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
 
 
 def _fault(error: ValidationError) -> Fault:
-    path = [str(part) for part in error.absolute_path]
-    if error.validator == "required":
-        wanted: Any = error.validator_value
-        given: Any = error.instance
-        missing: str = next((name for name in wanted if name not in given), "")
-        return Fault(_pointer(*path, missing), "is needed")
-    return Fault(_pointer(*path), _sentence(error))
+    return Fault(_pointer(*map(str, error.absolute_path)), _sentence(error))
 
 
 def _sentence(error: ValidationError) -> str:
@@ -313,7 +343,6 @@ _WORDS = {
     "maximum": "must be at most {}",
     "exclusiveMinimum": "must be more than {}",
     "exclusiveMaximum": "must be less than {}",
-    "multipleOf": "must be a multiple of {}",
     "minLength": "must have at least {} characters",
     "maxLength": "must have at most {} characters",
     "pattern": "must look like {}",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
-from bot.domain.digest import escape_pointer
+from bot.domain.digest import canonical_faults, escape_pointer
 from bot.domain.errors import Fault
 
 if TYPE_CHECKING:
@@ -22,6 +23,28 @@ MAX_OPTIONS = 100
 
 def form_faults(form: Mapping[str, Any], payload: Json) -> list[Fault]:
     """What is wrong with a form that a request brings, and with the payload it describes."""
+    if faults := canonical_faults(form, "/form") or _schema_faults(form):
+        return faults
+    properties = form.get("properties")
+    if form.get("type") != "object" or not isinstance(properties, dict) or not properties:
+        return [Fault("/form", 'must be a JSON Schema of {"type": "object"} with `properties`')]
+    if not (payload is None or isinstance(payload, dict)):
+        return [Fault("/payload", "must be a JSON object, as the form describes its members")]
+    if len(properties) > MAX_FIELDS:
+        faults.append(Fault("/form/properties", f"are more than {MAX_FIELDS} fields; nobody can read that"))
+    for name, schema in properties.items():
+        pointer = f"/form/properties/{escape_pointer(name)}"
+        if (refused := _unsupported(form, schema)) and not plain_schema(form, schema).get("readOnly"):
+            faults.append(Fault(pointer, refused))
+    for index, name in enumerate(form.get("required", ())):
+        if name not in properties and name not in (payload or {}):
+            detail = f"names {name!r}, which nobody could fill in; add it to `properties` or to the payload"
+            faults.append(Fault(f"/form/required/{index}", f"{detail}, or leave it out"))
+    return faults
+
+
+def _schema_faults(form: Mapping[str, Any]) -> list[Fault]:
+    """The first thing in a form that is no JSON Schema, or none that is checked against."""
     from jsonschema import Draft202012Validator, exceptions  # noqa: PLC0415 - see `forms._dialect`
 
     try:
@@ -29,7 +52,7 @@ def form_faults(form: Mapping[str, Any], payload: Json) -> list[Fault]:
     except exceptions.SchemaError as error:
         where = "".join(f"/{escape_pointer(str(part))}" for part in error.absolute_path)
         return [Fault(f"/form{where}", f"is no valid JSON Schema: {error.message[:200]}")]
-    if astray := next(_astray(form, form.get("$defs")), None):
+    if astray := next(_astray({**form, "$id": None}, form.get("$defs")), None):
         return [
             Fault(
                 "/form", f"refers to {astray!r}; it may only refer to its own `#/$defs/NAME`, which must end"
@@ -39,36 +62,28 @@ def form_faults(form: Mapping[str, Any], payload: Json) -> list[Fault]:
         return [
             Fault("/form", f"has {unmatchable!r}, which may take for ever to check; write a plain `pattern`")
         ]
-    properties = form.get("properties")
-    if form.get("type") != "object" or not isinstance(properties, dict) or not properties:
-        return [Fault("/form", 'must be a JSON Schema of {"type": "object"} with `properties`')]
-    if not (payload is None or isinstance(payload, dict)):
-        return [Fault("/payload", "must be a JSON object, as the form describes its members")]
-    faults = []
-    if len(properties) > MAX_FIELDS:
-        faults.append(Fault("/form/properties", f"are more than {MAX_FIELDS} fields; nobody can read that"))
-    for name, schema in properties.items():
-        pointer = f"/form/properties/{escape_pointer(name)}"
-        if (refused := _unsupported(form, schema)) and not plain_schema(form, schema).get("readOnly"):
-            faults.append(Fault(pointer, refused))
-    return faults
+    return []
 
 
 def _astray(part: Json, definitions: Json) -> Iterator[str]:
-    """References that lead out of the form, nowhere, or only to another reference."""
+    """References that lead out of the form, nowhere, or only to another reference; an `$id` leads those in it out."""
     if isinstance(part, list):
         for item in part:
             yield from _astray(item, definitions)
     elif isinstance(part, dict):
         for name, value in part.items():
-            if name not in {"$ref", "$dynamicRef"} or not isinstance(value, str):
+            if name not in {"$ref", "$dynamicRef", "$id"} or not isinstance(value, str):
                 yield from _astray(value, definitions)
                 continue
             target = (
                 definitions.get(value.removeprefix("#/$defs/")) if isinstance(definitions, dict) else None
             )
-            if not value.startswith("#/$defs/") or not isinstance(target, dict) or _leads_on(target):
+            if not _OWN.fullmatch(value) or not isinstance(target, dict) or _leads_on(target):
                 yield value
+
+
+_OWN = re.compile(r"#/\$defs/[^/~%]+")
+"""A reference to a definition whose name is written as it is, without what RFC 6901 and URLs escape."""
 
 
 def _unmatchable(part: Json) -> Iterator[str]:
@@ -115,6 +130,8 @@ def _unsupported(form: Mapping[str, Any], schema: Json) -> str | None:
             "cannot be shown as a field: it must be a string, number, integer, boolean, an `enum`, or an array of an "
             "`enum`; other values may be `readOnly`"
         )
+    if kind in {"option", "options"} and not options_of(plain):
+        return "has no options, so nobody could choose one; list them, or leave the `enum` out"
     if kind in {"option", "options"} and len(options_of(plain)) > MAX_OPTIONS:
         return f"has more than {MAX_OPTIONS} options; a Slack select holds no more"
     return None

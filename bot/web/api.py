@@ -12,7 +12,7 @@ from aiohttp import web
 from bot.approvals import MAX_WAIT_SECONDS, Approvals
 from bot.domain.answers import Answer
 from bot.domain.audience import awaited
-from bot.domain.errors import Fault, Invalid, Malformed
+from bot.domain.errors import Fault, Invalid
 from bot.domain.events import Seen
 from bot.domain.request import Json, Request, Status
 from bot.ports import MAX_PAGE, ApiKey, Idempotency, Query
@@ -112,7 +112,7 @@ class Api:
         return respond({"items": [event_json(e) for e in events]})
 
     async def deliveries(self, http: web.Request) -> web.Response:
-        """`GET /v1/requests/{id}/deliveries`: every card and mail, and what became of it."""
+        """`GET /v1/requests/{id}/deliveries`: every card, mail and callback, and what became of it."""
         await self.auth.caller(http, Scope.READ)
         request = await self.approvals.get(http.match_info["id"])
         rows = await self.approvals.deliveries([request.id])
@@ -142,10 +142,7 @@ def _idempotency(http: web.Request, caller: ApiKey, body: Json) -> Idempotency |
         return None
     if not 0 < len(key.strip()) <= MAX_IDEMPOTENCY_KEY:
         raise Invalid([Fault("/Idempotency-Key", f"must have 1 to {MAX_IDEMPOTENCY_KEY} characters")])
-    try:
-        same = json.dumps(body, sort_keys=True).encode()
-    except RecursionError:
-        raise Malformed("The body is nested too deep.") from None
+    same = json.dumps(body, sort_keys=True).encode()
     return Idempotency(key=f"{caller.id}:{key.strip()}", digest=hashlib.sha256(same).hexdigest())
 
 

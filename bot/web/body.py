@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_BODY = 1024 * 1024
 """Bytes of a request body."""
+MAX_NESTING = 512
+"""Levels of a request body: what calls itself once a level, as `repr` and `json` do, ends at about 1000."""
 
 
 async def read_json(request: web.Request, *, empty: bool = False) -> Json:
@@ -41,6 +43,8 @@ def loads(raw: bytes) -> Json:
         raise Malformed(f"The body is not JSON: {error}.") from None
     except RecursionError:
         raise Malformed("The body is nested too deep.") from None
+    if raw.count(b"[") + raw.count(b"{") > MAX_NESTING and _nesting(value) > MAX_NESTING:
+        raise Malformed("The body is nested too deep.")
     if b"\\u0000" in raw and _holds_nul(value):
         raise Malformed("The body holds a NUL character (\\u0000); leave it out.")
     return _exact(raw) if _LONG_NUMBER.search(raw) else value
@@ -55,6 +59,15 @@ def _exact(raw: bytes) -> Json:
         return json.loads(raw)
     except (ValueError, RecursionError):
         raise Malformed("The body holds a number that is too long, or is nested too deep.") from None
+
+
+def _nesting(value: Json) -> int:
+    """How many levels of lists and objects there are."""
+    levels, inner = 0, [value]
+    while inner := [item for item in inner if isinstance(item, list | dict)]:
+        levels += 1
+        inner = [part for item in inner for part in (item.values() if isinstance(item, dict) else item)]
+    return levels
 
 
 def _holds_nul(value: Json) -> bool:

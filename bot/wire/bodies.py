@@ -40,7 +40,21 @@ MAX_BULK = 100
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Scalar = str | int | float | bool
 Flag = Annotated[bool, Field(strict=True)]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+\S*$", max_length=2000)]
+
+
+def _with_plain_scheme(url: object) -> object:
+    """Schemes are case-insensitive, and canonical in lower case (RFC 3986 §3.1)."""
+    if not isinstance(url, str):
+        return url
+    scheme, colon, rest = url.partition(":")
+    return f"{scheme.lower()}{colon}{rest}"
+
+
+Url = Annotated[
+    str,
+    BeforeValidator(_with_plain_scheme),
+    StringConstraints(pattern=r"^https?://[^\s/?#]+\S*$", max_length=2000),
+]
 Seconds = Annotated[float, Field(gt=0, le=MAX_TIMEOUT_SECONDS, allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(ge=1, le=1000, strict=True)]
 
@@ -166,7 +180,8 @@ class SubmitBody(Body):
     """
     form: dict[str, Any] | None = None
     """A JSON Schema object of the fields people may edit (`readOnly`: only see) or must fill in. Current values are
-    the payload's. A change sets back who approved other values before.
+    the payload's. A `default` stands in the field where the payload has no value, and counts once it is sent back. A
+    change sets back who approved other values before.
     """
     level: Level = Level.CONFIRM
     """`info`: people are told, and it is approved at once. `verify`: to approve, they type a phrase."""

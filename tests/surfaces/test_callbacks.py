@@ -311,6 +311,14 @@ async def test_a_name_is_resolved_at_submit(sqlite_url: str, monkeypatch: pytest
         assert (await product.call("POST", "/v1/requests", json=body)).status == 201
 
 
+async def test_a_private_address_is_one_whatever_the_case_of_the_scheme(sqlite_url: str) -> None:
+    body = {"title": "T", "audience": ["email:ana@example.com"]}
+    async with running(sqlite_url) as product:
+        for url, status in (("HTTP://127.0.0.1/", 422), ("HTTP://8.8.8.8/hook", 201)):
+            answer = await product.call("POST", "/v1/requests", json=body | {"callback_url": url})
+            assert answer.status == status
+
+
 async def test_a_name_that_cannot_be_resolved_now_is_taken(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +342,18 @@ async def test_what_is_no_url_of_a_host_is_refused_at_submit(sqlite_url: str) ->
             body = {"title": "T", "audience": ["email:ana@example.com"], "callback_url": url}
             answer = await product.call("POST", "/v1/requests", json=body)
             assert (answer.status, [e["pointer"] for e in answer.json["errors"]]) == (422, ["/callback_url"])
+
+
+@pytest.mark.parametrize("host", ["exa..mple.test", "a" * 64 + ".test", ".test", "ex\u00admple.test"])
+async def test_a_host_that_cannot_be_is_refused_at_submit_and_never_tried_again(
+    host: str, sqlite_url: str, sender: CallbackSender
+) -> None:
+    url = f"http://{host}/hook"
+    async with running(sqlite_url, assent_callback_allow_private=True) as product:
+        body = {"title": "T", "audience": ["email:ana@example.com"], "callback_url": url}
+        answer = await product.call("POST", "/v1/requests", json=body)
+    assert (answer.status, [e["pointer"] for e in answer.json["errors"]]) == (422, ["/callback_url"])
+    assert await send(sender, url) == Failed("the callback URL is not valid")
 
 
 async def attempts(product: Product, receiver: Receiver, most: int = 100) -> list[timedelta]:

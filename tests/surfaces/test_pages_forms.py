@@ -175,21 +175,22 @@ async def test_what_no_browser_sends_changes_nothing(
 async def test_input_is_filled_in_and_needs_what_is_needed(site: Site) -> None:
     form = {
         "type": "object",
-        "required": ["name"],
-        "properties": {"name": {"type": "string", "maxLength": 80}},
+        "required": ["name", "city"],
+        "properties": {"name": {"type": "string", "maxLength": 80}, "city": {"type": "string"}},
     }
     request = await site.ask(kind="input", form=form)
     ana = await who(site, request)
     opened = await ana.opens()
-    assert opened.page.labels() == ["Name", "Approve and send", "Reject", "Reason"]
+    assert opened.page.labels() == ["Name", "City", "Approve and send", "Reject", "Reason"]
     empty = await ana.presses(Approve_and_send=True)
     assert "Name: is needed" in empty.page.text
-    done = await ana.presses(visit=empty, Name="Acme")
+    assert "City: is needed" in empty.page.text
+    done = await ana.presses(visit=empty, Name="Acme", City="Bonn")
     assert "You filled in this" in done.page.text
     assert "Name Acme" in done.page.text
     outcome = (await site.approvals.get(request.id)).outcome
     assert outcome
-    assert outcome.values == {"name": "Acme"}
+    assert outcome.values == {"name": "Acme", "city": "Bonn"}
 
 
 async def test_feedback_is_a_score_and_a_comment(site: Site) -> None:

@@ -12,6 +12,8 @@ from bot.domain.spec import Kind
 from tests.support.asking import asked, somebody
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bot.domain.request import Request
 
 FORM: dict[str, Any] = {
@@ -119,6 +121,29 @@ def test_every_fault_is_told_at_its_field(values: dict[str, Any], pointer: str, 
     assert found[pointer].startswith(words)
 
 
+def test_every_field_that_is_missing_has_its_own_fault() -> None:
+    form = {"type": "object", "properties": {n: {"type": "string"} for n in "abc"}, "required": [*"abc"]}
+    found = forms.value_faults(filled({"b": "x"}, form), {})
+    assert [(f.pointer, f.detail) for f in found] == [("/values/a", "is needed"), ("/values/c", "is needed")]
+
+
+@pytest.mark.parametrize(
+    ("step", "good", "bad"),
+    [
+        (0.01, [19.99, 4.35, 1250.1, 0.07, -33.33, 3, 0, 1e300], [19.995, 1e-3]),
+        (0.1, [0.3, 1.1], [0.25]),
+        (5, [10, 10.0, 1e300], [12, 10.5]),
+        (5e-324, [1e300], []),
+    ],
+)
+def test_multiples_are_counted_in_decimals(step: float, good: list[float], bad: list[float]) -> None:
+    request = filled({}, {"type": "object", "properties": {"it": {"type": "number", "multipleOf": step}}})
+    assert [number for number in good if forms.value_faults(request, {"it": number})] == []
+    for number in bad:
+        (fault,) = forms.value_faults(request, {"it": number})
+        assert (fault.pointer, fault.detail) == ("/values/it", f"must be a multiple of {step}")
+
+
 def test_a_nullable_field_may_be_left_empty_even_where_it_is_required() -> None:
     form = {
         "type": "object",
@@ -143,6 +168,81 @@ def test_feedback_has_a_form_of_its_own() -> None:
     assert [f.detail for f in forms.value_faults(request, {"score": 1.5})] == ["must be at most 1"]
 
 
+def nested(depth: int, step: Callable[[Any], Any], value: Any) -> Any:
+    """`value` with `step` put around it so many times."""
+    for _ in range(depth):
+        value = step(value)
+    return value
+
+
+def test_values_that_a_form_can_never_be_done_with_are_refused() -> None:
+    """Each level of a value of this form takes the validator thirty levels deeper."""
+    definition = nested(25, lambda schema: {"allOf": [schema]}, {"properties": {"c": {"$ref": "#/$defs/n"}}})
+    form = {
+        "type": "object",
+        "properties": {"it": {"$ref": "#/$defs/n", "type": "string"}},
+        "$defs": {"n": definition},
+    }
+    assert form_faults(form, {}) == []
+    value = nested(60, lambda inner: {"c": inner}, 1)
+    (fault,) = forms.value_faults(filled({}, form), {"it": value})
+    assert fault.detail.startswith("are nested too deep")
+
+
+@pytest.mark.parametrize(
+    ("schema", "pointer", "words"),
+    [
+        ({"type": "integer", "maximum": 10**30}, "/form/properties/x/maximum", "is an integer that JSON"),
+        ({"type": "integer", "default": 2**64}, "/form/properties/x/default", "is an integer that JSON"),
+        ({"enum": [1, 10**30]}, "/form/properties/x/enum/1", "is an integer that JSON"),
+        (
+            {"type": "string", "default": nested(500, lambda inner: [inner], 1)},
+            "/form/properties/x/default" + "/0" * 62,
+            "is nested more than 64 levels deep",
+        ),
+        (
+            nested(100, lambda inner: {"allOf": [inner]}, {"type": "string"}),
+            "/form/properties/x" + "/allOf/0" * 31 + "/allOf",
+            "is nested more than 64 levels deep",
+        ),
+    ],
+    ids=["maximum", "default", "enum", "deep default", "deep schema"],
+)
+def test_a_form_holds_what_json_can_carry(schema: Any, pointer: str, words: str) -> None:
+    (fault,) = form_faults({"type": "object", "properties": {"x": schema}}, {})
+    assert fault.pointer == pointer
+    assert fault.detail.startswith(words)
+
+
+def test_what_must_be_there_is_a_field_or_in_the_payload() -> None:
+    form = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a", "zz"]}
+    for payload in (None, {"a": "x"}):
+        (fault,) = form_faults(form, payload)
+        assert fault.pointer == "/form/required/1"
+        assert "'zz'" in fault.detail
+    assert form_faults(form, {"a": "x", "zz": 1}) == []
+    assert forms.value_faults(filled({"a": "x", "zz": 1}, form), {}) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "payload", "pointers"),
+    [
+        ({"type": "string"}, {"it": "x"}, []),
+        ({"type": ["string", "null"]}, {}, []),
+        ({"type": "string"}, {}, ["/payload/it"]),
+        ({"type": "string"}, {"it": None}, ["/payload/it"]),
+        ({"type": "string", "default": "x"}, {}, ["/payload/it"]),
+        ({"type": "string"}, {"it": 5}, ["/payload/it"]),
+        ({"properties": {"n": {"type": "number"}}}, {"it": {"n": "x"}}, ["/payload/it/n"]),
+    ],
+)
+def test_what_nobody_may_change_is_as_the_form_says(schema: Any, payload: Any, pointers: list[str]) -> None:
+    properties = {"it": {**schema, "readOnly": True}, "item": {"type": "string"}}
+    form = {"type": "object", "properties": properties, "required": ["it", "item"]}
+    assert form_faults(form, payload) == []
+    assert [f.pointer for f in forms.read_only_faults(form, payload)] == pointers
+
+
 LOOP = {"anyOf": [{"$ref": "#/$defs/loop"}]}
 
 
@@ -160,6 +260,25 @@ LOOP = {"anyOf": [{"$ref": "#/$defs/loop"}]}
             r"has '(a)\\1', which may take",
         ),
         ({"type": "object", "properties": {"x": {"enum": list(range(101))}}}, "has more than 100 options"),
+        ({"type": "object", "properties": {"x": {"type": "string", "enum": []}}}, "has no options"),
+        ({"type": "object", "properties": {"x": {"enum": [None]}}}, "has no options"),
+        ({"type": "object", "properties": {"x": {"type": "array", "items": {"enum": []}}}}, "has no options"),
+        (
+            {"type": "object", "properties": {"x": {"$ref": "#/$defs/a/b"}}, "$defs": {"a/b": {}}},
+            "refers to '#/$defs/a/b'",
+        ),
+        (
+            {"type": "object", "properties": {"x": {"$ref": "#/$defs/a%20b"}}, "$defs": {"a%20b": {}}},
+            "refers to '#/$defs/a%20b'",
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {"x": {"$id": "https://example.com/x", "$ref": "#/$defs/d"}},
+                "$defs": {"d": {"type": "string"}},
+            },
+            "refers to 'https://example.com/x'",
+        ),
         (
             {"type": "object", "properties": {f"f{n}": {"type": "string"} for n in range(51)}},
             "are more than 50",

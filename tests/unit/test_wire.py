@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from bot.domain import lifecycle
 from bot.domain.errors import Invalid
 from bot.domain.events import NotTold
+from bot.domain.spec import Hours
 from bot.wire.answers import instant, request_json
 from bot.wire.bodies import NotifyBody, ReasonBody, RespondBody, SubmitBody, parse
 from tests.support.asking import NOW, after, asked, response, somebody
@@ -107,6 +109,13 @@ def test_faults_say_how_to_mend_them() -> None:
     assert found["/title"] == "is needed"
     assert found["/titel"] == "is not a field of this call; check the spelling or leave it out"
     assert found["/callback_url"] == "must be an http or https URL"
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "Http"])
+def test_a_scheme_may_be_written_in_capitals(scheme: str) -> None:
+    urls = dict.fromkeys(("source_url", "callback_url"), f"{scheme}://OK.example/A?b=C://D")
+    body = parse(SubmitBody, LEAST | urls)
+    assert {body.source_url, body.callback_url} == {f"{scheme.lower()}://OK.example/A?b=C://D"}
 
 
 @pytest.mark.parametrize("body", [None, 5, "text", [], [LEAST]])
@@ -220,3 +229,9 @@ def test_an_outcome_is_answered_as_the_contract_shows() -> None:
         "resolved_by",
         "respondents",
     } <= set(outcome)
+
+
+def test_the_next_reminder_is_within_working_hours() -> None:
+    saturday = datetime(2026, 11, 21, tzinfo=UTC)
+    request = replace(asked(remind_every_seconds=3600, hours=Hours()), opened_at=saturday)
+    assert request_json(request)["remind_at"] == "2026-11-23T09:00:00.000Z"

@@ -184,6 +184,19 @@ async def test_a_channel_that_we_cannot_use_is_refused_in_words(product: Product
         await asyncio.to_thread(client(product).create_function_call, FunctionCallSpec(fn="f", kwargs={}))
 
 
+async def test_arguments_that_nobody_could_read_are_refused_in_words(product: Product) -> None:
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    for kwargs, words in (({"a": deep}, "is nested more than"), ({"a": 2**60}, "cannot carry exactly")):
+        body = {"run_id": "agent-7", "call_id": "call-1", "spec": {"fn": "f", "kwargs": kwargs}}
+        answer = await product.call("POST", "/humanlayer/v1/function_calls", json=body)
+        assert (answer.status, answer.json["code"]) == (422, "invalid")
+        (fault,) = answer.json["errors"]
+        assert fault["pointer"].startswith("/spec/kwargs/a")
+        assert words in fault["detail"]
+
+
 async def test_a_human_answers_a_question(product: Product) -> None:
     ask = client(product, contact_channel=ANA).human_as_tool(response_options=OPTIONS)
 

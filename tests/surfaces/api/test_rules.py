@@ -336,6 +336,12 @@ class TestSecondThoughts:
         assert (await product.get(request))["payload"]["amount"] == 900
         assert refusal(await post(product, request, "revise", reason="just so"))[:2] == (422, "invalid")
 
+    async def test_a_revision_fits_what_the_form_lets_nobody_change(self, product: Product) -> None:
+        request = await product.submit(form=FORM, payload=REFUND)
+        refused = await post(product, request, "revise", payload=REFUND | {"customer": 8841})
+        assert refusal(refused) == (422, "invalid", ["/payload/customer"])
+        assert (await done(product, request, "revise", payload={"amount": -1}))["revision"] == 2
+
 
 async def test_several_are_answered_at_once_but_not_those_to_be_verified(product: Product) -> None:
     plain = [await product.submit() for _ in range(2)]

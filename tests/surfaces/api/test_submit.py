@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -83,6 +84,21 @@ FAULTS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "allow_skip of another type": ({"allow_skip": "yes"}, {"/allow_skip"}),
     "integer beyond 2^53": ({"payload": {"n": 2**53}}, {"/payload/n"}),
     "integer beyond 2^64": ({"payload": [1, {"a/b": 2**70}]}, {"/payload/1/a~1b"}),
+    "form with an integer beyond 2^64": (
+        {"form": {"type": "object", "properties": {"a": {"type": "integer", "maximum": 10**30}}}},
+        {"/form/properties/a/maximum"},
+    ),
+    "form that nobody can fill in": (
+        {"form": {"type": "object", "properties": {"a": {"enum": []}}, "required": ["b"]}},
+        {"/form/properties/a", "/form/required/0"},
+    ),
+    "read-only value that the form does not allow": (
+        {
+            "form": {"type": "object", "properties": {"a": {"type": "string", "readOnly": True}}},
+            "payload": {"a": 5},
+        },
+        {"/payload/a"},
+    ),
     "unknown level": ({"level": "panic"}, {"/level"}),
     "verify without phrase": ({"level": "verify"}, {"/verification_phrase"}),
     "phrase without verify": ({"verification_phrase": "DELETE"}, {"/verification_phrase"}),
@@ -250,6 +266,30 @@ async def test_a_payload_may_be_nested_as_deep_as_it_can_be_signed(depth: int, p
     if depth > 64:
         assert answer.json["errors"][0]["pointer"].startswith("/payload/0/0")
         assert len(answer.json["errors"]) == 1
+
+
+@pytest.mark.parametrize(("depth", "status"), [(66, 422), (500, 422), (600, 400), (1000, 400)])
+async def test_what_is_nested_deeper_is_refused_wherever_it_stands(
+    depth: int, status: int, product: Product
+) -> None:
+    bodies = {
+        "payload": {"payload": "DEEP"},
+        "details": {"details": {"a": "DEEP"}},
+        "kind": {"kind": "DEEP"},
+        "quorum": {"quorum": {"from": "DEEP"}},
+        "form": {"form": {"type": "object", "properties": {"a": {"type": "string", "default": "DEEP"}}}},
+    }
+    for name, fields in bodies.items():
+        raw = json.dumps(ASK | fields).replace('"DEEP"', "[" * depth + "]" * depth).encode()
+        for headers in ({}, {"Idempotency-Key": f"{name}-{depth}"}):
+            answer = await product.call("POST", "/v1/requests", data=raw, headers=headers)
+            assert answer.status == status, (name, answer.text)
+            assert all(e["pointer"].startswith(f"/{name}") for e in answer.json.get("errors", ()))
+
+
+async def test_numbers_in_details_and_labels_are_texts_of_any_length(product: Product) -> None:
+    request = await product.submit(details={"Order": 10**30}, labels={"run": 2**64})
+    assert (request["details"], request["labels"]) == ({"Order": str(10**30)}, {"run": str(2**64)})
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from bot.domain import errors
 from bot.domain.answers import Answer
+from bot.domain.digest import check_canonical
 from bot.domain.request import Json, Request, Surface
 from bot.ports import Idempotency
 from bot.web.auth import Auth, Scope
@@ -112,7 +113,9 @@ class HumanLayer:
     def _routes(self, kind: Kind) -> list[web.RouteDef]:
         async def ask(http: web.Request) -> web.Response:
             caller = await self._auth.caller(http, Scope.SUBMIT)
-            body = parse(kind.body, await read_json(http))
+            sent = await read_json(http)
+            body = parse(kind.body, sent)
+            check_canonical(sent["spec"], "/spec")
             submission = parse(SubmitBody, kind.submission(body))
             same = json.dumps(body.spec.model_dump(mode="json"), sort_keys=True).encode()
             key = Idempotency(key=_key(kind, body.call_id), digest=hashlib.sha256(same).hexdigest())
