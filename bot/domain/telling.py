@@ -125,7 +125,7 @@ def reminders(request: Request, now: datetime, last: datetime | None = None) -> 
             at=working(hours, now, r.time_zone),
         )
         for r in awaited(request)
-        if r.state in {RespondentState.WAITING, RespondentState.UNREACHABLE} and not spared(r.time_zone)
+        if not spared(r.time_zone)
         for address in r.addresses
     )
     rooms = tuple(

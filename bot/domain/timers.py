@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bot.domain import notices, telling
 from bot.domain.change import Change, Fact, noted
 from bot.domain.handover import climb
-from bot.domain.request import Request, ResolvedBy, Status, Surface
+from bot.domain.request import Request, ResolvedBy, RespondentState, Status, Surface
 from bot.domain.settling import next_step, outcome_of, resolve
 from bot.domain.spec import Kind, OnTimeout
 from bot.domain.values import replace
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.events import Timer
+    from bot.domain.telling import Tell
 
 ON_TIMEOUT: Mapping[OnTimeout, Status] = MappingProxyType(
     {
@@ -106,9 +107,26 @@ def _caught_up(request: Request, now: datetime) -> int:
 
 
 def remind(request: Request, by: str, now: datetime) -> Change:
-    """Ask those who are awaited again, because somebody wants it."""
+    """Ask those who are awaited again, because somebody wants it; also where they could not be told before."""
     waiting = ", ".join(notices.waiting_for(request))
-    said = noted(request, now, f"{by} reminded {waiting or 'everybody'}.")
-    fact = Fact(type="request.reminded", data={"by": by, "number": request.reminders})
     at_once = replace(request, spec=replace(request.spec, hours=None))
-    return Change(request=said, facts=(fact,), tells=telling.reminders(at_once, now))
+    tells = telling.reminders(at_once, now)
+    said = noted(_tried_again(request, tells), now, f"{by} reminded {waiting or 'everybody'}.")
+    fact = Fact(type="request.reminded", data={"by": by, "number": request.reminders})
+    return Change(request=said, facts=(fact,), tells=tells)
+
+
+def _tried_again(request: Request, tells: tuple[Tell, ...]) -> Request:
+    """Nobody is unreachable while they are being told."""
+    targets = {f"{t.surface}:{t.address}" for t in tells}
+    told = {t.respondent for t in tells}
+    return replace(
+        request,
+        unreached=tuple(u for u in request.unreached if u.target not in targets),
+        respondents=tuple(
+            replace(r, state=RespondentState.WAITING, trouble=None)
+            if r.id in told and r.state is RespondentState.UNREACHABLE
+            else r
+            for r in request.respondents
+        ),
+    )

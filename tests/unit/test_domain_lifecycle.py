@@ -364,6 +364,18 @@ class TestNotTold:
         ]
         assert request.respondents[0].trouble == "gone"
 
+    def test_a_reminder_tries_again_and_they_are_not_unreachable_meanwhile(self) -> None:
+        gone = NotTold(target="slack:C9", reason="gone")
+        request = lifecycle.apply(asked(ANA, channels=("slack:C1",)), NOT_TOLD, NOW).request
+        request = lifecycle.apply(request, gone, NOW).request
+        change = lifecycle.apply(request, Remind(by="bob"), NOW)
+        assert {t.address for t in change.tells} == {"ana@example.com", "C1"}
+        assert change.request.respondents[0].state is RespondentState.WAITING
+        assert change.request.respondents[0].trouble is None
+        assert [u.target for u in change.request.unreached] == ["slack:C9"]
+        again = lifecycle.apply(change.request, NOT_TOLD, NOW).request
+        assert again.respondents[0].state is RespondentState.UNREACHABLE
+
     def test_the_same_address_shows_once(self) -> None:
         once = lifecycle.apply(asked(ANA), NOT_TOLD, NOW).request
         assert lifecycle.apply(once, replace(NOT_TOLD, reason="other words"), NOW).request is once
