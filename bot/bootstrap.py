@@ -36,6 +36,7 @@ from bot.slack.directory import SlackDirectory
 from bot.slack.gateway import Gateway
 from bot.slack.sender import SlackSender
 from bot.store import SqlOutbox, SqlStore, keys, migrations
+from bot.store.alone import alone
 from bot.store.load import load
 from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
 from bot.system import RandomIds, SystemClock
@@ -102,10 +103,16 @@ class Assent:
 
     async def _start(self) -> None:
         settings = self.settings
+        is_alone = self._stack.enter_context(alone(settings.assent_database_url))
         await self._open()
         outbox = SqlOutbox(self.store)
-        if settings.assent_database_url.startswith("sqlite"):
+        if is_alone:
             await outbox.release(self.clock.now())
+        elif settings.assent_database_url.startswith("sqlite"):
+            log.warning(
+                "another server works on this SQLite file; for several servers use PostgreSQL",
+                action="store.shared",
+            )
         links = Links(settings.base_url, self._signing_keys())
         gateway = self._gateway()
         directory = (
@@ -115,7 +122,7 @@ class Assent:
         )
         self.approvals = Approvals(self.store, self.clock, RandomIds(), directory, self._rules())
         self.slack = self._slack(gateway) if gateway else None
-        senders = self._senders(links, gateway)
+        senders = self._senders(links, gateway, outbox)
         self.dispatcher = Dispatcher(outbox, senders, self.clock, self.approvals.not_told)
         self.metrics = Metrics(lambda: dict(self.store.happened), lambda: self.store.run_read(load))
         self.dispatcher.tried = self.metrics.delivered
@@ -189,7 +196,7 @@ class Assent:
         self._stack.push_async_callback(slack.stop)
         return slack
 
-    def _senders(self, links: Links, gateway: Gateway | None) -> dict[str, Sender]:
+    def _senders(self, links: Links, gateway: Gateway | None, outbox: SqlOutbox) -> dict[str, Sender]:
         callbacks = CallbackSender(
             [self._webhook_secret()],
             allow_private=self.settings.assent_callback_allow_private,
@@ -207,7 +214,7 @@ class Assent:
             composer = Composer(
                 templates(self.settings.templates), parse_sender(self.settings.assent_mail_from or "")
             )
-            senders["email"] = EmailSender(mailer, composer, links)
+            senders["email"] = EmailSender(mailer, composer, links, outbox.requests)
         return senders
 
     def _supervise(self) -> Supervisor:
@@ -237,7 +244,10 @@ class Assent:
         checks = {"database": self.store.check, "delivery": self.supervisor.check}
         if self.slack:
             checks["slack"] = self.slack.check
-        await self._set_up(application.build(routes, checks, self.metrics.answered))
+        notes = {
+            "delivery": self.dispatcher.down
+        }  # what is down elsewhere takes no server out of its balancer
+        await self._set_up(application.build(routes, checks, self.metrics.answered, notes))
         site = web.TCPSite(self._runner, settings.assent_host, settings.assent_port, backlog=1024)
         await site.start()
 

@@ -62,8 +62,9 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryState:
-    """One delivery as people see it: `state` is `queued`, `sent`, `retrying`, `failed` or `lost`.
+    """One delivery as people see it: `state` is `queued`, `sent`, `retrying`, `failed`, `lost` or `superseded`.
 
+    The address of a callback is its URL without what may be a secret: user and password, query, fragment.
     `receipt` is what the last sending returned: Slack's channel and ts, or a mail's Message-ID.
     """
 
@@ -369,24 +370,29 @@ class Leased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A sending's result, and when to try again (None: not at all)."""
+    """A sending's result (None: it was not its turn), and when to try again (None: not at all)."""
 
     leased: Leased
-    result: Result
+    result: Result | None
     retry_at: datetime | None = None
 
 
 class Outbox(Protocol):
     """The deliveries that wait, shared by all replicas."""
 
-    async def claim(self, now: datetime, limit: int, surfaces: Sequence[str]) -> list[Leased]:
-        """Lease what has been due longest."""
+    async def claim(
+        self, now: datetime, limit: int, surfaces: Sequence[str], full: Sequence[str] = ()
+    ) -> list[Leased]:
+        """Lease what has been due longest, at most `limit` of each surface.
+
+        What goes to URLs at the hosts `full` (`https://example.com`, as the URLs have it) is left out.
+        """
 
     async def record(self, results: Sequence[Recorded], now: datetime) -> None:
-        """Write down what became of leased deliveries; where a lease has run out, nothing."""
+        """Write down what became of leased deliveries; where a lease has run out, only that a card stands there."""
 
-    async def next_due(self, surfaces: Sequence[str]) -> datetime | None:
-        """When the next delivery is due, leases that run out included."""
+    async def next_due(self, surfaces: Sequence[str], full: Sequence[str] = ()) -> datetime | None:
+        """When the next delivery is due, leases that run out included; `full` is left out as by `claim`."""
 
     async def requests(self, request_ids: Sequence[str]) -> dict[str, Request]:
         """The requests as they are now."""

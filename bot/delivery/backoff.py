@@ -60,9 +60,9 @@ def exhausted(surface: str, attempts: int) -> bool:
 
 @dataclass(slots=True)
 class Breakers:
-    """Targets (`slack`, `email`, or one address) that are down or throttle, each until an instant."""
+    """Targets (`slack`, `email`, or one address) that are down or throttle, each for a span of time."""
 
-    _until: dict[str, datetime] = field(default_factory=dict)
+    _open: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
     _failures: dict[str, int] = field(default_factory=dict)
 
     def trip(self, target: str, now: datetime, after: float | None) -> datetime:
@@ -70,24 +70,30 @@ class Breakers:
 
         Sendings that were under way together meet the same failure, which counts once.
         """
+        until = self.open_until(target, now)
         if after is None:
-            if until := self.open_until(target, now):
+            if until:
                 return until
             failures = self._failures.get(target, 0)
             self._failures[target] = failures + 1
             after = BREAKER[min(failures, len(BREAKER) - 1)]
-        self._until[target] = max(now + timedelta(seconds=after), self._until.get(target, now))
-        return self._until[target]
+        until = max(now + timedelta(seconds=after), until or now)
+        self._open[target] = (now, until)
+        return until
 
     def reset(self, target: str) -> None:
         """`target` works again."""
         self._failures.pop(target, None)
-        self._until.pop(target, None)
+        self._open.pop(target, None)
+
+    def failed(self, target: str) -> bool:
+        """Whether `target` was down when it was last tried."""
+        return target in self._failures
 
     def open_until(self, target: str, now: datetime) -> datetime | None:
-        """Until when `target` is to be left alone, if it is."""
-        until = self._until.get(target)
-        if until is None or until <= now:
-            self._until.pop(target, None)
-            return None
-        return until
+        """Until when `target` is to be left alone, if it is. A clock that was set back ends it."""
+        since, until = self._open.get(target, (now, now))
+        if since <= now < until:
+            return until
+        self._open.pop(target, None)
+        return None

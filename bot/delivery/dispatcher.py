@@ -1,25 +1,28 @@
 """The outbox's other end: claim what is due, render the request as it is now, send, record under the lease.
 
 Sending is outside any transaction. Whatever goes wrong, a row is sent again: at least once, never lost. Rows of one
-address are sent one after the other, in order; different addresses side by side.
+address are sent one after the other, in order; different addresses side by side, and callbacks of different requests.
+What hangs fills the lanes of its own surface, or of its own host.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
 from bot.delivery.backoff import Breakers, delay, exhausted
 from bot.domain.errors import Unavailable
 from bot.domain.events import NotTold
-from bot.domain.request import Request, ResolvedBy, Respondent, RespondentState
-from bot.domain.telling import Notice
+from bot.domain.telling import Notice, obsolete
 from bot.ports import (
     Clock,
     Delivery,
@@ -31,13 +34,23 @@ from bot.ports import (
     Result,
     Retry,
     Sender,
+    Sent,
     Superseded,
 )
 
+if TYPE_CHECKING:
+    from bot.domain.request import Request
+
 log = structlog.get_logger(__name__)
 
-CLAIM = 50
-"""Rows leased at once."""
+CLAIM = 10
+"""Rows of one surface leased at once, while it has lanes for so many."""
+
+LANES = 50
+"""Most lanes of one surface at once."""
+
+HOST_LANES = 20
+"""Most of them to one host, where the addresses are URLs."""
 
 SEND_SECONDS = 15.0
 """A sending is given up after this, well before its lease runs out."""
@@ -48,8 +61,19 @@ SAFE = timedelta(seconds=4)
 RECORD_AGAIN = (0.1, 0.3, 1.0, 2.0)
 """Seconds between the tries to write a result down while the database fails."""
 
-Lane = tuple[str, str]
-"""A surface and an address."""
+_HOST = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+
+
+class Lane(NamedTuple):
+    """What is sent one after the other: what goes to one address, or one request's callbacks.
+
+    `host` is how an address begins that is a URL (`https://example.com`), else empty.
+    """
+
+    surface: str
+    host: str
+    to: str
+
 
 NotToldUse = Callable[[str, NotTold], Awaitable[None]]
 
@@ -75,11 +99,7 @@ class Dispatcher:
     async def run_once(self) -> int:
         """Begin to send what is due now; how many rows that are. A slow address holds up no other."""
         now = self._clock.now()
-        surfaces = [s for s in self._senders if not self._breakers.open_until(s, now)]
-        free = CLAIM - len(self._sending)
-        if not surfaces or free <= 0:
-            return 0
-        leased = await self._outbox.claim(now, free, surfaces)
+        leased = await self._outbox.claim(now, CLAIM, self._free(now), self._full_hosts())
         if not leased:
             return 0
         ids = {d.delivery.request_id for d in leased if d.delivery.request_id}
@@ -113,13 +133,26 @@ class Dispatcher:
 
     async def next_due(self) -> datetime | None:
         """When there will be something to do, breakers considered; None while every hand is full."""
-        if len(self._sending) >= CLAIM:
-            return None
         now = self._clock.now()
         blocked = [u for s in self._senders if (u := self._breakers.open_until(s, now))]
-        free = [s for s in self._senders if not self._breakers.open_until(s, now)]
-        due = await self._outbox.next_due(free) if free else None
+        due = await self._outbox.next_due(self._free(now), self._full_hosts())
         return min([*blocked, *([due] if due else [])], default=None)
+
+    async def down(self) -> str | None:
+        """Which surfaces could not be used when they were last tried, in words."""
+        failed = [s for s in self._senders if self._breakers.failed(s)]
+        return f"cannot send by {' or '.join(failed)} just now" if failed else None
+
+    def _free(self, now: datetime) -> list[str]:
+        """The surfaces with lanes for one more claim, but for those that are left alone."""
+        used = Counter(lane.surface for lane in self._sending)
+        free = [s for s in self._senders if used[s] <= LANES - CLAIM]
+        return [s for s in free if not self._breakers.open_until(s, now)]
+
+    def _full_hosts(self) -> list[str]:
+        """The hosts without lanes for one more claim."""
+        used = Counter(lane.host for lane in self._sending if lane.host)
+        return [host for host, lanes in used.items() if lanes > HOST_LANES - CLAIM]
 
     async def _send_lane(
         self,
@@ -136,6 +169,8 @@ class Dispatcher:
             if now - claimed_at > SAFE:
                 await self._outbox.record([_put_off(i, now) for i in lane[index:]], now)
                 return
+            if after or index:  # it has waited since the requests were read
+                requests = await self._outbox.requests([item.delivery.request_id or ""])
             recorded = await self._send(item, requests.get(item.delivery.request_id or ""))
             await self._record(recorded)
 
@@ -153,8 +188,8 @@ class Dispatcher:
         for target in (delivery.surface, delivery.address):
             if until := self._breakers.open_until(target, now):
                 return _put_off(leased, until)
-        if obsolete := _obsolete(delivery, request):
-            return Recorded(leased=leased, result=Superseded(obsolete))
+        if why := obsolete(delivery.notice, delivery.respondent, request):
+            return Recorded(leased=leased, result=Superseded(why))
         recorded = await self._conclude(leased, request, await self._try(delivery, request, now))
         self.tried(delivery.surface, type(recorded.result).__name__.lower())
         return recorded
@@ -184,7 +219,8 @@ class Dispatcher:
         )
         match result:
             case Retry(counts=False):
-                until = self._breakers.trip(result.pause or delivery.surface, now, result.after)
+                target = result.pause or delivery.surface
+                until = self._breakers.trip(target, now, result.after)
                 return Recorded(leased=leased, result=result, retry_at=until)
             case Retry():
                 return await self._again(leased, result, now)
@@ -194,7 +230,8 @@ class Dispatcher:
                 return Recorded(leased=leased, result=Failed(reason))
             case Failed():
                 return await self._give_up(leased, result)
-        self._breakers.reset(delivery.surface)
+            case Sent():
+                self._breakers.reset(delivery.surface)
         return Recorded(leased=leased, result=result)
 
     async def _again(self, leased: Leased, result: Retry, now: datetime) -> Recorded:
@@ -205,47 +242,21 @@ class Dispatcher:
         return Recorded(leased=leased, result=result, retry_at=retry_at)
 
     async def _give_up(self, leased: Leased, result: Failed) -> Recorded:
-        """A dead letter shows on its request before it is laid aside."""
+        """A dead letter shows on its request before it is laid aside; a card that was posted once is none."""
         delivery = leased.delivery
-        if delivery.request_id and delivery.notice in {Notice.CARD, Notice.ASK}:
+        if delivery.request_id and delivery.receipt is None and delivery.notice in {Notice.CARD, Notice.ASK}:
             target = f"{delivery.surface}:{delivery.address}"
             await self._not_told(delivery.request_id, NotTold(target=target, reason=result.reason))
         return Recorded(leased=leased, result=result)
 
 
 def _lane(leased: Leased) -> Lane:
-    return leased.delivery.surface, leased.delivery.address
+    delivery = leased.delivery
+    url = _HOST.match(delivery.address)
+    to = delivery.request_id if url else None
+    return Lane(delivery.surface, url[0] if url else "", to or delivery.address)
 
 
 def _put_off(leased: Leased, until: datetime) -> Recorded:
-    """It was not its turn, which spends no attempt."""
-    return Recorded(leased=leased, result=Retry("waiting its turn", counts=False), retry_at=until)
-
-
-def _obsolete(delivery: Delivery, request: Request | None) -> str | None:
-    """Why there is nothing to say any more, if so.
-
-    Nobody is asked or reminded of what is decided or what they have answered, or told how it was going meanwhile.
-    An answer that does not stand any more has no receipt.
-    """
-    notice = delivery.notice
-    if request is None or notice not in {Notice.ASK, Notice.REMINDER, Notice.NEWS, Notice.RECEIPT}:
-        return None
-    decided = request.outcome and request.outcome.resolved_by is not ResolvedBy.POLICY
-    if decided and notice is not Notice.RECEIPT:
-        return "the request was decided before it could be sent"
-    respondent = request.respondent(delivery.respondent or "")
-    return _unwanted(notice, respondent, request) if respondent else None
-
-
-def _unwanted(notice: Notice, respondent: Respondent, request: Request) -> str | None:
-    match notice:
-        case Notice.RECEIPT if not request.response_of(respondent.id):
-            return "the answer was taken back or set back"
-        case Notice.ASK | Notice.REMINDER if respondent.state is RespondentState.DELEGATED:
-            return "they have handed it on"
-        case Notice.ASK | Notice.REMINDER if respondent.step != request.step:
-            return "their step is closed"
-        case Notice.ASK | Notice.REMINDER if respondent.state.answered:
-            return "they have answered already"
-    return None
+    """It was not its turn, which spends no attempt and is no trouble of its own."""
+    return Recorded(leased=leased, result=None, retry_at=until)

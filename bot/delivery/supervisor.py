@@ -76,17 +76,16 @@ class Supervisor:
         while not self._stopping.is_set():
             hint.clear()
             try:
-                if await work.run_once():
-                    continue
-                pause = await self._pause(work)
+                pause = 0.0 if await work.run_once() else await self._pause(work)
                 self._faults.pop(work.name, None)
             except Exception as error:
                 self._faults[work.name] = type(error).__name__
                 log.exception("a loop failed and goes on", action="loop.error", loop=work.name)
                 pause = 1.0
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await hint.wait()
+            if pause:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await hint.wait()
 
     async def _pause(self, work: Work) -> float:
         due = await work.next_due()

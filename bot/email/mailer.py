@@ -1,8 +1,9 @@
 """Hand composed mails to the relay, over a few connections that stay open.
 
-What the relay answered comes back as a `SendResult`; only cancellation raises. Two things are kept apart: a
-fault of one mail or its recipient (`Deferred`, `Refused`), and a fault of the relay (`RelayDown`), which says
-nothing about the mail. No result holds a password or a personal link.
+What the relay answered comes back as a `SendResult`. Two things are kept apart: a fault of one mail or its recipient
+(`Deferred`, `Refused`, `Interrupted`), and a fault of the relay (`RelayDown`), which says nothing about the mail. Until
+the relay has taken the sender (MAIL) whatever goes wrong is its own; after that others may fare better, so that one
+recipient who always breaks the connection does not hold up everybody. No result holds a password or a personal link.
 """
 
 from __future__ import annotations
@@ -10,25 +11,28 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from aiosmtplib import (
     SMTP,
     SMTPAuthenticationError,
     SMTPException,
-    SMTPRecipientRefused,
     SMTPResponseException,
-    SMTPSenderRefused,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
     from bot.email.config import SmtpConfig
     from bot.email.message import Composed
 
+    Deliver = Callable[[Composed], Awaitable["SendResult"]]
+
 _RELAY_CODES = frozenset({421, 454, 530, 534, 535, 538})
-"""Shutting down; authentication wanted, or failed (RFC 5321 §4.2.3, RFC 4954 §6). It would hit any mail."""
+"""Shutting down; authentication wanted, or failed (RFC 5321 §4.2.3, RFC 4954 §6). At MAIL it hits any mail."""
 
 _TOO_BIG = 552
 _NO_SMTPUTF8 = 553
@@ -50,7 +54,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """The relay cannot take this mail now (4xx): try again later."""
+    """The relay cannot take this mail now (4xx, or what is about the relay but came after MAIL): try again later."""
 
     code: int
     why: str
@@ -72,8 +76,8 @@ class RelayDown:
 
 
 @dataclass(frozen=True, slots=True)
-class Ambiguous:
-    """The connection broke after the text was handed over, which may have arrived.
+class Interrupted:
+    """The connection broke over this mail, which may have arrived if its text was handed over.
 
     Send the same bytes again: mailboxes that have them know the Message-ID.
     """
@@ -81,7 +85,11 @@ class Ambiguous:
     why: str
 
 
-SendResult = Accepted | Deferred | Refused | RelayDown | Ambiguous
+SendResult = Accepted | Deferred | Refused | RelayDown | Interrupted
+
+
+class Busy(Exception):
+    """No turn came in time; `str` says so in words."""
 
 
 TURN = 0.9
@@ -91,7 +99,7 @@ TURN = 0.9
 class Mailer:
     """A pool of connections to one relay, opened when needed and used for one mail at a time each.
 
-    `connections` is the most mails under way at once. `timeout` are the seconds for one `send`, with its wait
+    `connections` is the most mails under way at once. `timeout` are the seconds for one mail, with its wait
     for a turn; it ends within two more. `connect_timeout` are those for connecting, TLS and login.
     """
 
@@ -113,24 +121,25 @@ class Mailer:
         self._timeout = timeout
         self._connect_timeout = connect_timeout
 
-    async def send(self, mail: Composed) -> SendResult:
-        """Deliver one mail to its one recipient.
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Deliver]:
+        """Wait for a turn, which may take long; what it gives then delivers one mail to its one recipient.
 
-        An idle connection that turns out to be dead is replaced by a new one, once.
+        Raises `Busy` where no turn came in time.
         """
         now = asyncio.get_running_loop().time()
-        deadline = now + self._timeout
         try:
             async with asyncio.timeout_at(now + TURN * self._timeout):
                 await self._slots.acquire()
         except TimeoutError:
-            return RelayDown(f"{self._relay} is too slow for the mails that wait")
+            raise Busy(f"{self._relay} is too slow for the mails that wait") from None
         try:
-            return await self._send(mail, deadline)
+            yield partial(self._send, deadline=now + self._timeout)
         finally:
             self._slots.release()
 
     async def _send(self, mail: Composed, deadline: float) -> SendResult:
+        """An idle connection that turns out to be dead is replaced by a new one, once."""
         if self._idle:
             result = await self._transaction(self._idle.pop(), mail, deadline)
             if not isinstance(result, RelayDown):
@@ -174,23 +183,27 @@ class Mailer:
         return client
 
     async def _transaction(self, client: SMTP, mail: Composed, deadline: float) -> SendResult:
-        handed_over = usable = False
+        begun = usable = False
         try:
             async with asyncio.timeout_at(deadline):
-                if refused := await _envelope(client, mail):
-                    usable = await _reset(client)
-                    return refused
-                handed_over = True
+                if mail.recipient.needs_smtputf8 and not client.supports_extension("smtputf8"):
+                    usable = True
+                    return Refused(
+                        _NO_SMTPUTF8, "the mail relay only takes ASCII addresses (it has no SMTPUTF8)"
+                    )
+                await _begin(client, mail)
+                begun = True
+                await client.rcpt(str(mail.recipient), encoding=_encoding(mail))
                 reply = await client.data(mail.raw, timeout=None)
                 usable = True
                 return Accepted(_scrub(reply.message))
         except SMTPResponseException as error:
-            result = _classify(error)
-            usable = not isinstance(result, RelayDown | Ambiguous) and await _reset(client)
+            result = _classify(error, begun=begun)
+            usable = not isinstance(result, RelayDown | Interrupted) and await _reset(client)
             return result
         except (SMTPException, OSError) as error:
             why = self._explain(error)
-            return Ambiguous(why) if handed_over else RelayDown(why)
+            return Interrupted(why) if begun else RelayDown(why)
         finally:
             if usable:
                 self._idle.append(client)
@@ -215,32 +228,30 @@ class Mailer:
         return _scrub(f"{relay} cannot be used: {error}")
 
 
-async def _envelope(client: SMTP, mail: Composed) -> Refused | None:
+async def _begin(client: SMTP, mail: Composed) -> None:
     options = [f"SIZE={len(mail.raw)}"] if client.supports_extension("size") else []
-    encoding = "ascii"
     if mail.recipient.needs_smtputf8:
-        if not client.supports_extension("smtputf8"):
-            return Refused(_NO_SMTPUTF8, "the mail relay only takes ASCII addresses (it has no SMTPUTF8)")
         options += ["SMTPUTF8", "BODY=8BITMIME"]
-        encoding = "utf-8"
-    await client.mail(str(mail.sender), options=options, encoding=encoding)
-    await client.rcpt(str(mail.recipient), encoding=encoding)
-    return None
+    await client.mail(str(mail.sender), options=options, encoding=_encoding(mail))
 
 
-def _classify(error: SMTPResponseException) -> SendResult:
+def _encoding(mail: Composed) -> str:
+    return "utf-8" if mail.recipient.needs_smtputf8 else "ascii"
+
+
+def _classify(error: SMTPResponseException, *, begun: bool) -> SendResult:
+    """What an answer means; `begun`: the relay has taken MAIL."""
     why = _scrub(error.message)
     if error.code in _RELAY_CODES:
-        return RelayDown(f"the mail relay answered {error.code} {why}")
+        answered = f"the mail relay answered {error.code} {why}"
+        return Deferred(error.code, why) if begun else RelayDown(answered)
     if 400 <= error.code < 500:
         return Deferred(error.code, why)
-    if isinstance(error, SMTPSenderRefused) and error.code != _TOO_BIG:
+    if not begun and error.code != _TOO_BIG:
         return RelayDown(f"the mail relay refuses the sender in ASSENT_MAIL_FROM ({error.code} {why})")
     if 500 <= error.code < 600:
         return Refused(error.code, why)
-    if isinstance(error, SMTPSenderRefused | SMTPRecipientRefused):
-        return RelayDown(f"the mail relay does not speak SMTP: {why}")
-    return Ambiguous(why)
+    return Interrupted(why)
 
 
 async def _reset(client: SMTP) -> bool:

@@ -2,51 +2,62 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bot.domain.telling import Notice
+from bot.domain.telling import Notice, obsolete
 from bot.email.addresses import AddressError
-from bot.email.mailer import Accepted, Ambiguous, Deferred, Refused, RelayDown
-from bot.ports import Failed, Retry, Sent
+from bot.email.mailer import Accepted, Busy, Deferred, Interrupted, Refused, RelayDown
+from bot.ports import Failed, Retry, Sent, Superseded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from bot.domain.request import Request
-    from bot.email.mailer import Mailer
+    from bot.email.mailer import Mailer, SendResult
     from bot.email.message import Composed, Composer
     from bot.email.message import Notice as MailName
     from bot.links import Links
     from bot.ports import Delivery, Result
 
+    Requests = Callable[[Sequence[str]], Awaitable[Mapping[str, Request]]]
+
+
+FRESH_SECONDS = 1.0
+"""How long a request is taken for what was read; who has waited longer for a turn looks again."""
+
 
 class EmailSender:
-    """`ports.Sender` for mails. A repeated sending has the same Message-ID, so that mailboxes know it again."""
+    """`ports.Sender` for mails. A repeated sending has the same Message-ID, so that mailboxes know it again.
 
-    def __init__(self, mailer: Mailer, composer: Composer, links: Links) -> None:
+    `requests` gives requests as they are at that moment, by their ids.
+    """
+
+    def __init__(self, mailer: Mailer, composer: Composer, links: Links, requests: Requests) -> None:
         self._mailer = mailer
         self._composer = composer
         self._links = links
+        self._requests = requests
 
     async def send(self, delivery: Delivery, request: Request | None, _now: datetime) -> Result:
-        """Compose and send one mail."""
+        """Wait for a turn at the relay, then send what there is to say by then, if there still is."""
+        now = asyncio.get_running_loop().time
+        began = now()
         try:
-            mail = self._compose(delivery, request)
+            mail = self._compose(delivery, request)  # before the turn, which others wait for
+            async with self._mailer.turn() as deliver:
+                if request and now() - began > FRESH_SECONDS:
+                    request = (await self._requests([request.id])).get(request.id)
+                    if why := obsolete(delivery.notice, delivery.respondent, request):
+                        return Superseded(why)
+                    mail = self._compose(delivery, request)
+                return _result(await deliver(mail), mail, request, delivery.surface)
         except AddressError as error:
             return Failed(str(error))
-        match await self._mailer.send(mail):
-            case Accepted():
-                return Sent({"message_id": mail.message_id}, request.version if request else 0)
-            case Refused(code, why):
-                return Failed(f"the mail relay refused it ({code} {why})")
-            case Deferred(code, why):
-                return Retry(f"the mail relay asks to try again later ({code} {why})")
-            case RelayDown(why):
-                return Retry(why, counts=False, pause=delivery.surface)
-            case Ambiguous(why):
-                return Retry(why)
+        except Busy as error:
+            return Retry(str(error), counts=False, pause=delivery.surface)
 
     def _compose(self, delivery: Delivery, request: Request | None) -> Composed:
         to, at = delivery.address, delivery.created_at
@@ -73,3 +84,17 @@ _MAILS: Mapping[Notice, MailName] = MappingProxyType(
         Notice.OUTCOME: "outcome",
     }
 )
+
+
+def _result(sent: SendResult, mail: Composed, request: Request | None, surface: str) -> Result:
+    match sent:
+        case Accepted():
+            return Sent({"message_id": mail.message_id}, request.version if request else 0)
+        case Refused(code, why):
+            return Failed(f"the mail relay refused it ({code} {why})")
+        case Deferred(code, why):
+            return Retry(f"the mail relay asks to try again later ({code} {why})")
+        case RelayDown(why):
+            return Retry(why, counts=False, pause=surface)
+        case Interrupted(why):
+            return Retry(why)

@@ -79,12 +79,18 @@ def notification(message: str) -> Message:
     return Message(inline(message, 1000), blocks)
 
 
-def reminder(request: Request, now: datetime, copy: Copy) -> Message:
-    """What still waits and until when; its card has the buttons, which this could not keep current."""
+def reminder(request: Request, now: datetime, copy: Copy, *, has_card: bool) -> Message:
+    """What still waits and until when; its card has the buttons, which this could not keep current.
+
+    `has_card`: it stands where this is read.
+    """
     title = inline(request.spec.title, 300)
     whose = "your answer" if copy.respondent else "an answer"
     lines = [details.progress(request), *filter(None, [details.deadline(request, now)])]
-    where = "Its card is above, and `/approvals` lists it." if copy.respondent else ""
+    if not has_card:
+        where = "`/approvals` lists it."
+    else:
+        where = "Its card is above, and `/approvals` lists it." if copy.respondent else ""
     blocks = [section(f"Still waiting for {whose}: *{title}*"), *map(context, filter(None, [*lines, where]))]
     return Message(f"Still waiting for {whose}: {title}", blocks)
 

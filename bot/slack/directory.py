@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bot.domain.audience import Person
 from bot.ports import DirectoryUnavailableError, UnknownTargetError
-from bot.slack.errors import SlackDown, SlackError, Terminal, Throttled, TokenInvalid
+from bot.slack.errors import Later, SlackDown, SlackError, Terminal, Throttled, TokenInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -155,7 +155,7 @@ class _Answers:
         asking: asyncio.Task[T] = self._asking.get(key) or self._ask(key, ask)
         try:
             return await asyncio.shield(asking)
-        except (Throttled, SlackDown, TokenInvalid) as error:
+        except (Throttled, SlackDown, Later, TokenInvalid) as error:
             raise DirectoryUnavailableError(str(error)) from None
         except SlackError as error:
             raise UnknownTargetError(str(error)) from None

@@ -2,7 +2,8 @@
 
     SlackError
     ├── Throttled      429: not before `after` seconds
-    ├── SlackDown      no answer, a 5xx, or a code that says "later"
+    ├── SlackDown      no answer, a 5xx, or a code that says so of the workspace
+    ├── Later          not now, for this target; others are served
     ├── TokenInvalid   the token is revoked or wrong: nothing works until the operator mends it
     ├── Gone           the message, view or trigger that the call was about is no more
     └── Terminal       never, for this target
@@ -41,6 +42,13 @@ class SlackDown(SlackError):
     def __init__(self, code: str, *, ambiguous: bool = False) -> None:
         super().__init__(code, f"Slack does not answer properly just now ({code})")
         self.ambiguous = ambiguous
+
+
+class Later(SlackError):
+    """Slack cannot do this just now; that says nothing about another channel, message or person."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code, f"Slack cannot do this just now ({code})")
 
 
 class TokenInvalid(SlackError):
@@ -85,14 +93,13 @@ _GONE = {
     "trigger_expired",
     "used_url",
 }
+_DOWN = {"service_unavailable", "team_added_to_org"}
 _LATER = {
     "external_channel_migrating",
     "fatal_error",
     "fetch_members_failed",
     "internal_error",
     "request_timeout",
-    "service_unavailable",
-    "team_added_to_org",
     "update_failed",
 }
 _UNKNOWN_CHANNEL = (
@@ -127,8 +134,10 @@ def from_answer(status: int, code: str, retry_after: str | None, needed: str | N
     """The error of an answer that is not `ok`: HTTP status, `error`, `Retry-After`, `needed` scope."""
     if status == 429 or code in {"ratelimited", "rate_limited"}:
         return Throttled(float(retry_after) if retry_after and retry_after.isdecimal() else DEFAULT_PAUSE)
-    if status >= 500 or not code or code in _LATER:
+    if status >= 500 or not code or code in _DOWN:
         return SlackDown(code or str(status))
+    if code in _LATER:
+        return Later(code)
     if code in _TOKEN:
         return TokenInvalid(code)
     return Gone(code) if code in _GONE else Terminal(code, needed)

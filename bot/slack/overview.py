@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.domain import notices
+from bot.domain.telling import Notice
 from bot.rendering import plain
 from bot.slack import details, story
 from bot.slack.details import Room
@@ -54,7 +55,7 @@ def details_modal(request: Request, now: datetime, deliveries: Sequence[Delivery
         blocks += _response(request, response)
     blocks += _beyond("responses", len(request.responses))
     blocks += _listing("Could not be told", [f"{u.target}: {u.reason}" for u in request.unreached])
-    blocks += _listing("Messages", [_delivery(d) for d in deliveries])
+    blocks += _listing("Messages", [_delivery(d) for d in deliveries if d.notice != Notice.CALLBACK])
     blocks += _listing("Labels", [f"{key}: {value}" for key, value in request.spec.labels.items()])
     return modal("Details", blocks) | {"close": plain_text("Close", 24)}
 

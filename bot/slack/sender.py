@@ -9,7 +9,7 @@ from bot.domain.telling import Notice
 from bot.ports import Failed, Lost, Retry, Sent
 from bot.slack import cards
 from bot.slack.copies import Copy
-from bot.slack.errors import Gone, SlackDown, SlackError, Throttled, TokenInvalid
+from bot.slack.errors import Gone, Later, SlackDown, SlackError, Throttled, TokenInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,6 +26,8 @@ POST_INTERVAL = timedelta(seconds=1)
 """One message a second and channel: https://docs.slack.dev/apis/web-api/rate-limits."""
 MENDING_SECONDS = 300.0
 """How long Slack is left alone where only the operator can mend it."""
+UNCONFIRMED = (1.0, 60.0, 900.0, 3600.0, 14400.0)
+"""Seconds until a post that got no answer is made again. It may have arrived, so each time may leave one card more."""
 MAX_DIRECT = 10_000
 """People whose direct messages are remembered."""
 SURFACE = "slack"
@@ -45,42 +47,44 @@ class SlackSender:
 
     async def send(self, delivery: Delivery, request: Request | None, now: datetime) -> Result:
         """Show `request` as it is at `now`, or say what there is to say about it."""
+        card = await self._card(delivery) if delivery.notice is Notice.REMINDER else None
         if delivery.notice is Notice.NOTIFICATION:
             message = cards.notification(delivery.content or "")
         elif request:
-            message = _message(delivery, request, now)
+            message = _message(delivery, request, now, has_card=card is not None)
         else:
             return Failed("the request is not there any more")
         if delivery.receipt is None and (wait := self._wait(delivery.address, now)):
             return Retry("one message a second", wait, counts=False, pause=delivery.address)
         try:
-            receipt = await self._show(delivery, message)
+            receipt = await self._show(delivery, message, card)
         except SlackError as error:
-            return _result(error, delivery.address)
+            return _result(error, delivery)
         return Sent(receipt, request.version if request else 0)
 
     def _wait(self, address: str, now: datetime) -> float:
-        """Seconds until this address may be posted to; 0 takes its turn."""
-        self._free_at = {a: at for a, at in self._free_at.items() if at > now}
+        """Seconds until this address may be posted to; 0 takes its turn. A clock that was set back ends the wait."""
+        self._free_at = {a: at for a, at in self._free_at.items() if now < at <= now + POST_INTERVAL}
         wait = (self._free_at.setdefault(address, now) - now).total_seconds()
         if not wait:
             self._free_at[address] = now + POST_INTERVAL
         return wait
 
-    async def _show(self, delivery: Delivery, message: Message) -> dict[str, Json]:
+    async def _show(self, delivery: Delivery, message: Message, card: str | None) -> dict[str, Json]:
+        """Update what stands there, or post: to a channel under `card`, so that a reminder disturbs nobody."""
         if receipt := delivery.receipt:
             await self._gateway.update(receipt["channel"], receipt["ts"], message)
             return receipt
         channel = await self._channel(delivery.address)
-        return await self._gateway.post(channel, message, thread=await self._thread(delivery))
+        return await self._gateway.post(channel, message, thread=None if delivery.respondent else card)
 
-    async def _thread(self, delivery: Delivery) -> str | None:
-        """Where a channel is reminded: under the card, so that it disturbs nobody."""
-        if delivery.notice is not Notice.REMINDER or delivery.respondent or not delivery.request_id:
-            return None
-        sent = (await self._deliveries([delivery.request_id])).get(delivery.request_id, ())
-        cards = (d.receipt for d in sent if d.notice == Notice.CARD and d.address == delivery.address)
-        return next((str(receipt["ts"]) for receipt in cards if receipt and "ts" in receipt), None)
+    async def _card(self, delivery: Delivery) -> str | None:
+        """The ts of the request's card at the same address, where it stands."""
+        request_id = delivery.request_id or ""
+        sent = (await self._deliveries([request_id])).get(request_id, ())
+        cards = [d for d in sent if (d.notice, d.address) == (Notice.CARD, delivery.address)]
+        standing = (d.receipt for d in cards if d.state not in {"failed", "lost"})
+        return next((str(receipt["ts"]) for receipt in standing if receipt and "ts" in receipt), None)
 
     async def _channel(self, address: str) -> str:
         """Where to post for a channel or a user, whose direct messages keep their id for good."""
@@ -93,28 +97,40 @@ class SlackSender:
         return self._direct[address]
 
 
-def _message(delivery: Delivery, request: Request, now: datetime) -> Message:
+def _message(delivery: Delivery, request: Request, now: datetime, *, has_card: bool) -> Message:
     """What a delivery about a request says."""
     is_channel = delivery.address.startswith(("C", "G"))
     copy = Copy(delivery.respondent, delivery.address if is_channel else None)
     if delivery.notice is Notice.REMINDER:
-        return cards.reminder(request, now, copy)
+        return cards.reminder(request, now, copy, has_card=has_card)
     if delivery.notice is Notice.NEWS:
         return cards.news(request, delivery.content or "", copy)
     return cards.card(request, now, copy)
 
 
-def _result(error: SlackError, address: str) -> Result:
-    """What an error means for a delivery. A post that may have arrived is repeated: that does no harm."""
+def _result(error: SlackError, delivery: Delivery) -> Result:
+    """What an error means for a delivery. A card that stands is tried again: Slack may be mended, the card must be."""
     reason = str(error)
     match error:
         case Throttled(after=after):
-            return Retry(reason, after, counts=False, pause=address)
+            return Retry(reason, after, counts=False, pause=delivery.address)
         case TokenInvalid():
             return Retry(reason, MENDING_SECONDS, counts=False, pause=SURFACE)
-        case SlackDown(ambiguous=ambiguous):
-            return Retry(reason) if ambiguous else Retry(reason, counts=False, pause=SURFACE)
+        case SlackDown(ambiguous=False):
+            return Retry(reason, counts=False, pause=SURFACE)
         case Gone():
             return Lost(reason)
         case _:
-            return Failed(reason)
+            return Retry(reason) if delivery.receipt else _not_posted(error, delivery.attempts)
+
+
+def _not_posted(error: SlackError, attempts: int) -> Result:
+    """A post that may have arrived is repeated, but not for ever: only the last copy is known and redrawn."""
+    reason = str(error)
+    if isinstance(error, Later):
+        return Retry(reason)
+    if not isinstance(error, SlackDown):
+        return Failed(reason)
+    if attempts < len(UNCONFIRMED):
+        return Retry(reason, UNCONFIRMED[attempts])
+    return Failed(f"it was never confirmed, but may have arrived: {reason}")

@@ -7,12 +7,27 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, Row, bindparam, case, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    not_,
+    select,
+    update,
+)
 
 from bot.domain.telling import Notice
 from bot.ports import Delivery, Failed, Leased, Lost, Recorded, Retry, Sent, Superseded
 from bot.store import codec
+from bot.store import statements as sql
 from bot.store.tables import deliveries, requests
+from bot.store.transaction import adopt, standing_card
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,21 +45,25 @@ class SqlOutbox:
     def __init__(self, store: SqlStore) -> None:
         self._store = store
 
-    async def claim(self, now: datetime, limit: int, surfaces: Sequence[str]) -> list[Leased]:
-        """Lease what has been due longest; looks before it writes."""
-        ms = codec.millis(now)
-        if not await self._store.run_read(lambda c: c.scalar(_DUE, {"now": ms, "surfaces": list(surfaces)})):
+    async def claim(
+        self, now: datetime, limit: int, surfaces: Sequence[str], full: Sequence[str] = ()
+    ) -> list[Leased]:
+        """Lease what has been due longest on each surface; looks before it writes."""
+        due = await self._store.run_read(
+            lambda c: [s for s in surfaces if c.scalar(_due(now, s, full).limit(1))]
+        )
+        if not due:
             return []
-        return await self._store.run_write(lambda c: claim(c, now, limit, surfaces))
+        return await self._store.run_write(lambda c: claim(c, now, limit, due, full))
 
     async def record(self, results: Sequence[Recorded], now: datetime) -> None:
         """Write down what became of leased deliveries."""
         await self._store.run_write(lambda c: record(c, results, now))
 
-    async def next_due(self, surfaces: Sequence[str]) -> datetime | None:
+    async def next_due(self, surfaces: Sequence[str], full: Sequence[str] = ()) -> datetime | None:
         """When the next delivery is due."""
-        ms = await self._store.run_read(lambda c: c.scalar(_NEXT, {"surfaces": list(surfaces)}))
-        return codec.instant(ms) if ms is not None else None
+        due = await self._store.run_read(lambda c: [c.scalar(_next(s, full)) for s in surfaces])
+        return min((codec.instant(ms) for ms in due if ms is not None), default=None)
 
     async def requests(self, request_ids: Sequence[str]) -> dict[str, Request]:
         """The requests as they are now."""
@@ -58,23 +77,21 @@ class SqlOutbox:
         await self._store.run_write(lambda c: c.execute(_RELEASE, {"now": ms}).rowcount)
 
 
-def claim(connection: Connection, now: datetime, limit: int, surfaces: Sequence[str]) -> list[Leased]:
-    """Lease the deliveries of `surfaces` that have been due longest; replicas skip each other's rows."""
+def claim(
+    connection: Connection, now: datetime, limit: int, surfaces: Sequence[str], full: Sequence[str]
+) -> list[Leased]:
+    """Lease the deliveries of each surface that have been due longest; replicas skip each other's rows."""
     lease = secrets.token_hex(8)
-    due = (
-        select(deliveries.c.id)
-        .where(deliveries.c.due_at <= codec.millis(now), deliveries.c.surface.in_(surfaces))
-        .order_by(deliveries.c.due_at, deliveries.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    statement = (
-        update(deliveries)
-        .where(deliveries.c.id.in_(due))
-        .values(lease=lease, due_at=codec.millis(now + LEASE))
-        .returning(deliveries)
-    )
-    rows = connection.execute(statement).all()
+    rows: list[Row[Any]] = []
+    for surface in surfaces:
+        due = _due(now, surface, full).limit(limit).with_for_update(skip_locked=True)
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.id.in_(due))
+            .values(lease=lease, due_at=codec.millis(now + LEASE))
+            .returning(deliveries)
+        )
+        rows += connection.execute(statement)
     return [
         Leased(delivery=_delivery(row), lease=lease)
         for row in sorted(rows, key=lambda r: (r.created_at, r.id))
@@ -82,13 +99,33 @@ def claim(connection: Connection, now: datetime, limit: int, surfaces: Sequence[
 
 
 def record(connection: Connection, results: Sequence[Recorded], now: datetime) -> None:
-    """Write down what became of leased deliveries; a result whose lease has run out changes nothing."""
+    """Write down what became of leased deliveries; a result whose lease has run out changes nothing.
+
+    But a card that was posted stands there, whoever has the lease.
+    """
     for item in results:
-        connection.execute(
+        delivery = item.leased.delivery
+        known = connection.execute(
             update(deliveries)
-            .where(deliveries.c.id == item.leased.delivery.id, deliveries.c.lease == item.leased.lease)
+            .where(deliveries.c.id == delivery.id, deliveries.c.lease == item.leased.lease)
             .values(lease=None, **_values(item, now))
-        )
+        ).rowcount
+        if isinstance(item.result, Sent) and delivery.notice is Notice.CARD and delivery.receipt is None:
+            card = (delivery.request_id, item.result.receipt, delivery.address, now, delivery.respondent)
+            if known:
+                _disown(connection, delivery, item.result.receipt)
+            else:
+                adopt(connection, standing_card(*card))
+
+
+def _disown(connection: Connection, posted: Delivery, receipt: dict[str, Json]) -> None:
+    """Forget the row under which a click on this card adopted it, before it was known to be posted."""
+    cards = sql.CARDS.run(connection, of_request=posted.request_id).fetchall()
+    twins = [
+        id_ for id_, known in cards if id_ != posted.id and orjson.loads(known).items() >= receipt.items()
+    ]
+    if twins:
+        connection.execute(delete(deliveries).where(deliveries.c.id.in_(twins)))
 
 
 def _values(item: Recorded, now: datetime) -> dict[str, Any]:
@@ -105,6 +142,8 @@ def _values(item: Recorded, now: datetime) -> dict[str, Any]:
                 "sent_at": codec.millis(now),
                 "due_at": case((out_of_date, codec.millis(now)), else_=None),
             }
+        case None:
+            return {"due_at": retry_at}
         case Retry(reason=reason, counts=counts):
             attempts = deliveries.c.attempts + int(counts)
             return {"state": "retrying", "error": reason, "attempts": attempts, "due_at": retry_at}
@@ -143,14 +182,30 @@ def _delivery(row: Row[Any]) -> Delivery:
     )
 
 
-_SURFACES = deliveries.c.surface.in_(bindparam("surfaces", expanding=True))
-_DUE = select(deliveries.c.id).where(deliveries.c.due_at <= bindparam("now"), _SURFACES).limit(1)
-_NEXT = (
-    select(deliveries.c.due_at)
-    .where(deliveries.c.due_at.is_not(None), _SURFACES)
-    .order_by(deliveries.c.due_at)
-    .limit(1)
-)
+def _due(now: datetime, surface: str, full: Sequence[str]) -> Select[str]:
+    """Ids of what is due on one surface, the oldest first."""
+    due = select(deliveries.c.id).where(_on(surface, full), deliveries.c.due_at <= codec.millis(now))
+    return due.order_by(deliveries.c.due_at, deliveries.c.id)
+
+
+def _next(surface: str, full: Sequence[str]) -> Select[int]:
+    """When what waits on one surface is due, the earliest first."""
+    waiting = select(deliveries.c.due_at).where(_on(surface, full), deliveries.c.due_at.is_not(None))
+    return waiting.order_by(deliveries.c.due_at).limit(1)
+
+
+def _on(surface: str, full: Sequence[str]) -> ColumnElement[bool]:
+    """What goes out on one surface, but for what goes to one of the hosts `full` (`https://example.com`)."""
+    return and_(deliveries.c.surface == surface, *(not_(_to(host)) for host in full))
+
+
+def _to(host: str) -> ColumnElement[bool]:
+    """Whether an address is a URL at `host`, and not only at one whose name begins alike."""
+    address, length = deliveries.c.address, len(host)
+    behind = func.substr(address, length + 1, 1)
+    return and_(func.substr(address, 1, length) == host, behind.in_(["", "/", "?", "#"]))
+
+
 _REQUESTS = select(requests.c.spec, requests.c.state).where(
     requests.c.id.in_(bindparam("wanted", expanding=True))
 )

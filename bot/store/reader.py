@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -79,9 +80,7 @@ class SqlReader:
         result: dict[str, tuple[DeliveryState, ...]] = dict.fromkeys(request_ids, ())
         rows = self._connection.execute(
             select(deliveries)
-            .where(
-                deliveries.c.request_id.in_(list(request_ids)), deliveries.c.notice != str(Notice.CALLBACK)
-            )
+            .where(deliveries.c.request_id.in_(list(request_ids)))
             .order_by(deliveries.c.created_at, deliveries.c.id)
         )
         for row in rows:
@@ -166,7 +165,7 @@ def _delivery_state(row: Row[Any]) -> DeliveryState:
     return DeliveryState(
         id=row.id,
         surface=row.surface,
-        address=row.address,
+        address=_SECRET.sub("", row.address) if row.notice == Notice.CALLBACK else row.address,
         notice=row.notice,
         respondent=row.respondent,
         state=row.state,
@@ -176,6 +175,9 @@ def _delivery_state(row: Row[Any]) -> DeliveryState:
         receipt=orjson.loads(row.receipt) if row.receipt else None,
     )
 
+
+_SECRET = re.compile(r"(?<=//)[^/?#]*@|[?#].*")
+"""What may be one in a URL: user and password, query, fragment."""
 
 _GET = ByIds()
 _OF_TERM = (

@@ -92,6 +92,7 @@ deliveries = Table(
     Index("deliveries_by_request", "request_id"),
     Index(
         "deliveries_due",
+        "surface",
         "due_at",
         sqlite_where=text("due_at IS NOT NULL"),
         postgresql_where=text("due_at IS NOT NULL"),

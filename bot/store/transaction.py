@@ -39,6 +39,7 @@ _WRITTEN: tuple[tuple[ManyRows, str | None], ...] = (
     (sql.INSERT_TERMS, None),
     (sql.CLOSE_TERMS, None),
     (sql.REDRAW, "request_id"),
+    (sql.POST_ANEW, None),
     (sql.DELIVER, None),
     (sql.REMEMBER, None),
 )
@@ -114,7 +115,7 @@ class Batch:
                 last = list({row[key]: row for row in rows}.values()) if key else rows
                 statement.run(self._source, last)
         for adopted in self._adopted:
-            _adopt(self._source, adopted)
+            adopt(self._source, adopted)
         if self._told:
             self._append(self._told)
 
@@ -209,6 +210,7 @@ class SqlTransaction:
         self.told.append(_told(request, first, now, change=replay.change(before, request)))
         self.told += [_told(request, fact, now) for fact in others]
         self.rows += [(sql.DELIVER, _delivery(request, tell, now)) for tell in change.tells]
+        self.rows += [(sql.POST_ANEW, _anew(request, tell, now)) for tell in change.tells if _reminds(tell)]
         if before and _has_cards(request):
             shown = {"wanted_version": request.version, "due_at": codec.millis(now)}
             self.rows.append((sql.REDRAW, shown | {"request_id": request.id}))
@@ -266,22 +268,24 @@ class SqlTransaction:
         now: datetime,
         respondent: str | None = None,
     ) -> None:
-        """Remember a card that the store did not know of."""
-        row = _row(
-            surface="slack",
-            address=address,
-            notice=Notice.CARD,
-            respondent=respondent,
-            request_id=request_id,
-            now=now,
-        )
-        self.adopted.append(row | {"receipt": orjson.dumps(receipt).decode(), "state": "sent"})
+        """Remember a card that the store did not know of; redraw one that is known and could not be changed."""
+        self.adopted.append(standing_card(request_id, receipt, address, now, respondent))
 
 
 def _has_cards(request: Request) -> bool:
-    return bool(request.channels) or any(
+    """Whether anybody may have one, those of other steps than the open one included."""
+    return bool(request.places) or any(
         a.surface is Surface.SLACK for r in request.respondents for a in r.addresses
     )
+
+
+def _reminds(tell: Tell) -> bool:
+    return tell.notice is Notice.REMINDER and tell.surface == Surface.SLACK
+
+
+def _anew(request: Request, tell: Tell, now: datetime) -> Row:
+    due = codec.millis(tell.at or now)
+    return {"request_id": request.id, "address": tell.address, "due_at": due}
 
 
 def _told(request: Request, fact: Fact, now: datetime, **more: Json) -> _Told:
@@ -345,12 +349,33 @@ def _row(
     }
 
 
-def _adopt(source: Source, row: Row) -> None:
-    """Insert a card's row unless one with this receipt is known."""
+def standing_card(
+    request_id: str | None,
+    receipt: dict[str, Json],
+    address: str,
+    now: datetime,
+    respondent: str | None,
+) -> Row:
+    """The row of a card that stands somewhere already; it is due, because who knows what it shows."""
+    row = _row(
+        surface="slack",
+        address=address,
+        notice=Notice.CARD,
+        respondent=respondent,
+        request_id=request_id,
+        now=now,
+    )
+    return row | {"receipt": orjson.dumps(receipt).decode(), "state": "sent"}
+
+
+def adopt(source: Source, row: Row) -> None:
+    """Insert a card's row unless one with this receipt is known, which is redrawn if that failed before."""
     receipt = orjson.loads(row["receipt"])
-    known = sql.CARDS.run(source, of_request=row["request_id"]).fetchall()
-    if not any(orjson.loads(text).items() >= receipt.items() for (text,) in known):
-        sql.DELIVER.run(source, [row])
+    for card, known in sql.CARDS.run(source, of_request=row["request_id"]).fetchall():
+        if orjson.loads(known).items() >= receipt.items():
+            sql.REDRAW_FAILED.run(source, of_card=card, now=row["due_at"])
+            return
+    sql.DELIVER.run(source, [row])
 
 
 def recorded_key(source: Source, key: str) -> tuple[str, str] | None:

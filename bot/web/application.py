@@ -39,11 +39,16 @@ Answered = Callable[[web.Request, int, float], None]
 
 
 def build(
-    routes: Iterable[web.RouteDef], checks: Mapping[str, Check], answered: Answered | None = None
+    routes: Iterable[web.RouteDef],
+    checks: Mapping[str, Check],
+    answered: Answered | None = None,
+    notes: Mapping[str, Check] | None = None,
 ) -> web.Application:
-    """The application with `routes`; `/readyz` runs `checks`."""
+    """The application with `routes`; `/readyz` runs `checks`, and `notes` that leave it ready whatever they find."""
     application = web.Application(middlewares=[_edge(answered)], client_max_size=MAX_BODY)
-    application.add_routes([*routes, web.get("/healthz", _alive), web.get("/readyz", _ready(checks))])
+    application.add_routes(
+        [*routes, web.get("/healthz", _alive), web.get("/readyz", _ready(checks, notes or {}))]
+    )
     return application
 
 
@@ -118,14 +123,17 @@ async def _alive(_request: web.Request) -> web.Response:
     return respond({"status": "ok"})
 
 
-def _ready(checks: Mapping[str, Check]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _ready(
+    checks: Mapping[str, Check], notes: Mapping[str, Check]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def ready(_request: web.Request) -> web.Response:
         faults = {name: await check() for name, check in checks.items()}
+        noted = {name: await note() for name, note in notes.items()}
         good = not any(faults.values())
         return respond(
             {
                 "status": "ready" if good else "unavailable",
-                "checks": {n: f or "ok" for n, f in faults.items()},
+                "checks": {name: faults.get(name) or noted.get(name) or "ok" for name in faults | noted},
             },
             status=200 if good else 503,
         )

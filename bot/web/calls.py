@@ -264,7 +264,7 @@ CALLS: tuple[Call, ...] = (
         method="get",
         path="/v1/requests/{id}/deliveries",
         id="deliveries",
-        summary="See what became of each card and mail",
+        summary="See what became of each card, mail and callback",
         scope=Scope.READ,
         parameters=(ID,),
         answers={200: ("Every delivery, oldest first.", schemas.Deliveries)},
@@ -316,7 +316,10 @@ CALLS: tuple[Call, ...] = (
         summary="Do the database, the deliveries and Slack work?",
         key=False,
         answers={
-            200: ("Everything works.", schemas.Readiness),
+            200: (
+                "It works here; `delivery` names what cannot be reached just now, and is sent to later.",
+                schemas.Readiness,
+            ),
             503: ("Something does not.", schemas.Readiness),
         },
     ),

@@ -133,7 +133,9 @@ class _Pages:
         try:
             if opened.may_answer and form.opened_revision in {None, request.revision}:
                 form.check(request)
-            await self.approvals.respond(request.id, opened.actor, form.answer(request), Seen(form.opened_revision))
+            await self.approvals.respond(
+                request.id, opened.actor, form.answer(request), Seen(form.opened_revision)
+            )
         except AssentError as refusal:
             now = await self._open(token) or opened
             if not (now.response and form.repeats(now.request, now.response)):

@@ -319,7 +319,7 @@ class KeysOut(_Out):
 
 
 class DeliveryOut(_Out):
-    """One card or mail to one address."""
+    """One card, mail or callback to one address, which of a callback is shown without query and password."""
 
     surface: str
     address: str

@@ -171,6 +171,33 @@ async def test_an_archived_channel_shows_on_the_request_and_the_others_decide(
     assert "Approved by Ana" in await decided(slack, card)
 
 
+async def test_a_card_that_was_refused_is_posted_with_the_next_reminder(
+    product: Product, slack: SlackSandbox, ana: User
+) -> None:
+    slack.faults.next("chat.postMessage", error="missing_scope")
+    request = await product.submit(audience=[f"slack:{ana.id}"])
+    assert (await settled(product, request, "failed"))["respondents"][0]["state"] == "unreachable"
+    assert (await product.call("POST", f"/v1/requests/{request['id']}/remind", json={})).status == 200
+    card = await slack.next_message(ana)
+    assert "Its card is above" in (await slack.next_message(ana)).words
+    await slack.click(ana, card, "Approve")
+    assert "Approved by Ana" in await decided(slack, card)
+
+
+async def test_a_card_that_could_not_be_changed_for_a_moment_ends_final_and_the_channel_as_reached(
+    product: Product, slack: SlackSandbox, ben: User
+) -> None:
+    ops = slack.add_channel("ops", [ben])
+    request = await product.submit(audience=[f"slack:{ops.id}"])
+    card = await slack.next_message(ops)
+    await settled(product, request, "sent")
+    slack.faults.next("chat.update", error="is_archived")
+    await product.answer(request, "reject")
+    assert "Rejected by" in await decided(slack, card)
+    stored = await product.get(request)
+    assert (stored["unreachable"], stored["version"]) == ([], 2)
+
+
 async def test_a_channel_archived_before_it_is_asked_is_refused_where_it_is_alone(
     product: Product, slack: SlackSandbox, ben: User
 ) -> None:

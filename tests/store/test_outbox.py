@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain.events import NotTold
+from bot.domain.events import NotTold, Remind
+from bot.domain.spec import Step
 from bot.ports import Failed, Lost, Notification, Recorded, Retry, Sent, Superseded
 from bot.store import SqlOutbox
+from bot.store.alone import alone
 from bot.store.outbox import LEASE
-from tests.support.asking import NOW, asked, response, somebody
-from tests.support.storing import happen, save
+from tests.support.asking import NOW, asked, by_slack, response, somebody
+from tests.support.storing import happen, save, stored
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -65,7 +67,6 @@ async def test_what_is_due_is_leased_once(box: Box, other: SqlStore) -> None:
     leased = await asyncio.gather(*(b.claim(1) for b in (box, elsewhere) * 3))
     flat = [item for batch in leased for item in batch]
     assert sorted(i.delivery.surface for i in flat) == ["email", "slack"]
-    assert len({item.lease for item in flat}) == 2
     assert await elsewhere.claim() == []
 
 
@@ -124,6 +125,15 @@ async def test_a_retry_comes_when_it_said_and_counts_its_attempts(box: Box) -> N
     assert (await box.card_state()).attempts == 1
 
 
+async def test_what_was_not_tried_stays_as_it_is_until_it_is(box: Box) -> None:
+    await box.record(await box.card(), Retry("busy"), 0)
+    for _ in range(2):
+        leased = await box.card()
+        await box.outbox.record([Recorded(leased=leased, result=None, retry_at=box.now)], box.now)
+    state = await box.card_state()
+    assert (state.state, state.attempts, state.error) == ("retrying", 1, "busy")
+
+
 async def test_sending_forgets_the_attempts_before(box: Box) -> None:
     await box.record(await box.card(), Retry("busy"), 0)
     await box.record(await box.card(), Sent(RECEIPT, 1))
@@ -135,10 +145,15 @@ async def test_what_is_over_is_never_tried_again(box: Box, result: Result, state
     await box.record(await box.card(), result)
     await happen(box.store, "req_1", response("dan"))
     box.now += timedelta(days=1)
-    assert [i.delivery.notice for i in await box.claim(surfaces=["slack"])] == (
-        ["card"] if state == "superseded" else []
-    )
+    assert await box.claim(surfaces=["slack"]) == []
     assert (await box.card_state()).state == state
+
+
+async def test_each_surface_is_claimed_for_itself(box: Box) -> None:
+    for n in range(5):
+        note = Notification(surface="email", address=f"p{n}@example.com", message="hello")
+        await box.store.write(lambda tx, n=note: tx.notify(n, NOW - timedelta(hours=1)))  # type: ignore[misc]  # a default in a lambda
+    assert sorted(i.delivery.surface for i in await box.claim(2)) == ["email", "email", "slack"]
 
 
 async def test_a_lease_that_ran_out_is_taken_over_and_the_late_result_ignored(box: Box) -> None:
@@ -148,7 +163,7 @@ async def test_a_lease_that_ran_out_is_taken_over_and_the_late_result_ignored(bo
     box.now += timedelta(milliseconds=1)
     second = await box.card()
     assert second.delivery == first.delivery
-    await box.record(first, Sent({"channel": "D4", "ts": "late"}, 1))
+    await box.record(first, Failed("too late"))
     assert (await box.card_state()).state == "queued"
     await box.record(second, Sent(RECEIPT, 1))
     assert (await box.card_state()).state == "sent"
@@ -202,6 +217,58 @@ class TestRedrawing:
         third = await box.card()
         assert (third.delivery.receipt, third.delivery.reposted) == ({"channel": "D4", "ts": "2.2"}, True)
 
+    async def test_one_that_could_not_be_changed_is_tried_again_at_the_next_change(self, box: Box) -> None:
+        await box.record(await box.card(), Sent(RECEIPT, 1))
+        await self.change(box)
+        await box.record(await box.card(), Failed("archived"))
+        assert await box.claim(surfaces=["slack"]) == []
+        await self.change(box, "slack:U8")
+        await box.record(await box.card(), Sent(RECEIPT, 3))
+        assert (await box.card_state()).state == "sent"
+
+    async def test_no_change_hastens_one_that_was_never_posted(self, box: Box) -> None:
+        await box.record(await box.card(), Retry("no answer"), 60)
+        await self.change(box)
+        assert await box.claim(surfaces=["slack"]) == []
+        assert await box.outbox.next_due(["slack"]) == NOW + timedelta(seconds=60)
+
+    async def test_those_of_a_step_that_passed_are_redrawn_too(self, store: SqlStore) -> None:
+        steps = (Step(audience=("slack:C1",)), Step(audience=("email:ana@example.com",)))
+        await save(store, asked(somebody("ana", step=1), channels=["slack:C1"], steps=steps))
+        box = Box(store)
+        await box.record(await box.card(), Sent(RECEIPT, 1))
+        for actor in (by_slack("U1", "slack:C1"), "ana"):
+            await happen(store, "req_1", response(actor))
+            card = await box.card()
+            version = (await stored(store, "req_1")).version
+            await box.record(card, Sent(RECEIPT, version))
+        assert (await stored(store, "req_1")).status.final
+
+
+class TestReminding:
+    async def test_a_card_that_was_given_up_is_tried_once_more(self, box: Box) -> None:
+        leased = await box.card()
+        await box.record(leased, Retry("no answer"), 0)
+        await box.record(await box.card(), Failed("a scope is missing"))
+        await happen(box.store, "req_1", Remind(by="Bob"), box.now)
+        card, reminder = await box.claim(surfaces=["slack"])
+        assert (card.delivery.id, card.delivery.attempts) == (leased.delivery.id, 0)
+        assert (card.delivery.notice, reminder.delivery.notice) == ("card", "reminder")
+
+    async def test_but_not_of_somebody_who_is_not_reminded(self, box: Box) -> None:
+        await box.record(await box.card(), Failed("a scope is missing"))
+        await happen(box.store, "req_1", response("dan"))
+        await happen(box.store, "req_1", Remind(by="Bob"), box.now)
+        assert await box.claim(surfaces=["slack"]) == []
+        assert (await box.card_state()).state == "failed"
+
+    async def test_somebody_who_could_not_be_reached_at_all_included(self, box: Box) -> None:
+        await box.record(await box.card(), Failed("a scope is missing"))
+        for target in ("slack:U4", "email:dan@example.com"):
+            await happen(box.store, "req_1", NotTold(target=target, reason="gone"), box.now)
+        await happen(box.store, "req_1", Remind(by="Bob"), box.now)
+        assert [i.delivery.notice for i in await box.claim(surfaces=["slack"])] == ["card", "reminder"]
+
 
 class TestAdopting:
     async def adopt(self, box: Box, receipt: dict[str, str]) -> None:
@@ -211,6 +278,35 @@ class TestAdopting:
         await box.record(await box.card(), Sent(RECEIPT, 1))
         await self.adopt(box, {"channel": "D4", "ts": "9.9"})
         assert (await box.card()).delivery.receipt == {"channel": "D4", "ts": "9.9"}
+
+    async def test_a_card_that_is_known_and_could_not_be_changed_is_tried_again(self, box: Box) -> None:
+        await box.record(await box.card(), Sent(RECEIPT, 1))
+        await happen(box.store, "req_1", response("dan"), box.now)
+        await box.record(await box.card(), Failed("archived"))
+        await self.adopt(box, RECEIPT)
+        await box.record(await box.card(), Sent(RECEIPT, 2))
+        await self.adopt(box, RECEIPT)
+        assert await box.claim(surfaces=["slack"]) == []
+        assert len([d for d in await box.states() if d.surface == "slack"]) == 1
+
+    async def test_a_card_that_was_posted_under_a_lease_that_ran_out_is_redrawn(self, box: Box) -> None:
+        late = await box.card()
+        box.now += LEASE
+        await box.record(await box.card(), Sent(RECEIPT, 1))
+        for _ in range(2):
+            await box.record(late, Sent({"channel": "D4", "ts": "9.9"}, 1))
+        card = await box.card()
+        assert (card.delivery.receipt, card.delivery.respondent) == (
+            {"channel": "D4", "ts": "9.9"},
+            "rsp_dan",
+        )
+
+    async def test_a_card_that_was_clicked_before_it_was_known_to_be_posted_is_one(self, box: Box) -> None:
+        leased = await box.card()
+        await self.adopt(box, RECEIPT)
+        await box.record(leased, Sent(RECEIPT, 1))
+        (state,) = [d for d in await box.states() if d.surface == "slack"]
+        assert (state.id, state.receipt) == (leased.delivery.id, RECEIPT)
 
     @pytest.mark.parametrize("reposted", [False, True])
     async def test_a_card_that_is_known_is_not(self, box: Box, *, reposted: bool) -> None:
@@ -222,11 +318,33 @@ class TestAdopting:
         assert len([d for d in await box.states() if d.surface == "slack"]) == 1
 
 
-async def test_callbacks_are_nobodys_business(store: SqlStore) -> None:
-    await save(store, asked(DAN, callback_url="https://example.com/hook"))
+async def test_a_callback_shows_without_the_secrets_in_its_url(store: SqlStore) -> None:
+    url = "https://user:secret@example.com:8443/hook/a@b?token=secret#secret"
+    await save(store, asked(DAN, callback_url=url))
     await happen(store, "req_1", response("dan"))
     box = Box(store)
-    assert [i.delivery.address for i in await box.claim(surfaces=["callback"])] == [
-        "https://example.com/hook"
-    ]
-    assert "callback" not in {d.surface for d in await box.states()}
+    (leased,) = await box.claim(surfaces=["callback"])
+    assert leased.delivery.address == url
+    await box.record(leased, Failed("the receiver wants no more callbacks (410 Gone)"))
+    (shown,) = [d for d in await box.states() if d.surface == "callback"]
+    assert (shown.address, shown.state) == ("https://example.com:8443/hook/a@b", "failed")
+    assert shown.error == "the receiver wants no more callbacks (410 Gone)"
+
+
+async def test_what_goes_to_a_full_host_is_left_where_it_is(store: SqlStore) -> None:
+    urls = [f"https://example.co{rest}" for rest in ("", "/hook", "?n=1", "#1", ":8443/hook", "m/hook")]
+    for number, url in enumerate(urls):
+        await save(store, asked(DAN, request_id=f"req_{number}", callback_url=url))
+        await happen(store, f"req_{number}", response("dan"))
+    box, full = Box(store), ["https://example.co"]
+    leased = await box.outbox.claim(box.now, 50, ["callback"], full)
+    assert sorted(i.delivery.address for i in leased) == sorted(urls[4:])
+    assert await box.outbox.next_due(["callback"], full) == NOW + LEASE
+    assert await box.outbox.next_due(["callback"]) == NOW
+
+
+def test_only_the_first_server_on_a_file_knows_itself_alone(database_url: str) -> None:
+    is_file = database_url.startswith("sqlite")
+    for _ in range(2):
+        with alone(database_url) as first, alone(database_url) as second:
+            assert (first, second) == (is_file, False)

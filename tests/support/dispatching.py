@@ -59,15 +59,16 @@ class ScriptedSender:
 
     async def send(self, delivery: Delivery, request: Request | None, now: datetime) -> Result:
         address = delivery.address
-        assert address not in self._sending, "two sendings to one address at once"
-        self._sending.add(address)
+        lane = f"{address} {delivery.request_id}" if delivery.surface == "callback" else address
+        assert lane not in self._sending, "two sendings to one address at once"
+        self._sending.add(lane)
         try:
             self.tried.append(address)
             if address in self.held:
                 await self.held[address].wait()
             await asyncio.sleep(0)
         finally:
-            self._sending.discard(address)
+            self._sending.discard(lane)
         if script := self.script[address]:
             result = script.popleft()
             if isinstance(result, Exception):
@@ -75,7 +76,7 @@ class ScriptedSender:
             return result
         version = request.version if request else 0
         self.sent.append((address, delivery.content or str(delivery.notice), version))
-        return Sent({"of": delivery.id}, version)
+        return Sent({"of": delivery.id, "ts": "1.1"}, version)
 
 
 class Office:
@@ -87,7 +88,7 @@ class Office:
         self.sender = ScriptedSender()
         self.outbox = SqlOutbox(store)
         self.approvals = Approvals(store, self.clock, RandomIds(), None, Rules())
-        senders: dict[str, Sender] = {"slack": self.sender, "email": self.sender}
+        senders: dict[str, Sender] = dict.fromkeys(("slack", "email", "callback"), self.sender)
         self.dispatcher = Dispatcher(self.outbox, senders, self.clock, self.approvals.not_told)
 
     async def work(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bot.delivery import dispatcher
 from bot.delivery.backoff import BREAKER, GIVE_UP
-from bot.delivery.dispatcher import SAFE
+from bot.delivery.dispatcher import HOST_LANES, LANES, SAFE
 from bot.domain import lifecycle
 from bot.domain.events import Cancel, Delegate, NotTold, Remind, Say
 from bot.domain.policy import Ruling
@@ -91,6 +91,62 @@ async def test_a_slow_address_holds_up_no_other(office: Office) -> None:
     assert [said for to, said, _ in office.sender.sent if to.startswith("slow")] == ["1", "2"]
 
 
+async def begun(office: Office) -> None:
+    """Begin all that can be begun now; what is held goes on."""
+    while await office.dispatcher.run_once():
+        pass
+    await asyncio.sleep(0)
+
+
+async def decided(office: Office, *callback_urls: str) -> None:
+    """Requests decided by Dan, whose outcomes are to be posted."""
+    for number, url in enumerate(callback_urls):
+        request = asked(DAN, request_id=f"req_{number}_{url}", callback_url=url)
+        await save(office.store, request)
+        await happen(office.store, request.id, response("dan"))
+
+
+class TestWhatHangs:
+    async def test_a_surface_holds_up_no_other(self, office: Office) -> None:
+        for n in range(2 * LANES):
+            office.sender.hold(f"p{n}@example.com")
+            await office.notify(f"p{n}@example.com", "hello")
+        await begun(office)
+        assert len(office.sender.tried) == LANES
+        await opened(office)
+        assert await office.dispatcher.next_due() == office.clock.at
+        await begun(office)
+        assert office.sender.sent == [("U4", "card", 1)]
+        assert len(office.sender.tried) == LANES + 1
+        assert await office.dispatcher.next_due() != office.clock.at, "what cannot be begun is no work"
+
+    async def test_a_host_holds_up_no_other(self, office: Office) -> None:
+        hang, other = "https://example.co", "https://example.com/hook"
+        urls = [f"{hang}/{n}" for n in range(HOST_LANES)] + [hang, f"{hang}?n=1", f"{hang}#1"]
+        for url in urls:
+            office.sender.hold(url)
+        await decided(office, *urls)
+        await begun(office)
+        tried = [to for to in office.sender.tried if to.startswith(hang)]
+        assert len(tried) == HOST_LANES
+        await decided(office, *[f"https://elsewhere.example/{n}" for n in urls], other)
+        await begun(office)
+        assert other in {to for to, *_ in office.sender.sent}
+
+    async def test_callbacks_of_different_requests_to_one_url_are_posted_side_by_side(
+        self, office: Office
+    ) -> None:
+        url = "https://example.com/hook"
+        office.sender.hold(url)
+        await decided(office, *[url] * 2 * HOST_LANES)
+        await begun(office)
+        assert office.sender.tried.count(url) == HOST_LANES
+        office.sender.held[url].set()
+        await office.dispatcher.settle()
+        await office.work()
+        assert len([to for to, *_ in office.sender.sent if to == url]) == 2 * HOST_LANES
+
+
 async def test_what_waited_too_long_behind_a_slow_one_is_given_back_in_order(office: Office) -> None:
     slow = office.sender.hold(MAIL)
     await office.notify(MAIL, "1", "2", "3")
@@ -114,6 +170,24 @@ class TestWhileATargetIsDown:
         assert {(await office.state(a)).attempts for a in (MAIL, "ana@example.com")} == {0}
         await office.work_until(BREAKER[0])
         assert sorted(a for a, *_ in office.sender.sent) == ["U4", "ana@example.com", MAIL]
+
+    async def test_what_is_put_off_meanwhile_keeps_what_is_known_of_it(self, office: Office) -> None:
+        await office.notify(MAIL, "first")
+        await opened(office)
+        office.sender.will(MAIL, Retry("busy", after=10), Retry("mailbox full", after=10), DOWN)
+        await office.work_until(10)
+        assert office.sender.tried.count(MAIL) == 3
+        state = await office.state(MAIL)
+        assert (state.state, state.attempts, state.error) == ("retrying", 1, "mailbox full")
+
+    async def test_it_is_said_until_it_works_again(self, office: Office) -> None:
+        await opened(office)
+        office.sender.will(MAIL, DOWN, DOWN)
+        assert await office.dispatcher.down() is None
+        await office.work_until(BREAKER[0])
+        assert await office.dispatcher.down() == "cannot send by email just now"
+        await office.work_until(BREAKER[1])
+        assert await office.dispatcher.down() is None
 
     async def test_it_is_left_alone_for_longer_and_longer(self, office: Office) -> None:
         await opened(office)
@@ -189,6 +263,18 @@ class TestGivingUp:
         assert request.respondents[0].state is RespondentState.UNREACHABLE
         assert await office.dispatcher.next_due() is None
 
+    async def test_a_card_that_stands_but_cannot_be_changed_leaves_nobody_untold(
+        self, office: Office
+    ) -> None:
+        await opened(office)
+        await office.work()
+        office.sender.will("U4", Failed("the channel is archived"))
+        await happen(office.store, "req_1", response("dan"))
+        await office.work()
+        request = await office.request()
+        assert (request.unreached, request.version) == ((), 2)
+        assert (await office.state("U4")).state == "failed"
+
     async def test_a_mail_that_asks_for_nothing_fails_quietly(self, office: Office) -> None:
         await opened(office, ANA, DAN, quorum=1)
         await office.work()
@@ -258,6 +344,17 @@ class TestNothingLeftToSay:
         [reminder] = [d for d in deliveries["req_1"] if (d.notice, d.address) == ("reminder", MAIL)]
         assert reminder.state == "superseded"
         assert why in (reminder.error or "")
+
+    async def test_nor_after_it_waited_behind_something_slow(self, office: Office) -> None:
+        await opened(office, quorum=2, channels=["slack:C1"])
+        slow = office.sender.hold("U4")
+        await happen(office.store, "req_1", Remind(by="Bob"))
+        await office.dispatcher.run_once()
+        await asyncio.sleep(0)
+        await happen(office.store, "req_1", response("dan"))
+        slow.set()
+        await office.dispatcher.settle()
+        assert [what for to, what, _ in office.sender.sent if to == "U4"] == ["card"]
 
     async def test_nor_told_how_it_was_going(self, office: Office) -> None:
         await opened(office)

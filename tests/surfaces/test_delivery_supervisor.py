@@ -111,6 +111,26 @@ async def test_a_failure_shows_and_passes(job: Job, supervisor: Supervisor) -> N
     assert await supervisor.check() is None
 
 
+async def test_it_has_passed_also_where_there_is_always_more() -> None:
+    rounds, said = 0, asyncio.Queue[str | None]()
+
+    async def busy() -> int:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 1:
+            supervisor.hint(["job"])
+            raise ConnectionError("no database")
+        await said.put(await supervisor.check())
+        await asyncio.sleep(0)
+        return 1
+
+    supervisor = Supervisor([Work(name="job", run_once=busy, next_due=Job().next_due)], StandingClock())
+    await supervisor.start()
+    async with asyncio.timeout(20):
+        assert [await said.get() for _ in range(2)] == ["job: ConnectionError", None]
+    await supervisor.stop()
+
+
 async def test_stopping_finishes_the_work_in_hand(job: Job, supervisor: Supervisor) -> None:
     job.gate.clear()
     await supervisor.start()

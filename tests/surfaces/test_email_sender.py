@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.delivery.backoff import BREAKER
+from bot.delivery.backoff import BREAKER, GIVE_UP
 from bot.delivery.dispatcher import Dispatcher
 from bot.domain.events import Cancel, Remind, Say, Withdraw
 from bot.domain.request import Address, RespondentState, Surface
+from bot.email import sender
 from bot.email.addresses import parse_sender
 from bot.email.config import parse_smtp_url
 from bot.email.mailer import Mailer
@@ -45,7 +46,7 @@ async def office(migrated_store: SqlStore, mailbox: Mailbox) -> AsyncIterator[Of
     office = Office(migrated_store)
     mailer = Mailer(parse_smtp_url(mailbox.url))
     composer = Composer(templates(), parse_sender("Assent <assent@example.com>"))
-    senders = {"email": EmailSender(mailer, composer, LINKS)}
+    senders = {"email": EmailSender(mailer, composer, LINKS, office.outbox.requests)}
     office.dispatcher = Dispatcher(office.outbox, senders, office.clock, office.approvals.not_told)
     await save(migrated_store, asked(ANA, BEN, quorum=2))
     yield office
@@ -84,6 +85,28 @@ async def test_a_question_taken_back_before_it_was_sent_is_never_asked(
     await office.work()
     (mail,) = mailbox.messages(TO_ANA)
     assert "Cancelled by bob" in mail.text
+
+
+async def test_nor_one_taken_back_while_its_mail_waited_for_a_turn_at_the_relay(
+    office: Office, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "FRESH_SECONDS", 0.0)
+    await office.work()
+    mailbox.pause()
+    busy = [f"{name}@example.com" for name in "xyz"]
+    for to in busy:
+        await office.notify(to, "hello")
+    await office.dispatcher.run_once()
+    for to in busy:
+        await mailbox.next_message(to)
+    await save(office.store, asked(ANA, BEN, request_id="req_2"))
+    await office.dispatcher.run_once()
+    await happen(office.store, "req_2", Cancel(reason="moot", by="bob", surface=Surface.API))
+    mailbox.heal()
+    await office.dispatcher.settle()
+    deliveries = await office.store.read(lambda tx: tx.deliveries(["req_2"]))
+    assert [d.state for d in deliveries["req_2"] if d.notice == "ask"] == ["superseded", "superseded"]
+    assert (len(mailbox.messages(TO_ANA)), len(mailbox.messages(TO_BEN))) == (1, 1)
 
 
 async def test_all_mails_about_one_request_are_one_conversation(office: Office, mailbox: Mailbox) -> None:
@@ -183,6 +206,20 @@ async def test_a_relay_that_is_down_spends_no_attempt_and_then_everything_goes(
     await mailbox.come_up()
     await office.work_until(BREAKER[-1])
     assert len(mailbox.messages(TO_ANA)) == len(mailbox.messages(TO_BEN)) == 1
+
+
+@pytest.mark.parametrize("reply", [None, "421 4.7.0 Not you"])
+async def test_a_recipient_who_breaks_every_connection_is_given_up_and_holds_up_nobody(
+    office: Office, mailbox: Mailbox, reply: str | None
+) -> None:
+    mailbox.fail("rcpt", reply, to=TO_ANA, times=None)
+    await office.work()
+    assert (await office.state(TO_ANA)).attempts == 1
+    await office.notify(TO_BEN, "hello")
+    await office.work()
+    assert len(mailbox.messages(TO_BEN)) == 2
+    await office.work_until(2 * GIVE_UP["email"].total_seconds())
+    assert [u.target for u in (await office.request()).unreached] == [f"email:{TO_ANA}"]
 
 
 async def test_a_link_is_nowhere_in_what_is_stored(office: Office, mailbox: Mailbox) -> None:

@@ -10,16 +10,15 @@ import pytest
 
 from bot.domain.request import Status
 from bot.domain.telling import Notice
-from bot.ports import Delivery, Failed, Lost, Retry, Sent
+from bot.ports import Delivery, DeliveryState, Failed, Lost, Retry, Sent
 from bot.sandbox.slack import SlackSandbox
 from bot.slack.gateway import Gateway
-from bot.slack.sender import SlackSender
+from bot.slack.sender import UNCONFIRMED, SlackSender
 from tests.support.slack_requests import NASTY, NOW, asked, nasty, resolved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from bot.ports import DeliveryState
     from bot.sandbox.workspace import Channel, Message, User
 
 
@@ -69,6 +68,21 @@ def card(where: User | Channel, receipt: dict[str, Any] | None = None, **members
         created_at=NOW,
     )
     return replace(row, **members)
+
+
+def delivered(where: User | Channel, state: str) -> DeliveryState:
+    return DeliveryState(
+        id="dlv_1",
+        surface="slack",
+        address=where.id,
+        notice="card",
+        respondent=None,
+        state=state,
+        attempts=0,
+        error=None,
+        at=NOW,
+        receipt={"channel": where.id, "ts": "1.1"},
+    )
 
 
 async def sent(sender: SlackSender, where: User | Channel) -> Sent:
@@ -135,6 +149,23 @@ async def test_slack_takes_whatever_is_asked(
     assert isinstance(await sender.send(card(ops, result.receipt), final, NOW), Sent)
 
 
+@pytest.mark.parametrize(("state", "has_card"), [("sent", True), ("retrying", True), ("failed", False)])
+async def test_a_reminder_speaks_of_a_card_only_where_one_stands(
+    slack: SlackSandbox, gateway: Gateway, ana: User, ops: Channel, state: str, *, has_card: bool
+) -> None:
+    async def deliveries(_: Sequence[str]) -> dict[str, tuple[DeliveryState, ...]]:
+        return {"req_01": tuple(delivered(where, state) for where in (ana, ops))}
+
+    sender = SlackSender(gateway, deliveries)
+    for where, members in ((ana, {"respondent": "rsp_ana"}), (ops, {})):
+        told = card(where, notice=Notice.REMINDER, **members)
+        assert isinstance(await sender.send(told, asked(), NOW), Sent)
+    to_ana, to_ops = await only_message(slack, ana), await only_message(slack, ops)
+    assert ("Its card is above" in to_ana.words) is has_card
+    assert to_ops.thread_ts == ("1.1" if has_card else None)
+    assert ("`/approvals` lists it" in to_ops.words) is not has_card
+
+
 # One message a second and channel
 
 
@@ -147,6 +178,11 @@ async def test_a_second_post_to_a_channel_waits_its_turn_and_spends_no_attempt(
     assert second == Retry("one message a second", 0.6, counts=False, pause=ops.id)
     assert isinstance(await sender.send(card(ana), asked(), soon), Sent)
     assert isinstance(await sender.send(card(ops), asked(), NOW + timedelta(seconds=1)), Sent)
+
+
+async def test_a_clock_that_is_set_back_keeps_nobody_waiting(sender: SlackSender, ops: Channel) -> None:
+    await sent(sender, ops)
+    assert isinstance(await sender.send(card(ops), asked(), NOW - timedelta(hours=1)), Sent)
 
 
 async def test_an_update_need_not_wait(sender: SlackSender, ops: Channel) -> None:
@@ -178,6 +214,23 @@ async def test_while_slack_is_down_no_attempts_are_spent(
     assert result == Retry("Slack does not answer properly just now (503)", counts=False, pause="slack")
 
 
+@pytest.mark.parametrize("code", ["external_channel_migrating", "internal_error"])
+async def test_what_slack_cannot_do_for_one_channel_spends_its_attempts_and_pauses_nothing(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel, code: str
+) -> None:
+    slack.faults.next("chat.postMessage", error=code)
+    assert await sender.send(card(ops), asked(), NOW) == Retry(f"Slack cannot do this just now ({code})")
+
+
+async def test_a_message_that_cannot_be_updated_just_now_spends_its_attempts(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel
+) -> None:
+    receipt = (await sent(sender, ops)).receipt
+    slack.faults.next("chat.update", error="update_failed")
+    result = await sender.send(card(ops, receipt), asked(), NOW)
+    assert result == Retry("Slack cannot do this just now (update_failed)")
+
+
 async def test_a_slack_that_cannot_be_reached_is_down(ana: User) -> None:
     nowhere = Gateway("xoxb-none", "http://127.0.0.1:9/api/", timeout=2)
     result = await SlackSender(nowhere, nothing_sent).send(card(ana), asked(), NOW)
@@ -196,6 +249,30 @@ async def test_a_dropped_connection_is_tried_again_by_the_outbox_and_by_nobody_e
     assert len(slack.messages(ops)) == (1 if drop == "after" else 0)
 
 
+async def test_a_post_that_got_no_answer_is_repeated_after_longer_and_longer_and_then_given_up(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel
+) -> None:
+    slack.faults.next("chat.postMessage", drop="after", times=None)
+    for attempts, after in enumerate(UNCONFIRMED):
+        later = NOW + timedelta(minutes=attempts)
+        result = await sender.send(card(ops, attempts=attempts), asked(), later)
+        assert isinstance(result, Retry)
+        assert (result.after, result.counts) == (after, True)
+    last = await sender.send(card(ops, attempts=len(UNCONFIRMED)), asked(), NOW + timedelta(days=1))
+    assert isinstance(last, Failed)
+    assert "may have arrived" in last.reason
+
+
+async def test_an_update_that_got_no_answer_is_repeated_as_often_as_it_takes(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel
+) -> None:
+    receipt = (await sent(sender, ops)).receipt
+    slack.faults.next("chat.update", drop="after")
+    result = await sender.send(card(ops, receipt, attempts=50), asked(), NOW)
+    assert isinstance(result, Retry)
+    assert result.after is None
+
+
 async def test_a_deleted_card_is_lost(slack: SlackSandbox, sender: SlackSender, ana: User) -> None:
     receipt = (await sent(sender, ana)).receipt
     (await only_message(slack, ana)).deleted = True
@@ -210,6 +287,17 @@ async def test_a_card_that_cannot_be_changed_is_lost(
     receipt = (await sent(sender, ana)).receipt
     slack.faults.next("chat.update", error=code)
     assert isinstance(await sender.send(card(ana, receipt), asked(), NOW), Lost)
+
+
+@pytest.mark.parametrize("code", ["is_archived", "not_in_channel", "missing_scope", "invalid_blocks"])
+async def test_a_card_that_stands_is_tried_again_whatever_slack_says_of_it(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel, code: str
+) -> None:
+    receipt = (await sent(sender, ops)).receipt
+    slack.faults.next("chat.update", error=code)
+    result = await sender.send(card(ops, receipt), asked(), NOW)
+    assert isinstance(result, Retry)
+    assert (result.counts, result.pause) == (True, None)
 
 
 async def test_a_deactivated_person_cannot_be_told(

@@ -53,6 +53,20 @@ class TestBreakers:
         assert breakers.trip("U1", NOW, 5) == NOW + timedelta(seconds=30)
         assert breakers.open_until("U2", NOW) is None
 
+    def test_a_clock_that_is_set_back_ends_it(self) -> None:
+        breakers = Breakers()
+        breakers.trip("U1", NOW, 30)
+        assert breakers.open_until("U1", NOW - timedelta(hours=1)) is None
+
+    def test_who_was_down_when_last_tried_is_known(self) -> None:
+        breakers = Breakers()
+        until = breakers.trip("email", NOW, None)
+        breakers.trip("U1", NOW, 30)
+        assert breakers.open_until("email", until) is None
+        assert [breakers.failed(target) for target in ("email", "U1")] == [True, False]
+        breakers.reset("email")
+        assert not breakers.failed("email")
+
     def test_a_success_forgets_the_failures(self) -> None:
         breakers = Breakers()
         until = breakers.trip("email", NOW, None)

@@ -77,7 +77,10 @@ def assert_fits(request: Request) -> None:
 
 def assert_everything_fits(request: Request) -> None:
     assert_message(cards.card(request, NOW))
-    assert_message(cards.reminder(request, NOW, Copy(respondent=ANA.id)))
+    for has_card in (True, False):
+        reminder = cards.reminder(request, NOW, Copy(respondent=ANA.id), has_card=has_card)
+        assert_message(reminder)
+        assert ("Its card is above" in str(reminder.blocks)) is has_card
     assert_message(cards.news(request, request.spec.title, Copy()))
     for act in modals.ACTS:
         assert_view(modals.act_modal(request, act))
@@ -424,6 +427,14 @@ def test_details_shows_two_hundred_details_and_everything_that_happened() -> Non
     ):
         assert part in shown
     assert_view(view)
+
+
+def test_details_lists_what_was_said_to_people_and_no_callback() -> None:
+    hook = "https://example.com/hook"
+    callback = replace(delivery("410"), surface="callback", notice="callback", address=hook)
+    shown = words(overview.details_modal(asked(), NOW, [delivery(), callback])["blocks"])
+    assert "card by slack to U0ANA" in shown
+    assert hook not in shown
 
 
 def test_details_says_plainly_what_even_it_cannot_show() -> None:

@@ -11,6 +11,7 @@ import pytest
 from yarl import URL
 
 from bot.store import keys
+from tests.support.product import running
 
 if TYPE_CHECKING:
     from tests.support.product import Answer, Product
@@ -197,6 +198,22 @@ async def test_health_and_readiness_need_no_key(product: Product) -> None:
         ready = await product.call("GET", "/readyz", headers=nobody)
     assert (ready.status, ready.json["status"]) == (200, "ready")
     assert {"database", "delivery"} <= ready.json["checks"].keys()
+
+
+async def test_a_relay_that_is_down_is_named_and_leaves_the_server_ready(
+    database_url: str, unused_tcp_port: int
+) -> None:
+    relay = {
+        "assent_smtp_url": f"smtp://127.0.0.1:{unused_tcp_port}?tls=none",
+        "assent_mail_from": "a@example.com",
+    }
+    async with running(database_url, **relay) as product:
+        await product.submit()
+        async with asyncio.timeout(20):
+            while (ready := await product.call("GET", "/readyz")).json["checks"]["delivery"] == "ok":
+                await product.assent.dispatcher.settle()
+    assert (ready.status, ready.json["status"]) == (200, "ready")
+    assert ready.json["checks"]["delivery"] == "cannot send by email just now"
 
 
 async def test_head_answers_as_get_without_a_body(product: Product) -> None:

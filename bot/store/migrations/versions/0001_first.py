@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text, nullable=False),
     )
     op.create_index("requests_by_status", "requests", ["status", "id"])
-    _partial("requests_due", "requests", "due_at", "due_at IS NOT NULL")
+    _partial("requests_due", "requests", ["due_at"], "due_at IS NOT NULL")
     op.create_index(
         "requests_unresolved",
         "requests",
@@ -99,7 +99,7 @@ def _outbox() -> None:
         sa.Column("sent_at", sa.BigInteger),
     )
     op.create_index("deliveries_by_request", "deliveries", ["request_id"])
-    _partial("deliveries_due", "deliveries", "due_at", "due_at IS NOT NULL")
+    _partial("deliveries_due", "deliveries", ["surface", "due_at"], "due_at IS NOT NULL")
     op.create_table(
         "groups",
         sa.Column("name", sa.Text, primary_key=True),
@@ -114,5 +114,5 @@ def _outbox() -> None:
     )
 
 
-def _partial(name: str, table: str, column: str, where: str) -> None:
-    op.create_index(name, table, [column], sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+def _partial(name: str, table: str, columns: list[str], where: str) -> None:
+    op.create_index(name, table, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
