@@ -146,16 +146,15 @@ def retry(
 
     if run.status in {"completed", "rejected"}:
         raise Failure(f"{id} is {run.status}, which is final: there is nothing to retry")
-    if run.status == "failed":
-        from bot.workflows.runs import Runs
+    from bot.workflows.runs import Runs
 
-        store = Runs(workflows_url, run.application, run.version)
-        store.hand_over(store.newest(id))
+    retried = Runs(workflows_url, run.application, pinned=run.pinned).retry(id)
     if run.workflow == WORKFLOW:
         return _drive(run.input, id, timeout, workflows_url, server)
-    if run.status != "failed":
-        raise Failure(f"{id} is {run.status}, not failed; it goes on in a process that has {run.workflow!r}")
-    _print(_find(id, workflows_url), as_json=server.json)
+    now = _find(id, workflows_url)
+    if not retried:
+        raise Failure(f"{id} is {now.status}, not failed; it goes on in a process that has {run.workflow!r}")
+    _print(now, as_json=server.json)
     return 0
 
 
@@ -177,16 +176,18 @@ def _drive(
         except Exception as error:  # noqa: BLE001 - whatever a driver says of a database that is not there
             raise Failure(f"cannot open the runs: {_first_line(error)}") from None
         try:
-            run = _follow(app, app.start(WORKFLOW, document, run_id=run_id), timeout)
+            run_id = app.start(WORKFLOW, document, run_id=run_id)
+            _wait(app, run_id, timeout)
         except ValueError as error:
             raise Failure(str(error), status=2) from None
         finally:
             app.close()
+    run = _find(run_id, workflows_url)  # what was under way has ended by now
     _print(run, as_json=server.json)
     return _exit_status(run)
 
 
-def _follow(app: Durable, id: str, timeout: float | None) -> Run:
+def _wait(app: Durable, id: str, timeout: float | None) -> None:
     """Wait for the end of a run, telling at which gates it stands."""
     deadline = None if timeout is None else time.monotonic() + timeout
     told = None
@@ -195,9 +196,8 @@ def _follow(app: Durable, id: str, timeout: float | None) -> Run:
             told = run.waiting
             display.print_error(f"{id} waits for {told['request']} at {told['key']}")
         if deadline is not None and time.monotonic() >= deadline:
-            break
+            return
         time.sleep(POLL_SECONDS)
-    return run
 
 
 def _exit_status(run: Run) -> int:
@@ -279,7 +279,7 @@ def _open(workflows_url: str) -> Runs | None:
         )
     if workflows_url.startswith("sqlite") and not sqlite_path(workflows_url).exists():
         return None
-    store = Runs(workflows_url, None, None)
+    store = Runs(workflows_url, None)
     try:
         store.check()
     except Exception as error:  # noqa: BLE001 - whatever a driver says of a database that is not there

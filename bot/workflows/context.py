@@ -17,10 +17,11 @@ from bot.workflows.values import from_json, result_adapter, to_json
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from datetime import timedelta
+    from threading import Event
 
     from bot.client import Client
     from bot.workflows.asking import Destination, OnReject
-    from bot.workflows.state import Json, State
+    from bot.workflows.state import Json, State, Waiting
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,10 +62,18 @@ class Ctx(_Identity):
     crash in the middle of a step repeats that step.
     """
 
-    def __init__(self, state: State, client: Client) -> None:
+    def __init__(self, state: State, client: Client, closing: Event) -> None:
         super().__init__(state)
         self._client = client
+        self._closing = closing
+        self._parked = False
         self._named: set[str] = set()
+        self._steps: list[asyncio.Task[None]] = []
+
+    async def finish(self) -> None:
+        """Let no step begin any more, and wait for those that are under way beside the handler: they are done once."""
+        self._parked = True
+        await asyncio.gather(*self._steps, return_exceptions=True)
 
     @overload
     async def step(
@@ -145,10 +154,10 @@ class Ctx(_Identity):
 
             fields = await self._once(f"question:{key}", ask)
             request: Request = await self._ask(
-                self._client.submit, idempotency_key=f"{self.run_id}:{key}", **fields
+                self._client.submit, idempotency_key=f"{self._state.nonce}:{key}", **fields
             )
             if request.status == "pending":
-                raise Parked({"key": key, "request": request.id, "on_reject": interrupt.on_reject})
+                raise self._park({"key": key, "request": request.id, "on_reject": interrupt.on_reject})
             self._state.memory[f"outcome:{key}"] = request
             outcome = Outcome.of(request)
         return outcome if interrupt.on_reject == "continue" else outcome.raise_for_rejection()
@@ -159,18 +168,34 @@ class Ctx(_Identity):
             raise ValueError(f"{name!r} is used twice in this handler: give each call a name of its own")
         self._named.add(name)
         if name not in self._state.memory:
-            self._state.memory[name] = await DBOS.run_step_async({"name": name}, function)
+            if self._parked or self._closing.is_set():
+                raise self._park(None)
+            step = asyncio.create_task(self._do(name, function))
+            self._steps.append(step)
+            try:
+                await asyncio.shield(step)
+            except asyncio.CancelledError:
+                if not self._parked:  # it is the handler that gave it up
+                    step.cancel()
+                raise
         return self._state.memory[name]
+
+    def _park(self, waiting: Waiting | None) -> Parked:
+        self._parked = True
+        return Parked(waiting)
+
+    async def _do(self, name: str, function: Callable[[], Awaitable[Json]]) -> None:
+        self._state.memory[name] = await DBOS.run_step_async({"name": name}, function)
 
     async def _ask(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Make a call of the client; while the server is away or overwhelmed, the run is parked."""
         try:
             return await asyncio.to_thread(call, *args, **kwargs)
         except Unreachable:
-            raise Parked(None) from None
+            raise self._park(None) from None
         except ApiError as error:
             if error.status >= 500 or error.status == 429:
-                raise Parked(None) from None
+                raise self._park(None) from None
             raise
 
 

@@ -20,7 +20,7 @@ from bot.client import AsyncClient, Client
 from bot.workflows.attempts import Attempts, Workflow
 from bot.workflows.executors import executors_of, sqlite_path
 from bot.workflows.keeping import Keeper
-from bot.workflows.runs import FIRST, NEXT, VERSION, Run, Runs, queue_of
+from bot.workflows.runs import FIRST, NEXT, Run, Runs, queue_of, version_of
 from bot.workflows.state import State
 from bot.workflows.values import input_adapter, to_json
 
@@ -35,8 +35,8 @@ H = TypeVar("H", bound="Callable[..., Any]")
 QUEUE_SECONDS = 0.5
 """Between two looks for rows that are due."""
 
-DRAIN_SECONDS = 10
-"""How long `close` lets handlers finish."""
+DRAIN_SECONDS = 1
+"""How long the engine may take to record how rows ended."""
 
 log = logging.getLogger(__name__)
 
@@ -112,15 +112,15 @@ class Durable:
         executors = executors_of(self.database_url)
         resources.callback(executors.close)
         executors.live(executor)
-        self._runs = Runs(self.database_url, self.name, None if joined else VERSION)
+        self._runs = Runs(self.database_url, self.name, pinned=not joined)
         resources.callback(self._runs.close)
         listening = threading.Event()
-        Durable._serving = Attempts(self._workflows, self._client, self._runs, listening)
+        attempts = Durable._serving = Attempts(self._workflows, self._client, self._runs, listening)
         resources.callback(setattr, Durable, "_serving", None)
         queues = [queue_of(self.name, workflow) for workflow in self._workflows]
         if not joined:
             self._start_engine(queues)
-            resources.callback(self._stop_engine)
+            resources.callback(self._stop_engine, attempts)
         for queue in queues:
             DBOS.register_queue(
                 queue, worker_concurrency=self._concurrency, polling_interval_sec=QUEUE_SECONDS
@@ -128,6 +128,7 @@ class Durable:
         keeper = Keeper(self._runs, self._client, executors, listening)
         resources.callback(keeper.stop)
         keeper.start()
+        resources.callback(attempts.finish)
 
     def _start_engine(self, queues: list[str]) -> None:
         # SQLite writes ahead only if it is told so before DBOS opens it; where others use it, they have done so.
@@ -142,15 +143,17 @@ class Durable:
             DBOS.destroy()
             raise
 
-    def _stop_engine(self) -> None:
-        busy = any(row.executor_id == DBOS.executor_id for row in self.runs.under_way())
+    def _stop_engine(self, attempts: Attempts) -> None:
+        busy = attempts.ended_late or any(
+            row.executor_id == DBOS.executor_id for row in self.runs.under_way()
+        )
         DBOS.destroy(workflow_completion_timeout_sec=DRAIN_SECONDS if busy else 0)
 
     def _config(self, executor: str) -> DBOSConfig:
         return {
             "name": self.name,
             "system_database_url": self.database_url,
-            "application_version": VERSION,
+            "application_version": version_of(self.name),
             "executor_id": executor,
             "serializer": DBOSPortableJSONSerializer(),
             "log_level": "WARNING",
@@ -166,7 +169,9 @@ class Durable:
                 f"there is no workflow {name!r}; there are: {', '.join(sorted(self._workflows))}"
             )
         run_id = run_id or f"run-{uuid.uuid4().hex}"
-        state = State(run_id=run_id, row=run_id, workflow=name, input=to_json(inp, "the input"))
+        state = State(
+            run_id=run_id, row=run_id, nonce=uuid.uuid4().hex, workflow=name, input=to_json(inp, "the input")
+        )
         _apart(lambda: self.runs.begin(state))
         return run_id
 
@@ -208,7 +213,14 @@ class Durable:
         return self._runs
 
     def close(self) -> None:
-        """Let handlers finish for some seconds, and stop; what they did not finish goes on elsewhere, or later."""
+        """Let the steps that are under way finish, however long they take, and stop; runs go on elsewhere, or later.
+
+        Raises RuntimeError on the event loop that these steps need, as an engine that was joined may use it.
+        """
+        if Durable._serving and Durable._serving.is_busy_on(_running_loop()):
+            raise RuntimeError(
+                "close() waits for steps that run on this event loop: await asyncio.to_thread(app.close)"
+            )
         _apart(self._resources.close)
         self._runs = None
 
@@ -230,9 +242,15 @@ async def _run_next(state: Json) -> Json:
 
 
 async def _run(state: Json) -> Json:
-    while (attempts := Durable._serving) is None:  # noqa: ASYNC110, SLF001 - an engine that was joined outlives us
+    while (attempts := Durable._serving) is None or attempts.closing.is_set():  # noqa: ASYNC110, SLF001 - an engine that was joined outlives us
         await asyncio.sleep(1)
     return await attempts.run(State(**state))
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    return None
 
 
 def _apart(work: Callable[[], T]) -> T:

@@ -1,12 +1,15 @@
 """Which processes live: each holds a lock that its death lets go, however it dies.
 
-On PostgreSQL it is an advisory lock, on SQLite a lock on a file beside the database.
+On PostgreSQL it is an advisory lock, on SQLite a lock on a file beside the database. A process that a handler forks
+does not hold it, as it may outlive its parent.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from typing import LiteralString, TextIO
+
+
+SUSPICION_SECONDS = 30.0
+"""How long a look that found nobody counts on PostgreSQL, where a lost connection looks like a death."""
 
 
 class Executors(Protocol):
@@ -48,8 +55,10 @@ class FileLocks:
     """Locks of files in the folder `DATABASE.executors`."""
 
     def __init__(self, database: Path) -> None:
+        database = database.resolve()  # however a process calls it
         self._folder = database.with_name(f"{database.name}.executors")
         self._own: TextIO | None = None
+        os.register_at_fork(after_in_child=self._disown)
 
     def live(self, executor: str) -> None:
         """See `Executors`."""
@@ -78,6 +87,10 @@ class FileLocks:
             Path(self._own.name).unlink()
             self._own.close()
 
+    def _disown(self) -> None:
+        if self._own:
+            self._own.close()
+
     def _path(self, executor: str) -> Path:
         return self._folder / quote(executor, safe="")
 
@@ -101,7 +114,8 @@ class AdvisoryLocks:
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._connection: psycopg.Connection | None = None
-        self._suspects: set[str] = set()
+        self._suspects: dict[str, float] = {}
+        os.register_at_fork(after_in_child=self._disown)
 
     def live(self, executor: str) -> None:
         """See `Executors`."""
@@ -120,22 +134,30 @@ class AdvisoryLocks:
 
     @contextlib.contextmanager
     def bury(self, executor: str) -> Iterator[bool]:
-        """See `Executors`. Only the second look in a row counts: a lost connection is soon there again."""
-        connection = self._connection
+        """See `Executors`. Only the second look within some seconds counts: a lost connection is soon there again."""
+        connection, suspected = self._connection, self._suspects.pop(executor, None)
         if connection is None or not _ask(connection, TRY, executor):
-            self._suspects.discard(executor)
             yield False
             return
+        now = time.monotonic()
         try:
-            yield executor in self._suspects
+            dead = suspected is not None and now - suspected < SUSPICION_SECONDS
+            if not dead:
+                self._suspects[executor] = now
+            yield dead
         finally:
-            self._suspects ^= {executor}
             _ask(connection, RELEASE, executor)
 
     def close(self) -> None:
         """See `Executors`."""
         if self._connection:
             self._connection.close()
+
+    def _disown(self) -> None:
+        """Let go of the socket without a word to the server, which would end the session of the parent."""
+        if self._connection and not self._connection.closed:
+            with Path(os.devnull).open("rb") as nothing:
+                os.dup2(nothing.fileno(), self._connection.fileno(), inheritable=False)
 
 
 def _ask(connection: psycopg.Connection, query: LiteralString, executor: str) -> bool:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from bot.workflows.executors import Executors
     from bot.workflows.runs import Runs
 
+BEAT_SECONDS = 1.0
+"""Between two looks whether others still see that this process lives."""
+
 ROUND_SECONDS = 2.0
 """Between two looks for dead executors."""
 
@@ -42,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """Two threads that end with the process, or with `stop`."""
+    """Three threads that end with the process, or with `stop`."""
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Keeper:
         self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._listen, name="assent-events", daemon=True),
+            threading.Thread(target=self._live, name="assent-heart", daemon=True),
             threading.Thread(target=self._keep, name="assent-keeper", daemon=True),
         ]
 
@@ -69,9 +73,10 @@ class Keeper:
             thread.start()
 
     def stop(self) -> None:
-        """Let both end. The one that listens may stay in a read for some seconds, and then touches nothing more."""
+        """Let them end. The one that listens may stay in a read for some seconds, and then touches nothing more."""
         self._stopped.set()
-        self._threads[1].join()
+        for thread in self._threads[1:]:
+            thread.join()
 
     def _listen(self) -> None:
         """Wake what each event decides; the client goes on where a lost stream ended."""
@@ -88,6 +93,11 @@ class Keeper:
                 if not self._stopped.wait(EVENTS_SECONDS):
                     log.warning("no events from Assent, decisions are found by polling: %s", error)
 
+    def _live(self) -> None:
+        """Show that this process lives, whatever the other threads wait for."""
+        while not self._stopped.wait(BEAT_SECONDS):
+            self._logged(partial(self._executors.live, self._executor))
+
     def _keep(self) -> None:
         quiet = 0  # rounds without trouble
         for number in itertools.count():
@@ -101,19 +111,20 @@ class Keeper:
                 return
 
     def _take_over(self) -> None:
-        """Show that this process lives, and go on with what dead ones were busy with."""
-        self._executors.live(self._executor)
+        """Go on with what dead processes were busy with."""
+        for row in self._runs.half_taken():
+            self._runs.take_over(row.workflow_id)
         for executor in {row.executor_id for row in self._runs.under_way()} - {None, self._executor}:
             with self._executors.bury(str(executor)) as dead:
                 if dead:
-                    self._hand_over(partial(_is_of, executor))
+                    self._take_over_of(partial(_is_of, executor))
         # DBOS itself starts the rows of an executor id again that is not unique, but only those of its version.
-        self._hand_over(lambda row: _is_of(self._executor, row) and row.app_version != self._version)
+        self._take_over_of(lambda row: _is_of(self._executor, row) and row.app_version != self._version)
 
-    def _hand_over(self, abandoned: Callable[[WorkflowStatus], bool]) -> None:
+    def _take_over_of(self, abandoned: Callable[[WorkflowStatus], bool]) -> None:
         for row in filter(abandoned, self._runs.under_way()):
             log.warning("taking over %s from %s", row.workflow_id, row.executor_id)
-            self._runs.hand_over(row.workflow_id)
+            self._runs.take_over(row.workflow_id)
 
     def _catch_up(self) -> None:
         """Wake what was decided while nobody listened."""

@@ -1,17 +1,18 @@
 """Runs as rows of the durable queue.
 
-A run is a chain of rows, each with the run's state as its input. A row that pauses leaves a delayed successor and ends,
-so nothing but a row in the database waits. The first row has the run's id and stays, so that a run is never started
-twice; it points at the newest one. A row knows the id of its successor from the beginning: however often a death
-interrupts the change from one to the next, there is one successor. Where a row stands at a request, DBOS is told that
-the request is its user, which is what it can find rows by on SQLite, too.
+A run is a chain of rows, `RUN`, `RUN/1`, `RUN/2` and so on, each with the run's state as its input. A row that pauses
+leaves a delayed successor and ends, so nothing but a row in the database waits. The first row stays, so that a run is
+never started twice, and so does the newest, which is the one that counts: whoever comes late, to leave a successor that
+was there before or to run a row that was passed, changes nothing. A handler is only ever begun in a row that nobody has
+run before; where somebody has, its successor goes on with the steps that were finished. Where a row stands at a
+request, DBOS is told that the request is its user, which is what it can find rows by on SQLite, too.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from dbos import DBOSClient, DBOSPortableJSONSerializer, WorkflowSerializationFormat
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 FIRST, NEXT = "assent.run", "assent.row"
 """The durable functions of first rows and of the others."""
 
-VERSION = "assent-1"
-"""The application version of our own engine, always the same: a row is only run by processes of its version."""
+TAKEN = "assent.taken-over"
+"""A queue that nobody listens to: who takes a row over puts it there, and nobody else can record anything in it."""
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")
 _UNDER_WAY = ("ENQUEUED", "PENDING", "DELAYED")
@@ -40,8 +41,8 @@ class Run:
     workflow: str
     application: str
     """The `name` of the Durable that runs it."""
-    version: str | None
-    """The application version that its rows are for, None for the newest of an engine that was joined."""
+    pinned: bool
+    """Whether its rows are for our own engine, and not for the newest version of one that was joined."""
     status: Status
     attempt: int
     """How often the handler was called before this one."""
@@ -68,13 +69,13 @@ class Run:
 class Runs:
     """The runs of one application in a database whose schema is there."""
 
-    def __init__(self, database_url: str, name: str | None, version: str | None) -> None:
+    def __init__(self, database_url: str, name: str | None, *, pinned: bool = True) -> None:
         """Connect at the first use; without a name, the runs of every application can be read.
 
-        `version` is None where rows are run by the newest version of somebody else's application.
+        Rows are `pinned` to our own engine, or else are run by the newest version of somebody else's application.
         """
         self._name = name
-        self._version = version
+        self._pinned = pinned
         self._db = DBOSClient(
             system_database_url=database_url,
             serializer=DBOSPortableJSONSerializer(),
@@ -96,7 +97,16 @@ class Runs:
             raise ValueError(
                 f"the run id {state.run_id!r} must be 1 to 128 letters, digits and any of _ . : @ -"
             )
-        self._enqueue(FIRST, state, {"attributes": {"newest": state.row}})
+        self._enqueue(FIRST, state, {})
+        if not self._rows(FIRST, workflow_ids=[state.run_id], load_input=False, load_output=False):
+            raise ValueError(f"the run id {state.run_id!r} is taken by another application in this database")
+
+    def instead_of(self, state: State) -> str | None:
+        """Return the id of the row that goes on instead of the one that is to start, None where nobody has run that."""
+        chain = self._chain(state.run_id, load_input=False, load_output=False)
+        if not chain or chain[-1].workflow_id != state.row:
+            return state.successor
+        return self._go_on(state) if self._db.list_workflow_steps(state.row) else None
 
     def follow(self, state: State, delay: float | None) -> str:
         """Enqueue the successor of the state's row, to run in `delay` seconds, and return its id.
@@ -108,7 +118,6 @@ class Runs:
         if state.waiting:
             options["authenticated_user"] = state.waiting["request"]
         self._enqueue(NEXT, successor, options)
-        self._point(state.run_id, successor.row)
         if state.before and state.before != state.run_id:
             self._db.delete_workflows([state.before])
         return successor.row
@@ -132,57 +141,64 @@ class Runs:
         """Return the rows that executors are busy with, or were when they died."""
         return self._rows(FIRST, NEXT, status="PENDING", load_input=False)
 
-    def hand_over(self, row_id: str) -> None:
-        """Let a fresh row go on where this one stopped for good: its finished steps are remembered by name."""
+    def half_taken(self) -> list[WorkflowStatus]:
+        """Return the rows that somebody takes over, or did when he died."""
+        return self._rows(FIRST, NEXT, status="ENQUEUED", queue_name=TAKEN, load_input=False)
+
+    def take_over(self, row_id: str) -> None:
+        """Let a fresh row go on where this one stopped: its finished steps are remembered by name."""
+        self._db.resume_workflow(row_id, queue_name=TAKEN)
         [row] = self._rows(FIRST, NEXT, workflow_ids=[row_id])
-        state = _state(row)
-        # Looked for before the pointer is read: one that has come and gone by then has moved the pointer.
-        followed = self._rows(NEXT, workflow_ids=[state.successor], load_input=False)
-        [first] = self._firsts(state.run_id)
-        if _pointer(first) == row_id:
-            if followed:
-                self._point(state.run_id, state.successor)
-            else:
-                self.follow(replace(state, memory=state.memory | self._remembered(row_id)), None)
         if row.status in _UNDER_WAY:
+            self._go_on(_state(row))
             self._db.cancel_workflow(row_id)
+
+    def retry(self, run_id: str) -> bool:
+        """Let a fresh row go on where a run failed; False where it has not failed, or does not any more."""
+        newest = self._chain(run_id)[-1]
+        if _status(newest) != "failed":
+            return False
+        self._go_on(_state(newest))
+        return True
 
     def find(self, run_id: str) -> Run | None:
         """Return a run as it stands, None if there is none of that id."""
-        found = self._firsts(run_id)
-        return _view(found[0], self._newest(found[0])) if found else None
-
-    def newest(self, run_id: str) -> str:
-        """Return the id of the run's newest row."""
-        [first] = self._firsts(run_id)
-        return self._newest(first).workflow_id
+        chain = self._chain(run_id)
+        return _view(chain[0], chain[-1]) if chain else None
 
     def recent(self, limit: int | None = None) -> list[Run]:
         """Return runs, newest first."""
-        firsts = self._rows(FIRST, sort_desc=True, limit=limit, load_input=False)
-        newest = [_pointer(first) for first in firsts]
-        rows = (
-            {row.workflow_id: row for row in self._rows(FIRST, NEXT, workflow_ids=newest)} if newest else {}
+        firsts = self._rows(FIRST, sort_desc=True, limit=limit, load_input=False, load_output=False)
+        if not firsts:
+            return []
+        newest = {first.workflow_id: first.workflow_id for first in firsts}
+        later = self._rows(NEXT, start_time=_since(firsts[-1]), load_input=False, load_output=False)
+        for row in sorted(later, key=_number):
+            if _run_id(row) in newest:
+                newest[_run_id(row)] = row.workflow_id
+        rows = {_run_id(row): row for row in self._rows(FIRST, NEXT, workflow_ids=[*newest.values()])}
+        found = (
+            _view(first, rows[first.workflow_id])
+            if first.workflow_id in rows and _next(rows[first.workflow_id]) is None
+            else self.find(first.workflow_id)  # it went on meanwhile
+            for first in firsts
         )
-        return [
-            _view(first, row if (row := rows.get(id)) and _is_last(row) else self._newest(first))
-            for first, id in zip(firsts, newest, strict=True)
-        ]
+        return [run for run in found if run]
 
     def forget(self, before: datetime) -> None:
         """Delete the runs that ended before then."""
-        for first in self._rows(FIRST, end_time=before.isoformat(), load_input=False):
-            newest = self._newest(first)
-            if newest.completed_at and _instant(newest.completed_at) < before:
-                last = {first.workflow_id, newest.workflow_id, _state(newest).before}
-                self._db.delete_workflows([row for row in last if row])
+        for first in self._rows(FIRST, end_time=before.isoformat(), load_input=False, load_output=False):
+            chain = self._chain(first.workflow_id, load_input=False, load_output=False)
+            if chain and chain[-1].completed_at and _instant(chain[-1].completed_at) < before:
+                # The first row goes last: until then the others are found again.
+                self._db.delete_workflows([row.workflow_id for row in chain[1:]])
+                self._db.delete_workflows([first.workflow_id])
 
-    def _remembered(self, row_id: str) -> dict[str, Any]:
-        steps = self._db.list_workflow_steps(row_id)
-        return {step["function_name"]: step["output"] for step in steps if step["error"] is None}
-
-    def _point(self, run_id: str, row_id: str) -> None:
-        self._db.update_workflow_attributes(run_id, {"newest": row_id})
+    def _go_on(self, state: State) -> str:
+        """Enqueue the successor of a row that stopped, which remembers the results of its steps by name."""
+        steps = self._db.list_workflow_steps(state.row)
+        finished = {step["function_name"]: step["output"] for step in steps if step["error"] is None}
+        return self.follow(replace(state, memory=state.memory | finished), None)
 
     def _enqueue(self, name: str, state: State, further: dict[str, Any]) -> None:
         options: dict[str, Any] = {
@@ -192,43 +208,51 @@ class Runs:
             "serialization_type": WorkflowSerializationFormat.PORTABLE,
             **further,
         }
-        if self._version:
-            options["app_version"] = self._version
+        if self._pinned:
+            options["app_version"] = version_of(self._name)
         self._db.enqueue(cast("EnqueueOptions", options), state.json())
 
     def _rows(self, *names: str, **criteria: Any) -> list[WorkflowStatus]:
         return self._db.list_workflows(name=[*names], application_name=self._name, **criteria)
 
-    def _firsts(self, run_id: str) -> list[WorkflowStatus]:
-        return self._rows(FIRST, workflow_ids=[run_id], load_input=False)
+    def _chain(self, run_id: str, **criteria: Any) -> list[WorkflowStatus]:
+        """Return the rows of a run from its first to its newest; those between have mostly been deleted."""
+        first = self._rows(FIRST, workflow_ids=[run_id], **criteria)
+        if not first:
+            return []
+        others = self._rows(NEXT, workflow_id_prefix=f"{run_id}/", start_time=_since(first[0]), **criteria)
+        # SQLite takes small letters for large ones.
+        return first + sorted((row for row in others if _run_id(row) == run_id), key=_number)
 
-    def _newest(self, first: WorkflowStatus) -> WorkflowStatus:
-        """Follow the pointer of a first row, and whatever was enqueued since it was read."""
-        id = _pointer(first)
-        while True:
-            found = self._rows(FIRST, NEXT, workflow_ids=[id])
-            if found and _is_last(found[0]):
-                return found[0]
-            moved = _ending(found[0]).get("row") if found else None
-            id, before = moved or _pointer(*self._firsts(first.workflow_id)), id
-            if id == before and found:
-                return found[0]
-            if id == before:
-                raise LookupError(f"run {first.workflow_id} is damaged: its row {id} is gone")
+
+def _since(first: WorkflowStatus) -> str:
+    """Return since when a run has rows; the database finds them by that, and its clock may have been set back."""
+    return (_instant(first.created_at) - timedelta(days=1)).isoformat()
+
+
+def _run_id(row: WorkflowStatus) -> str:
+    return row.workflow_id.partition("/")[0]
+
+
+def _number(row: WorkflowStatus) -> int:
+    return int(row.workflow_id.partition("/")[2] or 0)
+
+
+def _status(row: WorkflowStatus) -> Status:
+    if row.status in _UNDER_WAY:
+        return "paused" if row.status == "DELAYED" else "running"
+    return cast("Status", _ending(row)["status"])
 
 
 def _view(first: WorkflowStatus, row: WorkflowStatus) -> Run:
-    ending = _ending(row)
-    state = State(**ending["state"]) if "state" in ending else _state(row)
-    status: Status = "paused" if row.status == "DELAYED" else "running"
-    if row.status not in _UNDER_WAY:
-        status = cast("Status", ending["status"])
+    """Return a run by its first and its newest row."""
+    ending, state, status = _ending(row), _state(row), _status(row)
     asked = (name.partition(":")[2] for name in state.memory if name.startswith("outcome:"))
     return Run(
         id=state.run_id,
         workflow=state.workflow,
         application=first.application_name or "",
-        version=VERSION if first.app_version == VERSION else None,
+        pinned=first.app_version == version_of(first.application_name),
         status=status,
         attempt=state.attempt,
         input=state.input,
@@ -244,11 +268,8 @@ def _view(first: WorkflowStatus, row: WorkflowStatus) -> Run:
 
 
 def _state(row: WorkflowStatus) -> State:
-    return State(**cast("Any", row.input)["args"][0])
-
-
-def _is_last(row: WorkflowStatus) -> bool:
-    return row.status != "CANCELLED" and _ending(row).get("status") != "continued"
+    """Return what the run knew at the end of a row, or else at its start."""
+    return State(**_ending(row).get("state") or cast("Any", row.input)["args"][0])
 
 
 def queue_of(application: str, workflow: str) -> str:
@@ -256,16 +277,27 @@ def queue_of(application: str, workflow: str) -> str:
     return f"{application}.{workflow}"
 
 
-def _pointer(first: WorkflowStatus) -> str:
-    return cast("str", (first.attributes or {})["newest"])
+def version_of(application: str | None) -> str:
+    """Return the application version of our own engine, always the same: rows are run by processes of their version.
+
+    No two applications in a database have the same.
+    """
+    return f"assent-1 of {application}"
+
+
+def _next(row: WorkflowStatus) -> str | None:
+    """Return the id of the row that a row left behind."""
+    return row.output.get("row") if row.output else None
 
 
 def _ending(row: WorkflowStatus) -> Ending:
-    """Return what a row left behind; one that broke down, or was ended by hand, has failed."""
+    """Return how a run ended by its newest row; one that broke down, or was ended by hand, has failed."""
     if row.error is not None:
         return {"status": "failed", "error": f"{type(row.error).__name__}: {row.error}"}
     if row.status not in (*_UNDER_WAY, "SUCCESS"):
         return {"status": "failed", "error": f"its row {row.workflow_id} is {row.status}"}
+    if gone := _next(row):
+        return {"status": "failed", "error": f"its row {gone} is gone"}
     return cast("Ending", row.output or {})
 
 

@@ -28,6 +28,8 @@ class State:
     input: Json
     row: str
     """Id of the row."""
+    nonce: str
+    """Drawn when the run begins: what it asks is asked by no other run, whatever their ids."""
     before: str | None = None
     """Id of the row before it."""
     number: int = 0

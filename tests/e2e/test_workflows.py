@@ -205,23 +205,31 @@ async def test_it_joins_the_engine_that_a_process_has(
     assert lines.count("a looks") == lines.count("b looks") == 1
 
 
-ENQUEUES, POINTS = "enqueue", "update_workflow_attributes"
-
-
-@pytest.mark.parametrize("deaths", [[f"{ENQUEUES}:2"], [f"{POINTS}:1"], [f"{ENQUEUES}:2", f"{POINTS}:1"]])
+@pytest.mark.parametrize(
+    ("engine", "deaths"),
+    [
+        ({}, ["before enqueue 2", "after resume_workflow 1"]),
+        ({}, ["before enqueue 2", "before cancel_workflow 1"]),
+        ({"WORKER_JOIN": "their version"}, ["after enqueue 2"]),
+    ],
+)
 async def test_processes_die_amid_a_pause_and_a_take_over(
-    sqlite_url: str, tmp_path: Path, places: Callable[[str], Place], deaths: list[str]
+    sqlite_url: str,
+    tmp_path: Path,
+    places: Callable[[str], Place],
+    engine: dict[str, str],
+    deaths: list[str],
 ) -> None:
     place = places(f"sqlite:///{tmp_path / 'workflows.db'}")
     async with serving(sqlite_url) as server:
         for number, death in enumerate(deaths):
-            doomed = await place.worker(server, WORKER_DIES_AT=death)
+            doomed = await place.worker(server, WORKER_DIES_AT=death, **engine)
             if number == 0:
                 await doomed.begin("refund", "a")
             await doomed.dies()
-        await place.worker(server)
         gates = await pending(server, 1)
         await server.answer({"id": gates["a"]}, "approve", reason="yes")
+        await place.worker(server, **engine)
         await place.done("a pays, said yes")
         assert await settled(place) == ["a looks", "a pays, said yes"]
 

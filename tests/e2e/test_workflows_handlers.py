@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from dbos import DBOS, DBOSClient
 from pydantic import BaseModel
 
 from bot.client import Client, Expired, Rejected
@@ -16,10 +19,11 @@ from bot.sandbox.mail import Mailbox
 from bot.workflows import Ctx, Durable, Email, Interrupt, RunFailed, SyncCtx
 from bot.workflows.automation_file import AutomationError
 from bot.workflows.automations import WORKFLOW, Automation, serve
+from bot.workflows.state import State
 from tests.support.product import KEY, running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from tests.support.product import Product
@@ -28,6 +32,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ANA = "ana@example.com"
 PATIENCE = 20.0
+TOLD = threading.Event()
+"""That the slow step of the workflow `both` may end."""
 
 
 @dataclass
@@ -45,6 +51,7 @@ class Place:
     """An engine with the workflows of this file, beside a running product."""
 
     product: Product
+    client: Client
     mailbox: Mailbox
     app: Durable
     called: list[str]
@@ -59,6 +66,10 @@ class Place:
                 await asyncio.sleep(0.02)
         assert self.app.status(run_id) == "paused"
         return await self.product.get({"id": waiting["request"]})
+
+    async def pending(self, title: str) -> list[dict[str, Any]]:
+        items = (await self.product.call("GET", "/v1/pending")).json["items"]
+        return [item for item in items if item["title"] == title]
 
     async def result(self, run_id: str) -> Any:
         return await asyncio.to_thread(self.app.result, run_id, PATIENCE)
@@ -106,6 +117,43 @@ def build(app: Durable, called: list[str]) -> None:
         return "done"
 
 
+def build_gates(app: Durable, called: list[str]) -> None:
+    """Register those that have one gate each."""
+
+    def count(order: str) -> int:
+        called.append(f"counting {order}")
+        TOLD.wait(PATIENCE)
+        called.append("counted")
+        return len(order)
+
+    @app.workflow("gate")
+    async def gate(ctx: Ctx, key: str) -> str:
+        await ctx.step("begin", called.append, "begin")
+        return f"said {(await ctx.require_approval(key, destination=Email(ANA))).reason}"
+
+    @app.workflow("both")
+    async def both(ctx: Ctx, order: str) -> str:
+        step, gate = ctx.step("count", count, order), ctx.require_approval("go", destination=Email(ANA))
+        counted, outcome = await asyncio.gather(step, gate)
+        await ctx.step("end", called.append, "end")
+        return f"counted {counted}, said {outcome.reason}"
+
+    @app.workflow("group")
+    async def group(ctx: Ctx, order: str) -> str:
+        async with asyncio.TaskGroup() as tasks:
+            counted = tasks.create_task(ctx.step("count", count, order))
+            outcome = tasks.create_task(ctx.require_approval("go", destination=Email(ANA)))
+        await ctx.step("end", called.append, "end")
+        return f"counted {counted.result()}, said {outcome.result().reason}"
+
+    @app.workflow("hurried")
+    async def hurried(ctx: Ctx, seconds: float) -> str:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await ctx.step("sleep", asyncio.sleep, seconds)
+        return await ctx.step("end", str, "went on")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     folder, called = tmp_path_factory.mktemp("workflows"), []
@@ -113,15 +161,17 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Plac
         with Client(product.url, KEY) as client:
             app = Durable(client, f"sqlite:///{folder}/workflows.db")
             build(app, called)
+            build_gates(app, called)
             serve(app)
             await asyncio.to_thread(app.launch)
-            yield Place(product, mailbox, app, called)
+            yield Place(product, client, mailbox, app, called)
             await asyncio.to_thread(app.close)
 
 
 @pytest.fixture
 def place(shared: Place) -> Place:
     shared.called.clear()
+    TOLD.clear()
     return shared
 
 
@@ -174,14 +224,111 @@ async def test_a_failed_run_says_why_and_goes_on_where_it_failed(place: Place) -
     with pytest.raises(RunFailed, match="OSError: the disk is full"):
         await place.result(run)
     assert place.app.status(run) == "failed"
-    await asyncio.to_thread(lambda: place.app.runs.hand_over(place.app.runs.newest(run)))
+    assert await asyncio.to_thread(place.app.runs.retry, run)
+    assert not await asyncio.to_thread(place.app.runs.retry, run)
     assert await place.result(run) == "done"
     assert place.called == ["count", "trip", "trip"]
 
 
+@pytest.mark.parametrize("workflow", ["both", "group"])
+async def test_a_step_beside_a_gate_ends_before_the_run_pauses(place: Place, workflow: str) -> None:
+    run = await place.start(workflow, "5531")
+    async with asyncio.timeout(PATIENCE):
+        while not (asked := await place.pending(f"Approve {workflow}")):  # noqa: ASYNC110 - a handler asks it
+            await asyncio.sleep(0.02)
+    await place.product.answer(asked[0], "approve", ANA, reason="yes")
+    TOLD.set()
+    assert await place.result(run) == "counted 4, said yes"
+    assert place.called == ["counting 5531", "counted", "end"]
+
+
+async def test_a_handler_may_give_a_step_up(place: Place) -> None:
+    assert await place.result(await place.start("hurried", 3600)) == "went on"
+
+
+async def test_who_was_taken_over_does_nothing_more(place: Place) -> None:
+    run = await place.start("both", "5531")
+    await until(lambda: place.called)
+    await asyncio.to_thread(place.app.runs.take_over, run)
+    await until(lambda: place.called.count("counting 5531") == 2)
+    TOLD.set()
+    await place.product.answer(await place.gate(run, "go"), "approve", ANA, reason="yes")
+    assert await place.result(run) == "counted 4, said yes"
+    await asyncio.to_thread(place.app.runs.take_over, run)  # which has ended long since
+    assert place.app.status(run) == "completed"
+    assert place.called.count("end") == 1
+
+
+async def test_a_row_that_comes_back_is_not_run_again(place: Place) -> None:
+    run = await place.start("refund", Refund(order="5531", amount=0), "late")
+    await place.product.answer(await place.gate(run, "cfo"), "reject", ANA, reason="Too much")
+    await place.product.answer(await place.gate(run, "ceo"), "approve", ANA, reason="Good will")
+    ended = await place.result(run)
+    first = State(run_id=run, row=run, nonce="", workflow="refund", input={"order": "5531", "amount": 0})
+    row = await asyncio.to_thread(place.app.runs.follow, first, None)
+    left = await asyncio.to_thread(lambda: DBOS.retrieve_workflow(row).get_result())
+    assert left["status"] == "continued"
+    assert (await place.result(run), place.called) == (ended, ["look"])
+    assert run in {run.id for run in place.app.runs.recent()}
+
+
+async def test_a_row_that_breaks_after_it_left_its_successor_has_not_failed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueue = DBOSClient.enqueue
+
+    def enqueue_and_break(self: DBOSClient, options: Any, *args: Any) -> None:
+        enqueue(self, options, *args)
+        if options["workflow_id"] == "broken/1":
+            raise OSError("the disk is full")
+
+    monkeypatch.setattr(DBOSClient, "enqueue", enqueue_and_break)
+    run = await place.start("gate", "go", "broken")
+    await place.product.answer(await place.gate(run, "go"), "approve", ANA, reason="yes")
+    assert await place.result(run) == "said yes"
+
+
+async def test_no_gate_takes_the_outcome_of_another(place: Place) -> None:
+    runs = {"a:b": "c", "a": "b:c"}
+    asked = [await place.gate(await place.start("gate", key, run), key) for run, key in runs.items()]
+    for request in asked:
+        await place.product.answer(request, "approve", ANA, reason=request["id"])
+    said = [await place.result(run) for run in runs]
+    assert said == [f"said {request['id']}" for request in asked]
+    rows = await asyncio.to_thread(lambda: DBOS.list_workflows(workflow_id_prefix="a:b"))
+    assert len(rows) == 2
+
+    await asyncio.to_thread(place.app.runs.forget, datetime.now(UTC) + timedelta(days=1))
+    assert await asyncio.to_thread(lambda: DBOS.list_workflows(workflow_id_prefix="a:b")) == []
+    again = await place.gate(await place.start("gate", "c", "a:b"), "c")
+    assert again["id"] != asked[0]["id"]
+
+
+async def test_a_request_that_is_gone_fails_its_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = await place.start("gate", "go")
+    asked = await place.gate(run, "go")
+    with monkeypatch.context() as patch:
+        get = place.client.get
+        patch.setattr(place.client, "get", lambda _: get("req_that_nobody_knows"))
+        place.app.runs.wake_for(asked["id"])
+        with pytest.raises(
+            RunFailed, match=f"the server has lost the request {asked['id']} at the gate 'go'"
+        ):
+            await place.result(run)
+    assert await asyncio.to_thread(place.app.runs.retry, run)
+    await place.product.answer(await place.gate(run, "go"), "approve", ANA, reason="yes")
+    assert (await place.result(run), place.called) == ("said yes", ["begin"])
+
+
+async def until(found: Callable[[], Any]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not found():  # noqa: ASYNC110 - a handler does it
+            await asyncio.sleep(0.02)
+
+
 async def test_what_cannot_be_run_is_refused(place: Place) -> None:
     with pytest.raises(
-        ValueError, match="there is no workflow 'x'; there are: automation, delete-user, refund"
+        ValueError, match="there is no workflow 'x'; there are: automation, both, delete-user"
     ):
         place.app.start("x")
     with pytest.raises(TypeError, match="the input cannot be stored"):

@@ -2,8 +2,8 @@
 
 It runs on ASSENT_WORKFLOWS_URL and asks ASSENT_URL. What its steps do, they write to WORKER_LOG, one line each. A
 newer WORKER_VERSION of the handler has one more step before the others. With WORKER_JOIN the process has a DBOS of
-that version already. Lines on standard input start runs: `WORKFLOW RUN_ID`. With WORKER_DIES_AT=CALL:N it is killed
-where it would make that call of DBOSClient for the Nth time.
+that version already. Lines on standard input start runs: `WORKFLOW RUN_ID`. With WORKER_DIES_AT="before CALL 2" it is
+killed where it would make that call of DBOSClient for the second time, and with "after CALL 2" when it has made it.
 """
 
 from __future__ import annotations
@@ -39,12 +39,14 @@ def dawdle(run_id: str) -> None:
         time.sleep(600)
 
 
-def die_at(method: str, number: int) -> None:
+def die_at(moment: str, method: str, number: int) -> None:
     calls = itertools.count(1)
     made: Callable[..., Any] = getattr(DBOSClient, method)
 
     def make_or_die(*args: Any, **kwargs: Any) -> Any:
         if next(calls) == number:
+            if moment == "after":
+                made(*args, **kwargs)
             os.kill(os.getpid(), signal.SIGKILL)
         return made(*args, **kwargs)
 
@@ -53,8 +55,8 @@ def die_at(method: str, number: int) -> None:
 
 def main() -> None:
     if death := os.environ.get("WORKER_DIES_AT"):
-        method, _, number = death.partition(":")
-        die_at(method, int(number))
+        moment, method, number = death.split()
+        die_at(moment, method, int(number))
     url = os.environ["ASSENT_WORKFLOWS_URL"]
     if join := os.environ.get("WORKER_JOIN"):
         DBOS(
