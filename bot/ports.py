@@ -91,7 +91,10 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idempotency:
-    """A submission's `Idempotency-Key`, within the API key that used it, and the digest of the body it came with."""
+    """A call's `Idempotency-Key`, within the API key that used it, and the digest of the body it came with.
+
+    Of an answer it is within the request, too.
+    """
 
     key: str
     digest: str

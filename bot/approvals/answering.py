@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.approvals.core import Core
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from bot.domain.answers import Answer
     from bot.domain.events import Event
+    from bot.ports import Idempotency
 
     Acting = Respond | Withdraw | Say | Escalate | Delegate
 
@@ -27,9 +29,19 @@ if TYPE_CHECKING:
 class Answering(Core):
     """What respondents do."""
 
-    async def respond(self, request_id: str, actor: Actor, answer: Answer, seen: Seen = UNKNOWN) -> Request:
-        """Record one person's answer, once; raises the refusal in words, and then nothing was recorded."""
-        return await self._act(request_id, self._answer(actor, answer, seen), self._apply)
+    async def respond(
+        self,
+        request_id: str,
+        actor: Actor,
+        answer: Answer,
+        seen: Seen = UNKNOWN,
+        once: Idempotency | None = None,
+    ) -> Request:
+        """Record one person's answer, once; raises the refusal in words, and then nothing was recorded.
+
+        The same call again, by its key (`once`), records nothing either.
+        """
+        return await self._act(request_id, self._answer(actor, answer, seen), partial(self._apply, once=once))
 
     async def rehearse(self, request_id: str, actor: Actor, answer: Answer, seen: Seen = UNKNOWN) -> None:
         """Raise the refusal that `respond` would raise now, and record nothing."""

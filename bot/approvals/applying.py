@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.domain import lifecycle
-from bot.domain.errors import AssentError, NotFound
+from bot.domain.errors import AssentError, IdempotencyConflict, NotFound
 from bot.domain.events import Timer
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bot.domain.change import Change
     from bot.domain.events import Event
     from bot.domain.request import Request
-    from bot.ports import Requests, Transaction
+    from bot.ports import Idempotency, Requests, Transaction
 
 
 def apply(
@@ -40,6 +40,19 @@ def apply(
         change = follow(change)
         tx.save(change, now)
     return change.request
+
+
+def replayed(tx: Requests, idempotency: Idempotency) -> Request | None:
+    """The request of an earlier call with the same key; raises `IdempotencyConflict` where that said something else."""
+    known = tx.idempotent(idempotency.key)
+    if known is None:
+        return None
+    digest, request_id = known
+    if digest != idempotency.digest:
+        raise IdempotencyConflict(
+            f"This Idempotency-Key was used for {request_id} with another body; use a new key for a new call."
+        )
+    return must(tx, request_id)
 
 
 def must(tx: Requests, request_id: str) -> Request:

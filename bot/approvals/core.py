@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.approvals.applying import apply, must
+from bot.approvals.applying import apply, must, replayed
 from bot.approvals.asking import Asking
 from bot.approvals.groups import Asker, Groups
 from bot.approvals.standing import StandIns
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bot.domain.events import Event
     from bot.domain.policy import Policy
     from bot.domain.spec import Hours, Spec
-    from bot.ports import Clock, Directory, Ids, Store, Transaction
+    from bot.ports import Clock, Directory, Idempotency, Ids, Store, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +98,20 @@ class Core:
                 "Slack cannot be asked just now whether you are a member. Nothing was recorded; try again."
             ) from None
 
-    async def _apply(self, request_id: str, event: Event) -> Request:
+    async def _apply(self, request_id: str, event: Event, once: Idempotency | None = None) -> Request:
+        """Apply an event, once where its call has a key."""
         now = self._clock.now()
         standing = await self._stand_ins.now()
 
         def work(tx: Transaction) -> Request | AssentError:
-            return apply(
+            if once and (known := replayed(tx, once)):
+                return known
+            applied = apply(
                 tx, request_id, event, now, lambda change: standing.take_over(change, now, self._ids)
             )
+            if once and isinstance(applied, Request):
+                tx.remember(once, request_id, now)
+            return applied
 
         outcome = await self._store.write(work, ids=(request_id,))
         if isinstance(outcome, AssentError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.approvals.applying import must
+from bot.approvals.applying import replayed
 from bot.approvals.asking import Audience, check_reach, together
 from bot.approvals.callbacks import callback_faults
 from bot.approvals.core import Core, asker
@@ -21,7 +21,7 @@ from bot.approvals.submission import (
 )
 from bot.domain import lifecycle, policy
 from bot.domain.audience import seat
-from bot.domain.errors import IdempotencyConflict, Invalid, NoAudience
+from bot.domain.errors import Invalid, NoAudience
 from bot.domain.events import LookedUp
 from bot.domain.request import LADDER, Place, Request
 from bot.domain.values import replace
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from bot.domain.request import Json, Respondent
     from bot.domain.spec import Spec
-    from bot.ports import Requests, Transaction
+    from bot.ports import Transaction
     from bot.wire.bodies import NotifyBody, SubmitBody
 
 
@@ -47,7 +47,7 @@ class Submitting(Core):
         `key_id` names the API key that it came with. Raises `NoAudience`, `Invalid`, `IdempotencyConflict`.
         """
         now = self._clock.now()
-        if idempotency and (known := await self._store.read(lambda tx: _replayed(tx, idempotency))):
+        if idempotency and (known := await self._store.read(lambda tx: replayed(tx, idempotency))):
             return known, False
         request = await self._checked(body, now, key_id)
         ruling = policy.rule(
@@ -58,7 +58,7 @@ class Submitting(Core):
 
         def work(tx: Transaction) -> tuple[Request, bool]:
             if idempotency:
-                if known := _replayed(tx, idempotency):
+                if known := replayed(tx, idempotency):
                     return known, False
                 tx.remember(idempotency, request.id, now)
             tx.save(change, now)
@@ -188,15 +188,3 @@ class Submitting(Core):
         now = self._clock.now()
         accepted = Notification(surface=surface, address=address, message=content)
         await self._store.write(lambda tx: tx.notify(accepted, now))
-
-
-def _replayed(tx: Requests, idempotency: Idempotency) -> Request | None:
-    known = tx.idempotent(idempotency.key)
-    if known is None:
-        return None
-    digest, request_id = known
-    if digest != idempotency.digest:
-        raise IdempotencyConflict(
-            f"This Idempotency-Key was used for {request_id} with another body; use a new key for a new request."
-        )
-    return must(tx, request_id)

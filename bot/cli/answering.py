@@ -9,7 +9,7 @@ from cyclopts.validators import Number
 
 from bot.cli import display, prompts
 from bot.cli.common import SERVER, Failure, Pairs, Server, pairs
-from bot.client import ApiError, Client, Request
+from bot.client import Request
 
 Status = Literal["pending", "approved", "rejected", "skipped", "expired", "cancelled"]
 Limit = Annotated[int, Parameter(help="How many at most.", validator=Number(gte=1))]
@@ -169,27 +169,10 @@ def _answer(
             phrase = phrase or prompts.phrase(request, respondent, as_json=server.json)
             values = prompts.values(request, typed, as_json=server.json)
         answered = client.respond(
-            ids[0],
-            decision,
-            reason=reason,
-            respondent=respondent,
-            phrase=phrase,
-            values=values,
-            step=_open_step(client, ids[0]) if respondent else None,
+            ids[0], decision, reason=reason, respondent=respondent, phrase=phrase, values=values
         )
     display.print_brief(answered, as_json=server.json)
     return 0
-
-
-def _open_step(client: Client, id: str) -> int | None:
-    """The step that the answer is for; None with a key that may not read."""
-    try:
-        index: int = client.get(id).step["index"]
-    except ApiError as error:
-        if error.status != 403:
-            raise
-        return None
-    return index
 
 
 def _print(found: list[Request], limit: int, *, json: bool, links: bool = False) -> None:

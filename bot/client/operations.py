@@ -34,7 +34,12 @@ log = logging.getLogger(__name__)
 
 def answer(id: str, decision: str, **members: Any) -> Call:
     """The call that answers a request; see `respond`."""
-    return post(_path(id, "responses"), {"decision": decision, **members})
+    return post(_path(id, "responses"), {"decision": decision, **members}, headers=_once())
+
+
+def _once() -> dict[str, str]:
+    """What keeps a call's own retries from doing it twice."""
+    return {"Idempotency-Key": uuid.uuid4().hex}
 
 
 def _answering(decision: str) -> operation[..., Request]:
@@ -143,8 +148,7 @@ class Operations:
     def respond(self, /, id: str, decision: str, **members: Any) -> Flow[Request]:
         """Answer with `approve`, `reject`, `skip` or a choice's id; `members` are those of CONTRACT §3.
 
-        Without `respondent` the key itself answers as the operator, which decides the request at once. For somebody who
-        is asked in several steps pass `step`, too, so that the same words count in each of them.
+        Without `respondent` the key itself answers as the operator, which decides the request at once.
         """
         return Request((yield from exchange(answer(id, decision, **members), self.retries)))
 
@@ -155,7 +159,8 @@ class Operations:
     @operation
     def respond_to_all(self, /, ids: Strings, decision: str, **members: Any) -> Flow[Rows]:
         """Give several requests the same answer; what came of each: `id`, and `request` or `problem`."""
-        call = post("/v1/responses", {"requests": [*ids], "decision": decision, **members})
+        body = {"requests": [*ids], "decision": decision, **members}
+        call = post("/v1/responses", body, headers=_once())
         found: Rows = (yield from exchange(call, self.retries))["items"]
         return found
 

@@ -144,8 +144,8 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
     if earlier:
         raise AlreadyResponded(notices.already_responded(request, earlier))
     revision, step = event.seen
-    if step != request.step and _said_before(request, event):
-        return Change(request=request)  # to a step before this one, as far as anybody can tell
+    if step is not None and step < request.step and _said_before(request, event):
+        return Change(request=request)
     if revision is not None and revision != request.revision:
         raise StaleRevision("The request has changed since you opened it; look at it again, then answer.")
     if step is not None and step != request.step:

@@ -15,7 +15,7 @@ from bot.domain.audience import awaited
 from bot.domain.errors import Fault, Invalid
 from bot.domain.events import Seen
 from bot.domain.request import Json, Request, Status
-from bot.ports import MAX_PAGE, ApiKey, Idempotency, Query
+from bot.ports import MAX_PAGE, Idempotency, Query
 from bot.web.auth import Auth, Scope, require
 from bot.web.body import positive_number, positive_whole, read_json, respond, respond_request
 from bot.web.who import operator, person, respondent, surface
@@ -59,7 +59,7 @@ class Api:
         caller = await self.auth.caller(http, Scope.SUBMIT)
         body = await read_json(http)
         parsed = self.approvals.read(body)
-        once = _idempotency(http, caller, body)
+        once = idempotency(http, caller.id, body)
         request, new = await self.approvals.submit(parsed, once, key_id=caller.id)
         location = {"Location": f"/v1/requests/{request.id}"}
         return respond_request(request, status=201 if new else 200, headers=location)
@@ -82,8 +82,8 @@ class Api:
     async def answer(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/responses`: for a respondent, or as operator."""
         caller = await self.auth.caller(http, None)
-        body = parse(RespondBody, await read_json(http))
-        request_id = http.match_info["id"]
+        sent = await read_json(http)
+        body, request_id = parse(RespondBody, sent), http.match_info["id"]
         answer = Answer(
             decision=body.decision, reason=body.reason, values=body.values or None, phrase=body.phrase
         )
@@ -93,7 +93,8 @@ class Api:
         else:
             require(caller, Scope.RESPOND)
             actor = respondent(body.respondent, http)
-            request = await self.approvals.respond(request_id, actor, answer, Seen(step=body.step))
+            once = idempotency(http, f"{caller.id}:{request_id}", sent)
+            request = await self.approvals.respond(request_id, actor, answer, Seen(step=body.step), once)
         return respond_request(request)
 
     async def cancel(self, http: web.Request) -> web.Response:
@@ -136,14 +137,15 @@ class Api:
         return respond({"status": "accepted"}, status=202)
 
 
-def _idempotency(http: web.Request, caller: ApiKey, body: Json) -> Idempotency | None:
+def idempotency(http: web.Request, within: str, body: Json) -> Idempotency | None:
+    """The call's key, if it has one, which is known `within` an API key, or of an answer within a request, too."""
     key = http.headers.get("Idempotency-Key")
     if key is None:
         return None
     if not 0 < len(key.strip()) <= MAX_IDEMPOTENCY_KEY:
         raise Invalid([Fault("/Idempotency-Key", f"must have 1 to {MAX_IDEMPOTENCY_KEY} characters")])
     same = json.dumps(body, sort_keys=True).encode()
-    return Idempotency(key=f"{caller.id}:{key.strip()}", digest=hashlib.sha256(same).hexdigest())
+    return Idempotency(key=f"{within}:{key.strip()}", digest=hashlib.sha256(same).hexdigest())
 
 
 def _query(http: web.Request, status: Status | None = None) -> Query:

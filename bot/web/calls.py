@@ -86,6 +86,10 @@ IDEMPOTENCY_KEY: JsonObject = {
     "description": "The same key with the same body is the same request, answered with 200 instead of 201.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
+REPEATED: JsonObject = IDEMPOTENCY_KEY | {
+    "description": "The same key with the same answer is the same answer, which is recorded once: also where the next "
+    "step asks the same person."
+}
 LAST_EVENT_ID: tuple[JsonObject, ...] = (
     {
         "name": "Last-Event-ID",
@@ -193,11 +197,11 @@ CALLS: tuple[Call, ...] = (
         summary="Answer",
         text="For a respondent (scope `respond`), or without `respondent` as operator (scope `operate`): "
         "that decides at once, whatever the quorum. The same answer again is recorded once.",
-        parameters=(ID,),
+        parameters=(ID, REPEATED),
         body=RespondBody,
         examples={"respondent": RESPOND_EXAMPLE, "operator": OPERATOR_EXAMPLE},
         answers={200: ("The request after the answer.", schemas.RequestOut)},
-        refusals=(*WITH_BODY, *FINAL, *ANSWERING),
+        refusals=(*WITH_BODY, *FINAL, *ANSWERING, errors.IdempotencyConflict),
     ),
     Call(
         method="post",

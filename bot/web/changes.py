@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bot.domain.answers import Answer
 from bot.domain.errors import AssentError
+from bot.web.api import idempotency
 from bot.web.auth import Auth, Scope, require, require_one
 from bot.web.body import problem_json, read_json, respond, respond_request
 from bot.web.who import operator, respondent, surface
@@ -69,10 +70,13 @@ class Changes:
             )
         else:
             require(caller, Scope.RESPOND)
-            actor = respondent(body.respondent, http)
-            results = await self.approvals.to_all(
-                body.requests, lambda request_id: self.approvals.respond(request_id, actor, answer)
-            )
+            actor, said = respondent(body.respondent, http), body.model_dump()
+
+            async def answered(request_id: str) -> Request:
+                once = idempotency(http, f"{caller.id}:{request_id}", said)
+                return await self.approvals.respond(request_id, actor, answer, once=once)
+
+            results = await self.approvals.to_all(body.requests, answered)
         return respond({"items": [_result(request_id, result) for request_id, result in results.items()]})
 
     async def withdraw(self, http: web.Request) -> web.Response:

@@ -232,8 +232,8 @@ class RespondBody(Body):
     phrase: str | None = None
     """The verification phrase, typed exactly."""
     step: Annotated[int, Field(ge=0, strict=True)] | None = None
-    """The `step.index` that is answered; it is 409 `step_closed` where that is not the open one. Without it, words that
-    the respondent has said in an earlier step count as the same response given again.
+    """The `step.index` that is answered; it is 409 `step_closed` where that is over. Without it the answer is for the
+    open step: give it, or an `Idempotency-Key`, so that an answer sent twice never answers a further step.
     """
 
 

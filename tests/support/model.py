@@ -167,11 +167,11 @@ class Model:
         """What becomes of an answer after one before it, or to a step that is not open."""
         if seat.answer:
             return "same" if seat.answer == answer else "already_responded"
-        if seen == self.step:
+        if seen is None or seen == self.step:
             return None
-        if answer in given or seen is None:
-            return "same" if answer in given else None
-        return "step_closed" if seen < self.step else "not_in_audience"
+        if seen > self.step:
+            return "not_in_audience"
+        return "same" if answer in given else "step_closed"
 
     def edit(self, amount: int) -> bool:
         """Whoever approved another amount has not approved this one; true where that opens the first step again."""

@@ -109,6 +109,13 @@ class TestTrees:
         assert refusal(await product.call("POST", "/v1/requests", json=body)) == (422, "invalid", [pointer])
 
 
+async def with_key(product: Product, request: Json, decision: str) -> Answer:
+    """Ana's answer, with an idempotency key that is always the same."""
+    said = {"respondent": f"email:{ANA}", "decision": decision}
+    path = f"/v1/requests/{request['id']}/responses"
+    return await product.call("POST", path, json=said, headers={"Idempotency-Key": "once"})
+
+
 class TestSteps:
     STEPS: ClassVar[Json] = [
         {"name": "Team", "audience": mails(ANA)},
@@ -133,13 +140,17 @@ class TestSteps:
 
     async def test_an_answer_that_comes_twice_answers_no_further_step(self, product: Product) -> None:
         steps = [{"audience": mails(ANA)}, {"audience": mails(ANA, BEN)}]
-        request = await product.submit(steps=steps, audience=None)
-        first, twice = [await product.answer(request, "approve", ANA) for _ in range(2)]
-        assert (first.status, twice.status) == (200, 200)
-        assert twice.json["version"] == first.json["version"]
+        request, other = [await product.submit(steps=steps, audience=None) for _ in range(2)]
+        for of in (request, other):
+            first, twice = [await with_key(product, of, "approve") for _ in range(2)]
+            assert (first.status, twice.status) == (200, 200)
+            assert twice.json["version"] == first.json["version"]
+        assert refusal(await with_key(product, request, "reject"))[:2] == (409, "idempotency_conflict")
+        again = await product.answer(request, "approve", ANA, step=0)
+        assert (again.status, again.json["status"]) == (200, "pending")
         stale = await product.answer(request, "reject", ANA, step=0)
         assert refusal(stale)[:2] == (409, "step_closed")
-        assert (await product.answer(request, "approve", ANA, step=1)).json["status"] == "approved"
+        assert (await product.answer(request, "approve", ANA)).json["status"] == "approved"
 
     async def test_a_rejection_in_any_step_ends_it(self, product: Product) -> None:
         request = await yes(product, await product.submit(steps=self.STEPS, audience=None), ANA)
