@@ -190,6 +190,16 @@ def test_answers_name_the_respondent_and_the_reason(decision: str) -> None:
     }
 
 
+def test_an_answer_repeats_itself_with_one_idempotency_key() -> None:
+    client = Played(DROPPED, answer(200, APPROVED), answer(200, APPROVED), answer(200, {"items": []}))
+    client.approve("req_1", respondent="email:ana@example.com")
+    client.approve("req_1", respondent="email:ana@example.com")
+    client.respond_to_all(["req_1"], "approve")
+    lost, again, *others = (call.headers["Idempotency-Key"] for call in client.calls)
+    assert lost == again
+    assert len({again, *others}) == 3
+
+
 @pytest.mark.parametrize(
     ("method", "given", "path", "body"),
     [
