@@ -69,6 +69,7 @@ class SlackApp:
         threads = Threads(approvals, gateway, acting, inbox)
         self._listeners.attach(self._bolt, commands, submissions, many, threads)
         self._watch_installation()
+        self._trying: asyncio.Task[None] | None = None
         self._socket: SocketMode | None = None
         self._revoked: str | None = None
 
@@ -90,8 +91,9 @@ class SlackApp:
             await self._gateway.identity()
 
     async def stop(self) -> None:
-        """Finish what was acknowledged, then disconnect."""
-        self._trying.cancel()
+        """Finish what was acknowledged, then disconnect; also where it was never started."""
+        if self._trying:
+            self._trying.cancel()
         await self._listeners.drain(DRAIN_SECONDS)
         if self._socket:
             await self._socket.stop()

@@ -224,7 +224,12 @@ async def test_a_wait_outlives_the_server(environ: dict[str, str]) -> None:
 
 
 async def test_a_port_in_use_is_explained(server: Assent, environ: dict[str, str]) -> None:
-    done = await command.run("serve", **environ)
+    slack = {
+        "SLACK_BOT_TOKEN": "xoxb-1",
+        "SLACK_SIGNING_SECRET": "s",
+        "SLACK_API_URL": "http://127.0.0.1:9/api/",
+    }
+    done = await command.run("serve", **environ, **slack)
     assert done.status == 1
     assert environ["ASSENT_PORT"] in done.err
     assert "Traceback" not in done.err
