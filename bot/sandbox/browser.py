@@ -78,9 +78,9 @@ class Browser:
 
     async def _changes(self, request: web.Request) -> web.StreamResponse:
         stream = web.StreamResponse(headers=_HEADERS | {"Content-Type": "text/event-stream"})
-        await stream.prepare(request)
         watcher, sent = self._people.watcher, -1
         with contextlib.suppress(ConnectionResetError):  # the page was closed
+            await stream.prepare(request)
             while not self._closing:
                 if sent == watcher.version:
                     await watcher.change()

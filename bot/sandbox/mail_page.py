@@ -69,13 +69,13 @@ async def _events(request: web.Request) -> web.StreamResponse:
     """Each mail after `Last-Event-ID` (0: from the first), then each new one."""
     mailbox, streams = request.app[_MAILBOX], request.app[_STREAMS]
     response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
-    await response.prepare(request)
     last = request.headers.get("Last-Event-ID", "")
     seen = int(last) if last.isdecimal() else 0
     task = asyncio.current_task()
     if task:
         streams.add(task)
     try:
+        await response.prepare(request)
         while True:
             mails = await mailbox.wait_beyond(seen)
             await response.write(_frames(mails))

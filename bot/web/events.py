@@ -115,11 +115,9 @@ class Events:
                 REQUEST_ID_HEADER: http[REQUEST_ID],
             }
         )
-        await response.prepare(http)
-        if http.method != "HEAD":
-            with suppress(
-                AssentError, ConnectionResetError
-            ):  # the client connects again, and then learns why
+        with suppress(AssentError, ConnectionResetError):  # the client connects again, and then learns why
+            await response.prepare(http)
+            if http.method != "HEAD":
                 await response.write(b"retry: %d\nid: %d\n\n" % (RETRY_MILLISECONDS, after))
                 await self._follow(http, response, after, request_id)
         return response
