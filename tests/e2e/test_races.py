@@ -106,7 +106,7 @@ async def the_record_is_whole(
     waiting = [r["email"] for r in stored["respondents"] if r["state"] == "waiting" and r["email"] in asked]
     for to in waiting:
         await mailbox.next_message(to, where=lambda mail: "You need not answer any more" in mail.text)
-    assert all(len(mailbox.messages(to)) == 2 for to in waiting)
+        assert sum("You need not answer any more" in mail.text for mail in mailbox.messages(to)) == 1
 
 
 async def test_answers_racing_over_a_quorum_count_exactly_so_many(
