@@ -72,6 +72,8 @@ async def test_fifty_answers_on_all_surfaces_have_one_outcome(
     )
     card = await slack.next_message(ops)
     links = [(await mailbox.next_message(to)).link for to in mailed]
+    for to in called:  # who is decided for before they are asked is not asked any more
+        await mailbox.next_message(to)
     waiter = asyncio.create_task(product.get(request, wait=60))
 
     told = await asyncio.gather(
@@ -106,7 +108,7 @@ async def the_record_is_whole(
     waiting = [r["email"] for r in stored["respondents"] if r["state"] == "waiting" and r["email"] in asked]
     for to in waiting:
         await mailbox.next_message(to, where=lambda mail: "You need not answer any more" in mail.text)
-        assert sum("You need not answer any more" in mail.text for mail in mailbox.messages(to)) == 1
+    assert all(len(mailbox.messages(to)) == 2 for to in waiting)
 
 
 async def test_answers_racing_over_a_quorum_count_exactly_so_many(
