@@ -24,7 +24,7 @@ demo: $(VENV)/.installed ## Run everything on this machine: Slack sandbox, mailb
 
 test: $(VENV)/.installed-dev ## Run every test, with a real PostgreSQL and a real browser
 	@tests/support/provision.sh
-	@$(PYTEST) -k "not ($(JOURNEYS))" --cov
+	@$(PYTEST) -k "not ($(JOURNEYS))" --cov --cov-report=
 	@$(PYTEST) -k "$(JOURNEYS)"
 
 lint: $(VENV)/.installed-dev ## Check style, types and the direction of imports

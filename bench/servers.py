@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,13 +57,13 @@ class Server:
 
 def baseline(module: str, folder: Path, database: str) -> AbstractContextManager[Server]:
     """Run a baseline; `database` is a file for SQLite, a URL for PostgreSQL."""
-    port = _free_port()
+    port = free_port()
     return _running([module, "--port", str(port), "--database", database], port, folder, {})
 
 
 def assent(folder: Path, database_url: str, **more: str) -> AbstractContextManager[Server]:
     """Run `assent serve` in `folder`, with neither Slack nor email unless `more` settings say so."""
-    port = _free_port()
+    port = free_port()
     settings = {
         "ASSENT_DATABASE_URL": database_url,
         "ASSENT_PORT": str(port),
@@ -112,9 +113,3 @@ def _becomes_ready(process: subprocess.Popen[bytes], url: str) -> bool:
                 return True
         time.sleep(0.05)
     return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port

@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from bot.store import SqlStore, migrations
 from tests.support.browser import open_page, running_browser
+from tests.support.ports import free_port
 from tests.support.postgres import empty, running_postgres
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ def _no_settings_of_the_developer(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         if name.startswith(("ASSENT_", "SLACK_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port on which nothing listens, in place of pytest-asyncio's: the system may give that one to others."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")

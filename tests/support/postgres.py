@@ -6,7 +6,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
+
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +112,7 @@ def running_postgres(*, durable: bool = False) -> Iterator[Postgres]:
     try:
         run(initdb, "--pgdata", data, "--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8",
             "--locale", "C", "--no-sync", "--no-instructions")  # fmt: skip
-        port = _free_port()
+        port = free_port()
         settings = ["listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=",
                     "max_connections=200", "timezone=UTC", *(() if durable else FAST)]  # fmt: skip
         options = " ".join(f"-c {setting}" for setting in settings)
@@ -129,9 +130,3 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
         return None
     known = {user.pw_name: user for user in pwd.getpwall()}
     return known.get("postgres") or known["nobody"]
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from tests.support import command
-from tests.support.product import KEY, Api, free_port
+from tests.support.ports import free_port
+from tests.support.product import KEY, Api
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

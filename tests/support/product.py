@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
-import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from json import loads
@@ -15,6 +13,7 @@ from aiohttp import ClientSession, ClientTimeout
 from bot.bootstrap import Assent
 from bot.settings import Settings
 from bot.store import keys
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -146,11 +145,3 @@ async def running(
             yield Product(assent, http, clock)
     finally:
         await assent.stop()
-
-
-def free_port() -> int:
-    """A port for the links to name before anything listens on it; none that the system gives to others meanwhile."""
-    while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
