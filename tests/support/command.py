@@ -32,8 +32,7 @@ class Done(NamedTuple):
 
 def environment(**env: str) -> dict[str, str]:
     """This process's environment with `env` added, in which Python finds the checkout."""
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**inherited, "PYTHONPATH": str(CHECKOUT), "PYTHONIOENCODING": "utf-8", **env}
+    return {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONIOENCODING": "utf-8", **env}
 
 
 async def start(
