@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,12 @@ settings.register_profile(
     "assent", max_examples=50 if IN_CI else 100, deadline=None, derandomize=IN_CI, print_blob=True
 )
 settings.load_profile("assent")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

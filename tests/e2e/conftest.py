@@ -12,11 +12,7 @@ from bot.sandbox.slack import SlackSandbox
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """A new, empty database; crashes and races are tried on both kinds."""
-    return sqlite_url
+    from bot.sandbox.workspace import User
 
 
 @pytest.fixture
@@ -32,3 +28,8 @@ async def mailbox() -> AsyncIterator[Mailbox]:
     """A relay that takes everything until it is told not to."""
     async with Mailbox() as relay:
         yield relay
+
+
+@pytest.fixture
+def ana(slack: SlackSandbox) -> User:
+    return slack.add_user("Ana", email="ana@example.com")

@@ -1,19 +1,16 @@
-"""The process dies or is told to end, at the worst moments: nothing that was accepted is lost."""
+"""The process dies at the worst moments: nothing that was accepted is lost."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
-import psycopg
-import pytest
 from yarl import URL
 
-from bot.store import tail
-from tests.support.process import serving
+from tests.support.cards import decided, is_final
+from tests.support.process import LEASE_SECONDS, serving
 from tests.support.product import ManualClock, running
 
 if TYPE_CHECKING:
@@ -26,36 +23,13 @@ if TYPE_CHECKING:
     from tests.support.product import Json, Product
 
 CARA, DAN = "cara@example.com", "dan@example.com"
-LEASE = 25.0
-"""Seconds after which no delivery belongs to a dead process any more."""
-
-
-@pytest.fixture(params=["sqlite_url", "postgres_url"], ids=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """A new, empty database, once of each kind."""
-    url: str = request.getfixturevalue(request.param)
-    return url
 
 
 class LaterClock(ManualClock):
     """Time goes on as ever, but every lease of a dead process has run out."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=LEASE)
-
-
-def ana_of(slack: SlackSandbox) -> User:
-    return slack.add_user("Ana", email="ana@example.com")
-
-
-async def decided(slack: SlackSandbox, card: Message) -> str:
-    """What is on a card once it is final."""
-    await slack.wait_for(partial(is_final, card), timeout=45)  # beyond a lease that was lost
-    return card.words
-
-
-def is_final(card: Message) -> bool:
-    return not card.buttons
+        return datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)
 
 
 async def decided_everywhere(slack: SlackSandbox, person: User, said: str) -> None:
@@ -72,7 +46,7 @@ async def asked(
     database_url: str, slack: SlackSandbox, mailbox: Mailbox
 ) -> AsyncIterator[tuple[Server, Json, User, Message]]:
     """A server that has asked Ana by a card, and Cara and Dan by mail."""
-    ana = ana_of(slack)
+    ana = slack.add_user("Ana", email="ana@example.com")
     async with serving(database_url, slack=slack, mailbox=mailbox) as server:
         request = await server.submit(audience=[f"slack:{ana.id}", f"email:{CARA}", f"email:{DAN}"])
         yield server, request, ana, await slack.next_message(ana)
@@ -92,8 +66,9 @@ async def everybody_knows(mailbox: Mailbox, said: str) -> None:
         await mailbox.next_message(to, where=lambda mail: said in mail.text)
 
 
-async def test_kill_9_right_after_a_201(database_url: str, slack: SlackSandbox, mailbox: Mailbox) -> None:
-    ana = ana_of(slack)
+async def test_kill_9_right_after_a_201(
+    database_url: str, slack: SlackSandbox, mailbox: Mailbox, ana: User
+) -> None:
     async with serving(database_url, slack=slack, mailbox=mailbox) as server:
         request = await server.submit(audience=[f"slack:{ana.id}", f"email:{CARA}"])
         await server.kill()
@@ -201,126 +176,3 @@ async def test_kill_9_amid_deliveries(database_url: str, slack: SlackSandbox, ma
         for to in addresses:
             await mailbox.next_message(to, where=lambda mail: "Approved by operator" in mail.text)
         assert (await product.get(request))["responses"] == []
-
-
-async def test_sigterm_answers_waiters_and_ends_in_time_though_nobody_else_answers(
-    database_url: str, slack: SlackSandbox, mailbox: Mailbox
-) -> None:
-    ana = ana_of(slack)
-    async with serving(database_url, slack=slack, mailbox=mailbox) as server:
-        request = await server.submit(audience=[f"slack:{ana.id}"])
-        card = await slack.next_message(ana)
-        slack.faults.next("*", delay=60, times=None)
-        mailbox.pause()
-        held_up = await server.submit(audience=[f"email:{CARA}"])
-        await mailbox.next_message(CARA)
-        waiting = [asyncio.create_task(server.get(each, wait=60)) for each in (request, held_up)]
-        click = await slack.click(ana, card, "Reject")
-        assert click.ack.ok
-
-        ended = await server.terminate()
-
-        assert ended.status == 0
-        assert ended.seconds < 10
-        assert [(await each)["status"] for each in waiting] == ["pending", "pending"]
-        slack.faults.clear()
-        mailbox.heal()
-        await server.start()
-        await slack.click(ana, card, "Approve")
-        assert "Approved by Ana" in await decided(slack, card)
-
-
-async def test_sigterm_finishes_the_delivery_in_hand(
-    database_url: str, slack: SlackSandbox, mailbox: Mailbox
-) -> None:
-    ana = ana_of(slack)
-    slack.faults.next("chat.postMessage", delay=1)
-    async with serving(database_url, slack=slack, mailbox=mailbox) as server:
-        request = await server.submit(audience=[f"slack:{ana.id}"])
-        await slack.wait_for(lambda: slack.calls("conversations.open"))
-        ended = await server.terminate()
-        assert ended.status == 0
-        card = await slack.next_message(ana)
-        await server.start()
-        await server.answer(request, "approve")
-        assert "Approved by" in await decided(slack, card)
-        assert len(slack.messages(ana)) == 1
-
-
-async def test_a_replica_finishes_what_a_dead_one_had_leased(
-    postgres_url: str, slack: SlackSandbox, mailbox: Mailbox
-) -> None:
-    ana, clock = ana_of(slack), ManualClock()
-    async with running(postgres_url, slack=slack, mailbox=mailbox, clock=clock) as survivor:
-        held = slack.faults.next("chat.postMessage", delay=60)
-        async with serving(postgres_url, slack=slack, mailbox=mailbox) as victim:
-            mailbox.pause()
-            request = await victim.submit(audience=[f"slack:{ana.id}", f"email:{CARA}"])
-            await mailbox.next_message(CARA)
-            await slack.wait_for(lambda: held.times == 0)
-            await victim.kill()
-        mailbox.heal()
-        clock.at = datetime.now(UTC)
-        survivor.advance(LEASE)
-        card = await slack.next_message(ana)
-        second = await mailbox.next_message(CARA)
-        first = mailbox.messages(CARA)[0]
-        assert second.message["Message-ID"] == first.message["Message-ID"]
-        await survivor.answer(request, "approve", CARA)
-        assert f"Approved by {CARA}" in await decided(slack, card)
-
-
-async def test_a_waiter_at_one_replica_learns_of_an_answer_at_another(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tail, "POLL_SECONDS", 3600)  # what wakes the waiters is the notification
-    async with running(postgres_url) as here, serving(postgres_url) as there:
-        request = await there.submit()
-        waiters = [asyncio.create_task(here.get(request, wait=60)) for _ in range(5)]
-        await there.answer(request, "approve", "ana@example.com")
-        async with asyncio.timeout(20):
-            assert [(await waiter)["status"] for waiter in waiters] == ["approved"] * 5
-
-
-async def test_the_survivor_of_two_replicas_takes_the_clicks(postgres_url: str, slack: SlackSandbox) -> None:
-    ana = ana_of(slack)
-    async with (
-        serving(postgres_url, slack=slack, socket_mode=True) as one,
-        serving(postgres_url, slack=slack, socket_mode=True) as two,
-    ):
-        request = await one.submit(audience=[f"slack:{ana.id}"])
-        card = await slack.next_message(ana)
-        await slack.wait_for(lambda: len(slack.sockets.connections) == 2, timeout=20)
-        waiter = asyncio.create_task(two.get(request, wait=60))
-        await one.kill()
-        await slack.wait_for(lambda: len(slack.sockets.connections) == 1)
-        await slack.click(ana, card, "Approve")
-        assert "Approved by Ana" in await decided(slack, card)
-        assert (await waiter)["status"] == "approved"
-
-
-def cut_connections(postgres_url: str) -> int:
-    """What a restart or a failover of the database does to everybody who is connected; how many were cut."""
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
-        cut = admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        return len(cut.fetchall())
-
-
-async def test_a_database_that_cuts_every_connection_loses_nothing(
-    postgres_url: str, slack: SlackSandbox
-) -> None:
-    ana = ana_of(slack)
-    async with running(postgres_url, slack=slack) as here, running(postgres_url) as there:
-        request = await here.submit(audience=[f"slack:{ana.id}"])
-        first = await slack.next_message(ana, timeout=15)
-        waiters = [asyncio.create_task(replica.get(request, wait=60)) for replica in (here, there)]
-        assert await asyncio.to_thread(cut_connections, postgres_url)
-        async with asyncio.timeout(15):
-            while (await there.answer(request, "approve")).status == 503:
-                pass
-            assert [(await waiter)["status"] for waiter in waiters] == ["approved", "approved"]
-        assert "Approved by operator" in await decided(slack, first)
-        assert slack.messages() == [first]

@@ -24,8 +24,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def product(database_url: str, mailbox: Mailbox, clock: ManualClock) -> AsyncIterator[Product]:
-    async with running(database_url, mailbox=mailbox, clock=clock) as product:
+async def product(sqlite_url: str, mailbox: Mailbox, clock: ManualClock) -> AsyncIterator[Product]:
+    async with running(sqlite_url, mailbox=mailbox, clock=clock) as product:
         yield product
 
 

@@ -6,7 +6,6 @@ import email
 import email.policy
 import re
 from collections import Counter
-from functools import partial
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from playwright.async_api import expect
 
 from bot.sandbox.mrkdwn import live_parts
 from tests.support import command
+from tests.support.cards import decided
 from tests.support.product import KEY, Product, running
 from tests.support.slack_requests import NASTY as SLACKS_NASTY
 
@@ -120,10 +120,6 @@ def pings_or_leads_away(text: str, blocks: list[Json]) -> list[str]:
     return [part for part in live_parts(text, blocks) if not part.startswith(SOURCE)]
 
 
-def is_final(card: Message) -> bool:
-    return not card.buttons
-
-
 async def test_whatever_is_written_is_harmless_everywhere(
     product: Product, slack: SlackSandbox, mailbox: Mailbox, page: Page, subtests: pytest.Subtests
 ) -> None:
@@ -141,7 +137,7 @@ async def test_whatever_is_written_is_harmless_everywhere(
             is_safe(asked)
             await somebody_rejects_it_on_its_page(page, asked.link, reason=text[:2000])
 
-            await slack.wait_for(partial(is_final, card))
+            await decided(slack, card)
             assert "Rejected by Ana" in card.words
             assert pings_or_leads_away(card.text, card.blocks) == []
             receipt = await mailbox.next_message(address)

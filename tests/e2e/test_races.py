@@ -21,13 +21,6 @@ EACH = 17
 """People on each surface: 51 in all."""
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"], ids=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """A new, empty database, once of each kind."""
-    url: str = request.getfixturevalue(request.param)
-    return url
-
-
 @pytest.fixture
 async def product(database_url: str, slack: SlackSandbox, mailbox: Mailbox) -> AsyncIterator[Product]:
     async with running(database_url, slack=slack, mailbox=mailbox) as product:

@@ -46,8 +46,8 @@ SCANNERS = [
 
 
 @pytest.fixture
-async def product(database_url: str, mailbox: Mailbox) -> AsyncIterator[Product]:
-    async with running(database_url, mailbox=mailbox) as product:
+async def product(sqlite_url: str, mailbox: Mailbox) -> AsyncIterator[Product]:
+    async with running(sqlite_url, mailbox=mailbox) as product:
         yield product
 
 
@@ -174,16 +174,16 @@ async def test_old_links_say_what_became_of_it(product: Product, mailbox: Mailbo
 
 
 async def test_a_dropped_key_ends_its_links_and_a_rotated_one_does_not(
-    database_url: str, mailbox: Mailbox
+    sqlite_url: str, mailbox: Mailbox
 ) -> None:
-    async with running(database_url, mailbox=mailbox, assent_secret_keys="old-" * 8) as product:
+    async with running(sqlite_url, mailbox=mailbox, assent_secret_keys="old-" * 8) as product:
         request, links = await asked(product, mailbox)
     path = links[ANA].path
     async with running(
-        database_url, mailbox=mailbox, assent_secret_keys=f"{'new-' * 8},{'old-' * 8}"
+        sqlite_url, mailbox=mailbox, assent_secret_keys=f"{'new-' * 8},{'old-' * 8}"
     ) as product:
         assert "Your answer is asked for" in (await product.call("GET", path)).text
-    async with running(database_url, mailbox=mailbox, assent_secret_keys="new-" * 8) as product:
+    async with running(sqlite_url, mailbox=mailbox, assent_secret_keys="new-" * 8) as product:
         answers = [
             await product.call("GET", path),
             await product.call("POST", path, data={"decision": "approve"}),

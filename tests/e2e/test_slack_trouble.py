@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.cards import decided, is_final
 from tests.support.product import ManualClock, Product, running
 
 if TYPE_CHECKING:
@@ -16,33 +16,19 @@ if TYPE_CHECKING:
 
     from bot.sandbox.mail import Mailbox
     from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import Message, User
+    from bot.sandbox.workspace import User
     from tests.support.product import Json
 
 
 @pytest.fixture
-async def product(database_url: str, slack: SlackSandbox, mailbox: Mailbox) -> AsyncIterator[Product]:
-    async with running(database_url, slack=slack, mailbox=mailbox) as product:
+async def product(sqlite_url: str, slack: SlackSandbox, mailbox: Mailbox) -> AsyncIterator[Product]:
+    async with running(sqlite_url, slack=slack, mailbox=mailbox) as product:
         yield product
-
-
-@pytest.fixture
-def ana(slack: SlackSandbox) -> User:
-    return slack.add_user("Ana", email="ana@example.com")
 
 
 @pytest.fixture
 def ben(slack: SlackSandbox) -> User:
     return slack.add_user("Ben", email="ben@example.com")
-
-
-def is_final(card: Message) -> bool:
-    return not card.buttons
-
-
-async def decided(slack: SlackSandbox, card: Message) -> str:
-    await slack.wait_for(partial(is_final, card), timeout=15)
-    return card.words
 
 
 async def settled(product: Product, request: Json, state: str) -> Json:
@@ -97,7 +83,7 @@ async def test_a_slow_slack_delays_no_acknowledgement(product: Product, slack: S
     assert median(click.ack.seconds for click in clicks) < 0.3  # measured: 0.04; 3 is Slack's limit
     assert max(click.ack.seconds for click in (*clicks, *at_once)) < 2.5
     for card in cards:
-        await slack.wait_for(partial(is_final, card), timeout=20)
+        await decided(slack, card)
     stored = await product.get(request)
     assert stored["status"] == "approved"
     assert len(stored["responses"]) == 12
@@ -291,10 +277,10 @@ async def test_an_address_that_slack_does_not_confirm_stays_another_person(
 
 
 async def test_while_slack_is_down_requests_are_taken_and_people_found_later(
-    database_url: str, slack: SlackSandbox, mailbox: Mailbox, ana: User, ben: User
+    sqlite_url: str, slack: SlackSandbox, mailbox: Mailbox, ana: User, ben: User
 ) -> None:
     clock = ManualClock()
-    async with running(database_url, slack=slack, mailbox=mailbox, clock=clock) as product:
+    async with running(sqlite_url, slack=slack, mailbox=mailbox, clock=clock) as product:
         ops = slack.add_channel("ops", [ben])
         slack.faults.next("*", status=503, times=None)
         request = await product.submit(

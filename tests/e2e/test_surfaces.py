@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -13,6 +12,7 @@ from playwright.async_api import expect
 
 from tests.support import command
 from tests.support.browser import open_page, running_browser
+from tests.support.cards import decided
 from tests.support.product import KEY, Product, running
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ async def the_api_says(asked: Asked, outcome: Json, who: str, surface: str) -> N
 
 async def the_cards_say(asked: Asked, said: str) -> None:
     for card in (asked.card, asked.channel_card):
-        await asked.slack.wait_for(partial(is_final, card))
+        await decided(asked.slack, card)
         assert said.partition(" at ")[0] in card.words
         assert REASON in card.words
         assert said in card.text
@@ -189,10 +189,6 @@ async def the_cards_say(asked: Asked, said: str) -> None:
     assert "Nothing waits for you" in home.words
     private = [message for message in asked.slack.messages(asked.ana) if message is not asked.card]
     assert all("You rejected" in message.words for message in private)
-
-
-def is_final(card: Message) -> bool:
-    return not card.buttons
 
 
 async def the_mails_say(asked: Asked, said: str, *, answered: str) -> None:

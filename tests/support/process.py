@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bot.sandbox.slack import SlackSandbox
 
 START_SECONDS = 30.0
+LEASE_SECONDS = 25.0
+"""After this no delivery belongs to a dead process any more."""
 SECRETS = re.compile(rf"/r/[a-z2-7]{{39}}|xoxb-sandbox|xapp-sandbox|{KEY}|k{{32}}")
 
 

@@ -6,19 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import Unavailable
+from tests.support.cards import decided
 
 if TYPE_CHECKING:
     import pytest
 
     from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import Message
     from tests.support.product import Json, Product
-
-
-async def decided(slack: SlackSandbox, card: Message) -> str:
-    """Everything on the card once it has no buttons any more."""
-    await slack.wait_for(lambda: not card.buttons)
-    return card.words
 
 
 async def responses(product: Product, request: Json) -> list[tuple[str, str | None, str]]:
