@@ -52,7 +52,9 @@ PATIENCE = timedelta(minutes=10)
 
 
 Origin = Literal["card", "home", "list", "form", "command"]
-"""Where an answer was given. A card and the Home tab show by themselves that it counts."""
+"""Where an answer was given."""
+SILENT: frozenset[Origin] = frozenset({"card", "home"})
+"""Where nothing is said at once, and what counts shows by itself."""
 
 
 class Given(BaseModel):
@@ -115,13 +117,15 @@ class Answering:
             recorded = await self._record(given)
         except Unavailable as error:
             if now - delivery.created_at < PATIENCE:
+                if not delivery.attempts and given.origin in SILENT:
+                    await self.tell(given.place, ON_ITS_WAY)
                 return Retry(error.detail)
             await self.tell(given.place, error.detail)
             return Failed(error.detail)
         except AssentError as refusal:
             await self.tell(given.place, sentence(refusal))
         else:
-            if given.origin not in {"card", "home"}:
+            if given.origin not in SILENT:
                 await self.tell(given.place, confirmation(recorded, given.decision))
             await self.refresh_home(given)
         return Sent(receipt={}, version=0)

@@ -45,6 +45,21 @@ async def test_a_click_is_acknowledged_long_before_slack_answers(
     assert slack.ephemerals(ana) == []
 
 
+async def test_who_clicks_while_slack_is_down_is_told_that_it_is_on_its_way(
+    product: Product, slack: SlackSandbox, ana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await product.submit(audience=[f"slack:{ana.id}"])
+    card = await slack.next_message(ana)
+    monkeypatch.setattr("bot.slack.listeners.QUICK_SECONDS", 0)
+    slack.faults.next("users.info", status=503, times=None)
+    click = await slack.click(ana, card, "Approve")
+    assert click.ack.ok
+    assert "on its way" in (await click.ephemeral()).words
+    slack.faults.clear()
+    await slack.wait_for(lambda: "Approved by Ana" in card.words)
+    assert len(slack.ephemerals(ana)) == 1
+
+
 async def test_a_refusal_comes_after_the_acknowledgement(
     product: Product, slack: SlackSandbox, ana: User
 ) -> None:
