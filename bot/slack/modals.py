@@ -151,10 +151,11 @@ def _about(request: Request) -> dict[str, Any]:
 
 
 def _form(title: str, blocks: list[Block], callback_id: str, about: dict[str, Any]) -> Block:
+    """A form whose button says, like its title, what it does."""
     return modal(title, blocks) | {
         "callback_id": callback_id,
         "private_metadata": json.dumps(about),
-        "submit": plain_text("Submit", 24),
+        "submit": plain_text(title, 24),
         "close": plain_text("Cancel", 24),
     }
 

@@ -146,7 +146,9 @@ async def test_a_second_and_different_answer(product: Product, slack: SlackSandb
 async def test_nobody_while_slack_cannot_say_who_they_are(
     product: Product, slack: SlackSandbox, ana: User, ops: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.slack.listeners.QUICK_SECONDS", 20)  # what takes longer is queued, and not refused
+    monkeypatch.setattr(
+        "bot.slack.listeners.QUICK_SECONDS", 20
+    )  # what takes longer is queued, and not refused
     ben = slack.add_user("Ben", email="ben@example.com")
     ops.members.add(ben.id)
     request = await product.submit(audience=[f"slack:{ops.id}"])

@@ -374,7 +374,7 @@ def test_rejecting_asks_for_a_reason_and_shows_again_what_is_decided() -> None:
     assert inputs(view) == [("reason", "reason", "Reason", True)]
     assert (view["title"]["text"], view["submit"]["text"], view["close"]["text"]) == (
         "Reject",
-        "Submit",
+        "Reject",
         "Cancel",
     )
     assert "Refund €1,250" in words(view["blocks"])
