@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from bot.store import SqlStore, migrations
@@ -28,6 +29,9 @@ settings.register_profile(
     "assent", max_examples=50 if IN_CI else 100, deadline=None, derandomize=IN_CI, print_blob=True
 )
 settings.load_profile("assent")
+
+# By default a traceback is drawn with every local variable, for seconds in which no Slack is acknowledged.
+structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 
 def pytest_collection_finish() -> None:

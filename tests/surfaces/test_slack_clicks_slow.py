@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import command
+from tests.support.process import START_SECONDS
 from tests.support.product import KEY, running
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ async def test_kill_9_right_after_an_acknowledged_click_loses_nothing(
         card = await slack.next_message(ana)
     slack.faults.next("users.info", delay=60)
     async with process(database_url, slack):
-        await slack.wait_for(lambda: slack.sockets.connections, timeout=20)
+        await slack.wait_for(lambda: slack.sockets.connections, timeout=START_SECONDS)
         click = await slack.click(ana, card, "Approve")
         assert click.ack.ok
     async with running(database_url, slack=slack, socket_mode=True) as product:
