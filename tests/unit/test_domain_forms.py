@@ -189,6 +189,21 @@ def test_values_that_a_form_can_never_be_done_with_are_refused() -> None:
     assert fault.detail.startswith("are nested too deep")
 
 
+@pytest.mark.parametrize(("leaf", "faults"), [("end", set()), (5, {"must be an object or a text"})])
+def test_a_definition_is_tried_once_on_each_value(leaf: object, faults: set[str]) -> None:
+    """Tried as often as it is referred to, this would take 2⁴⁰ times as long."""
+    again = {"properties": {"c": {"$ref": "#/$defs/n"}}}
+    form = {
+        "type": "object",
+        "properties": {"it": {"$ref": "#/$defs/n", "readOnly": True}, "note": {"type": "string"}},
+        "$defs": {"n": {"type": ["object", "string"], "allOf": [again, again]}},
+    }
+    value = nested(40, lambda inner: {"c": inner}, leaf)
+    assert form_faults(form, {"it": value}) == []
+    found = forms.read_only_faults(form, {"it": value})
+    assert {fault.detail.partition(",")[0] for fault in found} == faults
+
+
 @pytest.mark.parametrize(
     ("schema", "pointer", "words"),
     [
