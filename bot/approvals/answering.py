@@ -136,6 +136,10 @@ class Answering(Core):
         if not seats or seats[0].trouble:
             why = "; ".join(u.reason for u in found.unreached) or "nobody is known by that"
             raise Invalid([Fault("/to", f"cannot be asked: {why}")])
+        if any(f.person.external for f in found.found):
+            raise Invalid(
+                [Fault("/to", "belongs to another organisation, and people from outside may not answer here")]
+            )
         return seats[0]
 
     async def _act(

@@ -73,6 +73,17 @@ def outcome(request: Request) -> str:
     return f"{verb} by {result.by} at {when}"
 
 
+def reasons(request: Request) -> str:
+    """Why a final request ended so, in the words of those who decided; whose they are where several did."""
+    result = request.outcome
+    if result is None:
+        return ""
+    said = [r for r in request.responses if r.respondent in result.respondents and (r.reason or "").strip()]
+    if not said or len(result.respondents) == 1:
+        return (result.reason or "").strip()
+    return "\n".join(f"{names(request, [r.respondent])}: {(r.reason or '').strip()}" for r in said)
+
+
 def already_resolved(request: Request) -> str:
     """What the loser of a race, or somebody late, reads."""
     reason = request.outcome.reason if request.outcome else None

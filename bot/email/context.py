@@ -109,7 +109,7 @@ def request_context(
         or len(forms.fields(request)) > _FIELDS,
         "final": request.status.final,
         "outcome": _line(notices.outcome(request), _LINE),
-        "reason": cut(plain(request.outcome.reason or ""), _REASON) if request.outcome else "",
+        "reason": cut(plain(notices.reasons(request)), _REASON),
         **_own(request, response),
     }
 

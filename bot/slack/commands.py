@@ -65,6 +65,7 @@ FORMS = MappingProxyType(
     }
 )
 """What goes after the words that are about one request."""
+DELEGATE_FORM = "Write /approvals delegate @user, or /approvals delegate @user until DATE."
 NOBODY = (
     "Say whom: /approvals delegate @user [until DATE]. Pick the name from what Slack offers while you type, "
     "or write an address such as ana@example.com."
@@ -206,10 +207,13 @@ class Commands:
         """Hand on all that waits; `rest` names a person and perhaps a day, `command.text` has the person's id."""
         if rest.lower() == "off":
             return words(await self._away.back(command.user))
-        to = mentioned(command.text)
-        if to is None:
+        named = mentioned(command.text)
+        if named is None:
             raise AssentError(NOBODY)
-        until = re.search(r"\buntil\s+(.+)$", rest, re.IGNORECASE)
+        to, more = named
+        until = re.fullmatch(r"until\s+(\S.*)", more, re.IGNORECASE)
+        if more and not until:
+            raise AssentError(f"“{more[:40]}” says nothing here; nothing was handed on. {DELEGATE_FORM}")
         said = await self._away.hand_over(command.user, to, until[1] if until else None)
         await self._inbox.refresh_home(command.user_id)
         return words(said)

@@ -179,9 +179,8 @@ def headline(request: Request) -> str:
 def result(request: Request, room: int) -> Iterator[Block]:
     """The outcome of a final request: who, what, when, and why."""
     yield section(headline(request))
-    reason = request.outcome.reason if request.outcome else None
-    if reason and plain(reason).strip():
-        yield quote(clip(plain(reason).strip(), room))
+    if reasons := plain(notices.reasons(request)).strip():
+        yield quote(clip(reasons, room))
 
 
 def asked_by(request: Request) -> str:

@@ -247,11 +247,13 @@ def seen_request(value: str) -> tuple[str, Seen]:
     return request_id, Seen(*map(int, numbers))
 
 
-def mentioned(text: str) -> str | None:
-    """The selector of the first person named in a command: `<@U1|ana>`, or an address."""
-    if found := re.search(r"<@([UW]\w+)", text):
-        return f"slack:{found[1]}"
-    return next((word for word in plain(text).split() if "@" in word[1:]), None)
+def mentioned(text: str) -> tuple[str, str] | None:
+    """The selector of the first person named in a command, `<@U1|ana>` or an address, and what follows."""
+    if found := re.search(r"<@([UW]\w+)[^>]*>", text):
+        return f"slack:{found[1]}", plain(text[found.end() :]).strip()
+    words = plain(text).split()
+    at = next((index for index, word in enumerate(words) if "@" in word[1:]), None)
+    return None if at is None else (words[at], " ".join(words[at + 1 :]))
 
 
 def plain(text: str) -> str:

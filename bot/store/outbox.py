@@ -130,6 +130,7 @@ def _disown(connection: Connection, posted: Delivery, receipt: dict[str, Json]) 
 
 def _values(item: Recorded, now: datetime) -> dict[str, Any]:
     retry_at = codec.millis(item.retry_at) if item.retry_at else None
+    before = case((deliveries.c.state == "sent", 0), else_=deliveries.c.attempts)
     match item.result:
         case Sent(receipt, version):
             out_of_date = (deliveries.c.wanted_version > version) & (deliveries.c.notice == str(Notice.CARD))
@@ -137,7 +138,7 @@ def _values(item: Recorded, now: datetime) -> dict[str, Any]:
                 "state": "sent",
                 "receipt": _receipt(receipt, reposted=item.leased.delivery.reposted),
                 "shown_version": version,
-                "attempts": 0,
+                "attempts": before + 1,
                 "error": None,
                 "sent_at": codec.millis(now),
                 "due_at": case((out_of_date, codec.millis(now)), else_=None),
@@ -145,7 +146,7 @@ def _values(item: Recorded, now: datetime) -> dict[str, Any]:
         case None:
             return {"due_at": retry_at}
         case Retry(reason=reason, counts=counts):
-            attempts = deliveries.c.attempts + int(counts)
+            attempts = before + int(counts)
             return {"state": "retrying", "error": reason, "attempts": attempts, "due_at": retry_at}
         case Lost(reason):
             return {
@@ -155,7 +156,7 @@ def _values(item: Recorded, now: datetime) -> dict[str, Any]:
                 "due_at": retry_at,
             }
         case Failed(reason):
-            return {"state": "failed", "error": reason, "due_at": None}
+            return {"state": "failed", "error": reason, "attempts": before + 1, "due_at": None}
         case Superseded(reason):
             return {"state": "superseded", "error": reason, "due_at": None}
 
@@ -175,7 +176,7 @@ def _delivery(row: Row[Any]) -> Delivery:
         notice=Notice(row.notice),
         respondent=row.respondent,
         receipt=receipt or None,
-        attempts=row.attempts,
+        attempts=0 if row.state == "sent" else row.attempts,
         created_at=codec.instant(row.created_at),
         content=row.content,
         reposted=reposted,

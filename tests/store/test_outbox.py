@@ -109,7 +109,7 @@ async def test_sent_stays_sent(box: Box) -> None:
     box.now += timedelta(days=1)
     assert await box.claim(surfaces=["slack"]) == []
     state = await box.card_state()
-    assert (state.state, state.attempts, state.error, state.at) == ("sent", 0, None, NOW)
+    assert (state.state, state.attempts, state.error, state.at) == ("sent", 1, None, NOW)
 
 
 async def test_a_retry_comes_when_it_said_and_counts_its_attempts(box: Box) -> None:
@@ -134,10 +134,15 @@ async def test_what_was_not_tried_stays_as_it_is_until_it_is(box: Box) -> None:
     assert (state.state, state.attempts, state.error) == ("retrying", 1, "busy")
 
 
-async def test_sending_forgets_the_attempts_before(box: Box) -> None:
+async def test_the_attempts_are_counted_and_those_of_a_change_anew(box: Box) -> None:
     await box.record(await box.card(), Retry("busy"), 0)
     await box.record(await box.card(), Sent(RECEIPT, 1))
-    assert (await box.card_state()).attempts == 0
+    assert (await box.card_state()).attempts == 2
+    await happen(box.store, "req_1", response("dan"))
+    redraw = await box.card()
+    assert redraw.delivery.attempts == 0
+    await box.record(redraw, Retry("busy"), 0)
+    assert (await box.card_state()).attempts == 1
 
 
 @pytest.mark.parametrize(("result", "state"), [(Failed("no"), "failed"), (Superseded("late"), "superseded")])

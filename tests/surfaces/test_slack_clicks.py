@@ -153,6 +153,18 @@ async def test_a_channel_card_counts_each_member_once(product: Product, slack: S
     assert slack.ephemerals(ana) == []
 
 
+async def test_the_final_card_says_why_each_of_them_decided_so(product: Product, slack: SlackSandbox) -> None:
+    people = [slack.add_user(n, email=f"{n.lower()}@example.com") for n in ("Ana", "Ben")]
+    ops = slack.add_channel("ops", people)
+    await product.submit(audience=[f"slack:{ops.id}"], quorum=2, reason="required")
+    card = await slack.next_message(ops)
+    for who, why in zip(people, ("Customer since 2019", "Within budget"), strict=True):
+        modal = await (await slack.click(who, card, "Approve")).view()
+        await slack.submit(modal, {"Reason": why})
+    words = await decided(slack, card)
+    assert "Ana: Customer since 2019\nBen: Within budget" in words
+
+
 async def test_the_same_click_delivered_twice_counts_once(product: Product, slack: SlackSandbox) -> None:
     ana = slack.add_user("Ana", email="ana@example.com")
     request = await product.submit(audience=[f"slack:{ana.id}"], quorum=1)

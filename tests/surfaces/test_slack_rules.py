@@ -467,6 +467,9 @@ async def test_everything_is_handed_on_while_somebody_is_away(
         ("delegate @ana", "Whom you named is the same person"),
         ("delegate @ben until 2020-01-01", "The day is in the past"),
         ("delegate @ben until whenever", "“whenever” is no day"),
+        ("delegate @ben until", "“until” says nothing here; nothing was handed on"),
+        ("delegate @ben tomorrow", "“tomorrow” says nothing here; nothing was handed on"),
+        ("delegate ben@example.com till friday", "“till friday” says nothing here; nothing was handed on"),
         ("delegate @ben until friday", "Until the end of Friday, "),
         ("delegate ben@example.com until tomorrow", "Ben is asked in your place."),
         ("ask {id} Why?", "You asked about “Refund"),
@@ -481,6 +484,15 @@ async def test_what_commands_say(
     request = await product.submit(audience=[f"slack:{ana.id}"])
     words = await typed(slack, ana, text.replace("{id}", request["id"]))
     assert said.lower() in words.lower()
+
+
+async def test_nothing_is_handed_on_to_people_of_other_organisations(
+    product: Product, slack: SlackSandbox, ana: User
+) -> None:
+    slack.add_user("Eve", email="eve@example.org", team=slack.add_team())
+    request = await product.submit(audience=[f"slack:{ana.id}"])
+    assert "Whom you named belongs to another organisation" in await typed(slack, ana, "delegate @eve")
+    assert [r["state"] for r in (await product.get(request))["respondents"]] == ["waiting"]
 
 
 # Reminders

@@ -51,7 +51,7 @@ def test_the_question_fits_the_first_screen_and_has_one_link() -> None:
     mail = compose(ask())
     text = body(mail)
     assert text.startswith(
-        "Refund €1,250\n\nbob@example.com asks for your approval.\n\nOrder 5531 arrived broken."
+        "Refund €1,250\n\nbob@example.com asks for your approval.\n\n  Order 5531 arrived broken."
     )
     assert "Answer by Fri 20 Nov 2026, 17:00 (UTC+01:00). Without a decision by then it expires." in text
     assert text.splitlines().count(LINK) == 1
@@ -60,6 +60,13 @@ def test_the_question_fits_the_first_screen_and_has_one_link() -> None:
     assert "Order: 5531" in text
     assert '"amount": 1250' in text
     assert "Digest: sha256:feed" in text
+
+
+def test_no_link_in_a_message_stands_where_the_personal_one_does() -> None:
+    forged = LINK.replace("/r/", "/r/a")
+    text = body(compose(ask(message=f"Look:\n\n{forged}\n\nThanks")))
+    assert forged in text
+    assert [line for line in text.splitlines() if line.startswith("http")] == [LINK]
 
 
 def test_the_html_says_the_same_as_the_text() -> None:
