@@ -6,6 +6,7 @@ The names, meanings and defaults are those of the README's table of settings.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 import tomllib
@@ -24,6 +25,7 @@ from pydantic import (
     field_validator,
 )
 from pydantic_core import PydanticCustomError
+from yarl import URL
 
 from bot.delivery.signing import check_secret
 from bot.domain.audience import parse_selector
@@ -132,8 +134,8 @@ class Settings(BaseModel):
     @field_validator("assent_base_url", "slack_api_url")
     @classmethod
     def _origin(cls, value: str) -> str:
-        if value and not value.startswith(("http://", "https://")):
-            raise _fault("must begin with http:// or https://")
+        if value and not _is_origin(value):
+            raise _fault("must be http://HOST or https://HOST; only a port and a path may follow")
         return value
 
     @field_validator("assent_base_url")
@@ -306,6 +308,17 @@ def _check_selectors(texts: Iterable[str]) -> None:
             faults.append(str(error))
     if faults:
         raise _fault("; ".join(faults))
+
+
+def _is_origin(url: str) -> bool:
+    """Whether paths can be joined to `url`: a host, perhaps a port and a path, no query and no fragment."""
+    try:
+        return bool(_ORIGIN.fullmatch(url) and URL(url).raw_host)
+    except ValueError:
+        return False
+
+
+_ORIGIN = re.compile(r"https?://[^\s?#]+")
 
 
 def _fault(message: str) -> PydanticCustomError:

@@ -80,7 +80,9 @@ class Asking:
         if unknown:
             known = ", ".join(sorted(groups)) or "none"
             raise Invalid(
-                [Fault(pointer, f"group:{n} is not configured (known groups: {known})") for n in unknown]
+                Fault(f"{pointer}/{index}", f"group:{name} is not configured (known groups: {known})")
+                for index, text in enumerate(parsed)
+                for name in expand_groups([text], groups)[1]
             )
         place = place or Place(selector="")
         if self._directory is None or len(found) == 1:

@@ -1,4 +1,4 @@
-"""Where outcomes may be posted to: refused at submit what would be refused at delivery."""
+"""Which URLs a submission may name: refused at submit what would be refused at delivery."""
 
 from __future__ import annotations
 
@@ -14,19 +14,25 @@ RESOLVE_SECONDS = 1.0
 """How long a submission waits for the resolver; an unknown name passes, as delivery checks every address."""
 
 
+def url_faults(url: str, pointer: str) -> list[Fault]:
+    """What keeps an http or https URL from leading to a host."""
+    try:
+        host = URL(url).raw_host or ""
+        host.encode("idna")  # as the resolver will
+    except ValueError:
+        host = ""
+    return [] if host else [Fault(pointer, "has no valid host or port; write https://HOST/PATH")]
+
+
 async def callback_faults(url: str | None, *, allow_private: bool) -> list[Fault]:
     """What is wrong with a `callback_url`."""
     if url is None:
         return []
-    try:
-        parts = URL(url)
-        host, port = parts.raw_host or "", parts.port
-        host.encode("idna")  # as the resolver will
-    except ValueError:
-        host, port = "", None
-    if not host:
-        return [Fault("/callback_url", "has no valid host or port; write https://HOST/PATH")]
-    private = None if allow_private else private_address(host) or await _resolved(host, port)
+    if faults := url_faults(url, "/callback_url"):
+        return faults
+    parts = URL(url)
+    host = parts.raw_host or ""
+    private = None if allow_private else private_address(host) or await _resolved(host, parts.port)
     if private is None:
         return []
     advice = "give a public one, or set ASSENT_CALLBACK_ALLOW_PRIVATE=true"

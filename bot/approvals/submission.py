@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from bot.approvals.callbacks import url_faults
 from bot.domain.audience import SelectorKind, parse_selector
 from bot.domain.digest import canonical_faults, check_canonical, escape_pointer, payload_digest
 from bot.domain.errors import Fault, Invalid, NoAudience
@@ -152,6 +153,8 @@ def submission_faults(body: SubmitBody, now: datetime) -> list[Fault]:
         *_rule_faults(body, body.quorum, "/quorum"),
         *audience_faults(body.audience, body.destination),
     ]
+    if body.source_url:
+        faults += url_faults(body.source_url, "/source_url")
     if body.requester and body.requester.lower().startswith(("email:", "slack:")):
         faults += selector_faults([body.requester], "/requester")
     if body.steps is not None and not 1 <= len(body.steps) <= MAX_STEPS:
@@ -361,7 +364,10 @@ def _time_faults(body: SubmitBody, now: datetime) -> list[Fault]:
         faults.append(Fault("/timeout_at", "is in the past; give an instant to come"))
     if body.timeout_at is not None and body.timeout_at > now + timedelta(seconds=MAX_TIMEOUT_SECONDS):
         faults.append(
-            Fault("/timeout_at", "is more than ten years away; give an earlier one, or none to wait for ever")
+            Fault(
+                "/timeout_at",
+                "is more than a hundred years away; give an earlier one, or none to wait for ever",
+            )
         )
     rules = {"/on_timeout": body.on_timeout} | {
         f"/steps/{index}/on_timeout": step.on_timeout for index, step in enumerate(body.steps or ())

@@ -147,7 +147,9 @@ def value_faults(request: Request, values: Mapping[str, Json]) -> list[Fault]:
             )
         elif known[name].read_only and not known[name].keeps(value):
             faults.append(Fault(_pointer(name), "may only be read, not changed"))
-    return faults or _checked(form, known, values)
+    broken = {_name(fault) for fault in faults}
+    sound = {name: value for name, value in values.items() if escape_pointer(name) not in broken}
+    return faults + [fault for fault in _checked(form, known, sound) if _name(fault) not in broken]
 
 
 def read_only_faults(form: Mapping[str, Any], current: Json) -> list[Fault]:
@@ -376,6 +378,11 @@ _TYPES = {
     "object": "an object",
     "null": "empty",
 }
+
+
+def _name(fault: Fault) -> str:
+    """The field that a fault is about, as its pointer writes it."""
+    return fault.pointer.removeprefix("/values/").partition("/")[0]
 
 
 def _pointer(*path: str) -> str:

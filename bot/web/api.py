@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PAGE = 50
 MAX_IDEMPOTENCY_KEY = 255
+_UNDECODED = re.compile(r"[\udc80-\udcff]")
+"""What a byte of a header becomes that is not UTF-8 (PEP 383)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ def idempotency(http: web.Request, within: str, body: Json) -> Idempotency | Non
         return None
     if not 0 < len(key.strip()) <= MAX_IDEMPOTENCY_KEY:
         raise Invalid([Fault("/Idempotency-Key", f"must have 1 to {MAX_IDEMPOTENCY_KEY} characters")])
+    if _UNDECODED.search(key):
+        raise Invalid([Fault("/Idempotency-Key", "is not UTF-8; send it as UTF-8, or in ASCII only")])
     same = json.dumps(body, sort_keys=True).encode()
     return Idempotency(key=f"{within}:{key.strip()}", digest=hashlib.sha256(same).hexdigest())
 

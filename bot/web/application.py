@@ -14,11 +14,11 @@ import structlog
 from aiohttp import web
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
-from bot.domain.errors import AssentError, NotFound, TooLarge
+from bot.domain.errors import AssentError, Malformed, NotFound, TooLarge
 from bot.web.body import MAX_BODY, problem, respond
 
 if TYPE_CHECKING:
-    from aiohttp.typedefs import Middleware
+    from aiohttp.typedefs import Handler, Middleware
 
 log = structlog.get_logger(__name__)
 
@@ -56,36 +56,42 @@ def _edge(answered: Answered | None) -> Middleware:
     """Gives every answer a request id, and lets no exception reach a person as a traceback."""
 
     @web.middleware
-    async def edge(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = time.perf_counter()
         given = request.headers.get(REQUEST_ID_HEADER)
         request_id = given if given and _GOOD_ID.fullmatch(given) else f"{_PROCESS}-{next(_COUNT):x}"
         request[REQUEST_ID] = request_id
         before = _LOGGED_ID.set(request_id)
         try:
-            response = await handler(request)
-        except AssentError as error:
-            response = problem(error, request_id)
-        except web.HTTPException as error:
-            response = _http_problem(error, request_id)
-        except Exception:
-            log.exception(
-                "unexpected error", action="http.error", method=request.method, route=_route(request)
-            )
-            response = problem(
-                AssentError(f"Something went wrong on our side. Report it with the request id {request_id}."),
-                request_id,
-            )
+            response = await _answer(request, handler, request_id)
         finally:
             _LOGGED_ID.reset(before)
+        if request.content.exception():
+            request.content.feed_eof()  # else aiohttp reads on after the answer, and logs the same again
+            response.force_close()
         response.headers[REQUEST_ID_HEADER] = request_id
         if answered:
             answered(request, response.status, time.perf_counter() - began)
         return response
 
     return edge
+
+
+async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+    """What `handler` answers, or the error in words."""
+    try:
+        return await handler(request)
+    except AssentError as error:
+        return problem(error, request_id)
+    except web.HTTPException as error:
+        return _http_problem(error, request_id)
+    except Exception as error:
+        if error is request.content.exception():
+            told = "The body broke off, or is not encoded as its headers say."
+            return problem(Malformed(told), request_id)
+        log.exception("unexpected error", action="http.error", method=request.method, route=_route(request))
+        told = f"Something went wrong on our side. Report it with the request id {request_id}."
+        return problem(AssentError(told), request_id)
 
 
 def _http_problem(error: web.HTTPException, request_id: str) -> web.StreamResponse:

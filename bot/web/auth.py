@@ -54,7 +54,7 @@ class Auth:
     async def caller(self, http: web.Request, scope: Scope | None) -> ApiKey:
         """Whose key came with a call; raises `Unauthenticated`, `ForbiddenScope`, `RateLimited` or `Malformed`."""
         key = _sent(http)
-        caller = await self._find(key.encode()) if key else None
+        caller = await self._find(key.encode(errors="surrogateescape")) if key else None
         if caller is None:
             self._failures.add(http.remote or "")
             raise Unauthenticated(

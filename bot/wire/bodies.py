@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-MAX_TIMEOUT_SECONDS = 10 * 366 * 24 * 3600
-"""Ten years; further away is a mistake, not a deadline."""
+MAX_TIMEOUT_SECONDS = 100 * 366 * 24 * 3600
+"""A hundred years; further away is a mistake, not a deadline."""
 
 MAX_GRACE_SECONDS = 24 * 3600
 """A day; whoever needs longer to think should not decide yet."""
@@ -346,15 +346,18 @@ def _pointer(body: Json, fault: ErrorDetails) -> str:
 def _sentence(error: ErrorDetails) -> str:
     message = error["msg"].removeprefix("Input ").removeprefix("Value error, ")
     match error["type"]:
-        case "extra_forbidden":
-            return "is not a field of this call; check the spelling or leave it out"
-        case "missing":
-            return "is needed"
-        case "union_tag_not_found":
-            return "needs a `type`, which says what it is"
-        case "string_pattern_mismatch":
-            return "must be an http or https URL" if "https" in message else message
-        case "model_type" | "model_attributes_type":
-            return "must be a JSON object"
-        case _:
-            return message[0].lower() + message[1:]
+        case "union_tag_invalid":
+            return f"has a `type` that is not known; it must be one of: {error['ctx']['expected_tags']}"
+        case "string_pattern_mismatch" if "https" in message:
+            return "must be an http or https URL"
+        case kind:
+            return _SENTENCES.get(kind, message[0].lower() + message[1:])
+
+
+_SENTENCES = {
+    "extra_forbidden": "is not a field of this call; check the spelling or leave it out",
+    "missing": "is needed",
+    "union_tag_not_found": "needs a `type`, which says what it is",
+    "model_type": "must be a JSON object",
+    "model_attributes_type": "must be a JSON object",
+}

@@ -121,6 +121,27 @@ def test_every_fault_is_told_at_its_field(values: dict[str, Any], pointer: str, 
     assert found[pointer].startswith(words)
 
 
+def test_no_fault_hides_another() -> None:
+    assert faults({"amount": "x", "note": 5, "rate": 2**60, "other": 1, "customer": None}) == {
+        "/values/amount": "must be a whole number",
+        "/values/note": "must be a text or empty",
+        "/values/rate": "is an integer that JSON numbers cannot carry exactly; send a text, or stay below 2^53",
+        "/values/other": f"is no field of this form; its fields are {', '.join(FORM['properties'])}",
+        "/values/customer": "may only be read, not changed",
+        "/values/env": "is needed",
+    }
+
+
+def test_a_field_has_its_fault_once() -> None:
+    form = {
+        "type": "object",
+        "properties": {"a/b": {"type": "string"}, "c": {"type": "string", "readOnly": True}},
+        "required": ["a/b"],
+    }
+    found = forms.value_faults(filled({"c": "x"}, form), {"a/b": {"deep": 2**60}, "c": 5})
+    assert sorted(f.pointer for f in found) == ["/values/a~1b/deep", "/values/c"]
+
+
 def test_every_field_that_is_missing_has_its_own_fault() -> None:
     form = {"type": "object", "properties": {n: {"type": "string"} for n in "abc"}, "required": [*"abc"]}
     found = forms.value_faults(filled({"b": "x"}, form), {})

@@ -101,6 +101,31 @@ def test_what_cannot_work(environ: dict[str, str], words: str) -> None:
     assert words in fault
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://",
+        "https://:80",
+        "ftp://example.com",
+        "http://x/y?z",
+        "http://x#f",
+        "http://a b",
+        "http://[::1",
+        "http://x:99999",
+    ],
+)
+def test_a_base_url_is_one_that_a_link_can_be_made_of(url: str) -> None:
+    (fault,) = faults(ASSENT_BASE_URL=url)
+    assert fault.startswith("ASSENT_BASE_URL: must be http://HOST or https://HOST")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1]:8080", "https://example.com/approvals", "https://bücher.example"]
+)
+def test_a_base_url_may_have_a_port_and_a_path(url: str) -> None:
+    assert settings.load({"ASSENT_BASE_URL": f"{url}/"}).base_url == url
+
+
 def test_secrets_never_show() -> None:
     loaded = settings.load({"ASSENT_API_KEY": "hunter2", "ASSENT_SECRET_KEYS": KEYS})
     assert "hunter2" not in repr(loaded) + str(loaded)

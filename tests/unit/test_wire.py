@@ -109,6 +109,8 @@ def test_faults_say_how_to_mend_them() -> None:
     assert found["/title"] == "is needed"
     assert found["/titel"] == "is not a field of this call; check the spelling or leave it out"
     assert found["/callback_url"] == "must be an http or https URL"
+    found = pointers(NotifyBody, {"message": "M", "destination": [{"type": "sms"}]})
+    assert found == {"/destination/0": "has a `type` that is not known; it must be one of: 'email', 'slack'"}
 
 
 @pytest.mark.parametrize("scheme", ["https", "HTTPS", "Http"])

@@ -229,3 +229,12 @@ async def test_a_question_is_answered_over_the_protocol_too(product: Product) ->
     assert done.status
     assert (done.status.response, done.status.response_option_name) == ("Blue", "never")
     assert await agent.get_human_contact(contact.call_id) == done
+
+
+async def test_a_question_is_answered_where_it_was_asked_too(product: Product) -> None:
+    contact = await asyncio.to_thread(
+        client(product).create_human_contact, HumanContactSpec(msg="Colour?", channel=ANA), "call-1"
+    )
+    path = f"/humanlayer/v1/agent/contact_requests/{contact.call_id}/respond"
+    done = await product.call("POST", path, json={"response": "Blue"})
+    assert (done.status, done.json["status"]["response"]) == (200, "Blue")

@@ -11,7 +11,8 @@ import pytest
 from yarl import URL
 
 from bot.store import keys
-from tests.support.product import running
+from bot.web import auth
+from tests.support.product import KEY, running
 
 if TYPE_CHECKING:
     from tests.support.product import Answer, Product
@@ -140,6 +141,61 @@ async def test_a_body_over_a_mebibyte_is_too_large(product: Product) -> None:
             yield b"x" * 100_000
 
     assert problem(await product.call("POST", "/v1/requests", data=chunks())) == (413, "too_large")
+
+
+async def raw(product: Product, *headers: bytes, body: bytes = b"{}", size: int | None = None) -> bytes:
+    """The answer to a submission of exactly these bytes; with a `size` that is not `body`'s, the client leaves."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(product.url).port)
+    length = b"Content-Length: %d" % (len(body) if size is None else size)
+    head = (b"POST /v1/requests HTTP/1.1", b"Host: assent", b"Connection: close", length, *headers)
+    writer.write(b"\r\n".join((*head, b"", body)))
+    if size is not None:
+        writer.write_eof()
+    try:
+        async with asyncio.timeout(10):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+KEY_HEADER = f"Authorization: Bearer {KEY}".encode()
+
+
+async def test_a_key_of_any_bytes_is_an_unknown_key(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "MAX_FAILURES", 2)
+    for header in (b"Authorization: Bearer \xff", b"X-API-Key: \xff"):
+        assert (await raw(product, header)).startswith(b"HTTP/1.1 401")
+    assert (await raw(product, header)).startswith(b"HTTP/1.1 429")
+
+
+async def test_an_idempotency_key_is_utf_8(product: Product) -> None:
+    body = b'{"title": "T", "audience": ["email:ana@example.com"]}'
+    refused = await raw(product, KEY_HEADER, b"Idempotency-Key: caf\xe9", body=body)
+    assert refused.startswith(b"HTTP/1.1 422")
+    assert b"/Idempotency-Key" in refused
+    taken = await raw(product, KEY_HEADER, "Idempotency-Key: café".encode(), body=body)
+    assert taken.startswith(b"HTTP/1.1 201")
+
+
+async def test_a_body_that_is_not_encoded_as_it_says_is_malformed(
+    product: Product, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = await raw(product, KEY_HEADER, b"Content-Encoding: gzip", body=b"abc")
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b'"malformed"' in answer
+    unknown = await raw(product, b"Content-Encoding: gzip", body=b"abc")
+    assert unknown.startswith(b"HTTP/1.1 401")
+    assert "rror" not in caplog.text + capsys.readouterr().out
+
+
+async def test_a_client_that_leaves_amid_its_body_is_no_error_of_ours(
+    product: Product, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await raw(product, KEY_HEADER, body=b"{", size=50) == b""
+    assert (await product.call("GET", "/healthz")).status == 200
+    assert "rror" not in caplog.text + capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ async def test_a_notification_without_anyone_or_anything_is_refused(product: Pro
     assert await sent(audience=[ANA]) == (422, "invalid", ["/message"])
     assert await sent(message="M", audience=[ANA], title="T") == (422, "invalid", ["/title"])
     assert await sent(message="M", audience=["nobody", ANA]) == (422, "invalid", ["/audience/0"])
-    assert await sent(message="M", audience=["group:nope"]) == (422, "invalid", ["/audience"])
+    assert await sent(message="M", audience=["group:nope"]) == (422, "invalid", ["/audience/0"])
     assert await sent(message="M", destination={"type": "slack"}) == (422, "invalid", ["/destination"])
 
 

@@ -42,7 +42,15 @@ FAULTS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "no selector": ({"audience": [*ANA, "nobody", "fax:1"]}, {"/audience/1", "/audience/2"}),
     "no address": ({"audience": ["email:ana"]}, {"/audience/0"}),
     "no Slack id": ({"audience": ["slack:X1"]}, {"/audience/0"}),
-    "unknown group": ({"audience": [*ANA, "group:nope"]}, {"/audience"}),
+    "unknown group": ({"audience": [*ANA, "group:nope"]}, {"/audience/1"}),
+    "two unknown groups": (
+        {"audience": ["group:nope", *ANA, "group:none"]},
+        {"/audience/0", "/audience/2"},
+    ),
+    "unknown group of a step": (
+        {"steps": [{}, {"audience": [*ANA, "group:nope"]}]},
+        {"/steps/1/audience/1"},
+    ),
     "fault at a key with the name of a type": (
         {"details": {"email": {}, "int": []}},
         {"/details/email", "/details/int"},
@@ -121,6 +129,8 @@ FAULTS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "requester that is nobody": ({"requester": "email:bob"}, {"/requester"}),
     "empty requester": ({"requester": ""}, {"/requester"}),
     "source that is no URL": ({"source_url": "see the ticket"}, {"/source_url"}),
+    "source of no host": ({"source_url": "http://[::1"}, {"/source_url"}),
+    "source of no port": ({"source_url": "https://example.com:99999/"}, {"/source_url"}),
     "source that runs script": ({"source_url": "javascript:alert(1)"}, {"/source_url"}),
     "callback that is no URL": ({"callback_url": "ftp://example.com/"}, {"/callback_url"}),
     "everything at once": (
@@ -164,7 +174,7 @@ async def test_faults_of_the_shape_do_not_hide_those_of_the_rules(product: Produ
         ),
         (
             {"title": "T", "audience": ["group:none"], "timeout_at": PAST},
-            {"/audience", "/timeout_at"},
+            {"/audience/0", "/timeout_at"},
         ),
         (
             {"title": "T", "bogus": 1, "kind": "poll", "choices": [{"id": "a", "label": "A"}]},
@@ -202,6 +212,18 @@ async def test_an_audience_that_reaches_nobody_is_refused(product: Product) -> N
             "HITL_NO_AUDIENCE",
             set(),
         )
+
+
+async def test_an_unknown_group_within_a_group_is_told_at_what_led_there(database_url: str) -> None:
+    async with running(database_url, groups={"ops": ("group:night",), "night": ("group:gone",)}) as product:
+        answer = await product.call("POST", "/v1/requests", json=ASK | {"audience": [*ANA, "group:ops"]})
+    (error,) = answer.json["errors"]
+    assert error["pointer"] == "/audience/1"
+    assert error["detail"].startswith("group:gone is not configured")
+
+
+async def test_a_deadline_may_be_decades_away(product: Product) -> None:
+    assert (await product.submit(timeout_at="2099-01-01T00:00:00Z"))["timeout_at"].startswith("2099-01-01")
 
 
 async def test_the_configured_audience_is_asked_where_a_request_names_none(database_url: str) -> None:
