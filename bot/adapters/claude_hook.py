@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any, Literal
 
 from bot.adapters.tool_calls import approved, default_audience, key, question, refusal
+from bot.client import Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,8 @@ def _asked(
         )
         try:
             outcome = client.wait(request.id, wait if may_defer else wait + GRACE_SECONDS)
+        except Unanswered:
+            raise
         except TimeoutError:
             return _output("defer" if may_defer else "deny", f"{request.id} is still waiting for an answer")
     if not outcome:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Literal
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Literal
 
 from bot.cli import display
-from bot.cli.common import EXIT_OF_STATUS, SERVER, Failure, Pairs, Server, Words, pairs, read_json
-from bot.client import Client
+from bot.cli.common import EXIT_OF_STATUS, SERVER, Failure, Pairs, Server, Words, no_outcome, pairs, read_json
+from bot.client import Unanswered
+
+if TYPE_CHECKING:
+    from bot.client import Client, Request
 
 
 def submit(
@@ -38,7 +42,7 @@ def submit(
     """Ask people for approval.
 
     Prints the request, or with --wait its outcome, and then exits with 0 if approved, 1 if rejected, skipped
-    or cancelled, 3 if expired.
+    or cancelled, 3 if expired, 2 if something went wrong.
 
     Parameters
     ----------
@@ -89,7 +93,6 @@ def submit(
         "audience": audience,
         "message": message,
         "quorum": _quorum(quorum),
-        "payload": read_json(payload) if payload else None,
         "details": pairs(detail),
         "labels": pairs(label),
         "timeout_seconds": timeout,
@@ -103,13 +106,14 @@ def submit(
         "source_url": source_url,
         "callback_url": callback_url,
     }
-    given = {name: value for name, value in fields.items() if value is not None}
-    with server.client() as client:
+    with no_outcome() if wait else nullcontext(), server.client() as client:
+        fields["payload"] = read_json(payload) if payload else None
+        given = {name: value for name, value in fields.items() if value is not None}
         request = client.submit(idempotency_key=idempotency_key, **{**_from_file(file), **given})
         if wait:
-            return _wait(client, request.id, None, json=server.json)
+            request = _waited(client, request.id, None)
     display.print_brief(request, as_json=server.json)
-    return 0
+    return EXIT_OF_STATUS[request.status] if wait else 0
 
 
 def wait(
@@ -121,7 +125,8 @@ def wait(
 ) -> int:
     """Wait for the outcome of a request, through restarts of the server.
 
-    Exits with 0 if approved, 1 if rejected, skipped or cancelled, 3 if expired, 4 if still pending.
+    Exits with 0 if approved, 1 if rejected, skipped or cancelled, 3 if expired, 4 if it is still pending or the
+    server does not answer once the time is over, 2 if something else went wrong.
 
     Parameters
     ----------
@@ -130,8 +135,10 @@ def wait(
     timeout
         Seconds to wait at most; 0 only looks.
     """
-    with server.client() as client:
-        return _wait(client, id, timeout, json=server.json)
+    with no_outcome(), server.client() as client:
+        request = _waited(client, id, timeout)
+    display.print_brief(request, as_json=server.json)
+    return EXIT_OF_STATUS[request.status]
 
 
 def cancel(id: str, /, *, reason: Words = None, server: Server = SERVER) -> None:
@@ -167,15 +174,16 @@ def notify(message: str, /, *, audience: list[str], server: Server = SERVER) -> 
         display.console().print("On its way.")
 
 
-def _wait(client: Client, id: str, timeout: float | None, *, json: bool) -> int:
+def _waited(client: Client, id: str, timeout: float | None) -> Request:
+    """Wait, and return the request as it stands then."""
     if sys.stderr.isatty():
         display.print_error(f"waiting for {id}; Ctrl-C ends the waiting, not the request")
     try:
-        request = client.wait(id, timeout).request
+        return client.wait(id, timeout).request
+    except Unanswered:
+        raise
     except TimeoutError:
-        request = client.get(id)
-    display.print_brief(request, as_json=json)
-    return EXIT_OF_STATUS[request.status]
+        return client.get(id)
 
 
 def _quorum(text: str | None) -> Any:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Group, Parameter
 
-from bot.client import AsyncClient, Client
+from bot.client import ApiError, AssentError, AsyncClient, Client, Unreachable
+from bot.domain.errors import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bot.settings import Settings
 
 C = TypeVar("C", Client, AsyncClient)
 
 EXIT_OF_STATUS = {"approved": 0, "rejected": 1, "skipped": 1, "cancelled": 1, "expired": 3, "pending": 4}
-"""Exit statuses of `wait` and `submit --wait` (CONTRACT §6)."""
+"""Exit statuses of `wait` and `submit --wait` (CONTRACT §6); those of their faults are of `no_outcome`."""
 
 
 class Failure(Exception):
@@ -27,6 +31,32 @@ class Failure(Exception):
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)
         self.status = status
+
+
+FAULTS = (Failure, AssentError, Unavailable, ModuleNotFoundError, OSError)
+"""What ends a command with words instead of a traceback."""
+
+
+def in_words(fault: Exception) -> str:
+    """Say what went wrong, and what may help."""
+    match fault:
+        case Unreachable():
+            return f"{fault}\nIs `assent serve` running there? Name another address with --url or ASSENT_URL."
+        case ApiError(code="unauthenticated"):
+            return f"{fault}\nGive an API key with ASSENT_API_KEY or --key."
+        case ModuleNotFoundError():
+            return f"this needs the server ({fault.name} is missing): pip install 'assent[server]'"
+    return str(fault)
+
+
+@contextmanager
+def no_outcome() -> Iterator[None]:
+    """Let no fault exit with the status of an outcome: 4 where the time of a wait is over, 2 for any other."""
+    try:
+        yield
+    except FAULTS as fault:
+        status = EXIT_OF_STATUS["pending"] if isinstance(fault, TimeoutError) else 2
+        raise Failure(in_words(fault), status) from fault
 
 
 @Parameter(name="*", group=Group("Server", sort_key=90))

@@ -26,9 +26,7 @@ from bot.cli import (
     runs,
     watch,
 )
-from bot.cli.common import Failure
-from bot.client import ApiError, AssentError, Unreachable
-from bot.domain.errors import Unavailable
+from bot.cli.common import FAULTS, Failure, in_words
 
 app = App(
     name="assent",
@@ -84,18 +82,7 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read the output has gone; the flush at exit must not fail on it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except (Failure, AssentError, Unavailable, ModuleNotFoundError, OSError) as error:
-        display.print_error(_explain(error))
+    except FAULTS as error:
+        display.print_error(in_words(error))
         return error.status if isinstance(error, Failure) else 1
     return status or 0
-
-
-def _explain(error: Exception) -> str:
-    match error:
-        case Unreachable():
-            return f"{error}\nIs `assent serve` running there? Name another address with --url or ASSENT_URL."
-        case ApiError(code="unauthenticated"):
-            return f"{error}\nGive an API key with ASSENT_API_KEY or --key."
-        case ModuleNotFoundError():
-            return f"this needs the server ({error.name} is missing): pip install 'assent[server]'"
-    return str(error)

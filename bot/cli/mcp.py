@@ -39,7 +39,10 @@ def mcp(
         raise Failure(str(error)) from None
     tools = tools_server(server.async_client("mcp"), prompt_timeout=prompt_timeout)
     if http is None:
-        tools.run()
+        try:
+            tools.run()
+        except* BrokenPipeError:
+            pass  # the agent has gone
         return
     try:
         listening = socket.create_server(("127.0.0.1", http))

@@ -84,7 +84,7 @@ def manifest(
     Parameters
     ----------
     url
-        Public address of this server, which Slack calls. Without one the app uses Socket Mode.
+        Public address of this server, which Slack calls if it is https. Without one the app uses Socket Mode.
     json
         Print JSON.
     """
@@ -93,9 +93,7 @@ def manifest(
     from bot.slack import manifest as slack
 
     if url is not None and not url.startswith("https://"):
-        raise Failure(
-            f"--url {url}: Slack calls only https addresses. Without --url the app uses Socket Mode.", 2
-        )
+        display.print_error(f"{url}: Slack calls https addresses only; without one the app uses Socket Mode")
     app = slack.manifest(url)
     if json:
         display.print_json(app)

@@ -65,7 +65,9 @@ def run_automation(
     except AutomationError as error:
         raise Failure(str(error), status=2) from None
     except UnicodeDecodeError:
-        raise Failure(f"{automation} is not UTF-8") from None
+        raise Failure(f"{automation} is not UTF-8", status=2) from None
+    except OSError as error:
+        raise Failure(f"cannot read {error.filename or automation}: {error.strerror}", status=2) from None
     return _drive(document, run_id, timeout, workflows_url, server)
 
 
@@ -222,7 +224,7 @@ def _print(run: Run, *, as_json: bool) -> None:
         _say(f"  gate {run.waiting['key']}: waits for {run.waiting['request']}")
     for name in run.done:
         if name.startswith(("step:", "notify:")):
-            _say(f"  {name.replace(':', ' ')}: done")
+            _say(f"  {name.replace(':', ' ')}: {run.untold.get(name, 'done')}")
     if run.error:
         _say(f"  {run.error}")
     elif run.status == "completed":
@@ -251,6 +253,7 @@ def _described(run: Run) -> dict[str, Any]:
         "input": run.input["input"] if run.workflow == WORKFLOW else run.input,
         "waiting": run.waiting and {"key": run.waiting["key"], "request": run.waiting["request"]},
         "done": run.done,
+        "untold": run.untold,
         "outcomes": {key: outcome.text for key, outcome in run.outcomes.items()},
         "result": run.result,
         "error": run.error,

@@ -3,6 +3,7 @@
 AssentError
 ├── ApiError         Assent refused the call, and says why (RFC 9457 problem details)
 ├── Unreachable      no answer, or not one of Assent's
+│   └── Unanswered   the same once the time of a wait is over; also a TimeoutError
 ├── Unsendable       what was given is no JSON, or no header; also a ValueError
 ├── Unverified       a receipt does not prove that this payload was approved
 ├── BadEdit          what people approved does not fit the function that asked; carries the outcome
@@ -61,6 +62,10 @@ class Unreachable(AssentError):
         self.url = url
         self.reason = reason
         super().__init__(f"no answer from Assent at {url}: {reason}")
+
+
+class Unanswered(Unreachable, TimeoutError):
+    """The time of a `wait` is over, and the server did not answer: the request may have an outcome."""
 
 
 class Unsendable(AssentError, ValueError):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_RECEIVERS = {"self", "cls"}
 _NAMELESS = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL}
 
 
@@ -33,10 +34,11 @@ def require_approval(
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Put each call of a function to people, and run it with the arguments they approved, which they may have edited.
 
-    The payload of the request is the call's arguments by name; `fields` are those of `submit` (`audience`, `form`, …),
-    and the title is the function's name in words unless given. An async function needs an `AsyncClient`; without
-    `client` it is the one of the environment. `idempotency_key` may be a function of the arguments. `timeout` is how
-    many seconds a call waits (not when the request ends: that is `timeout_seconds`).
+    The payload of the request is the call's arguments by name, without the object of a method (a first parameter `self`
+    or `cls`); `fields` are those of `submit` (`audience`, `form`, …), and the title is the function's name in words
+    unless given. An async function needs an `AsyncClient`; without `client` it is the one of the environment.
+    `idempotency_key` may be a function of the arguments in the payload. `timeout` is how many seconds a call waits (not
+    when the request ends: that is `timeout_seconds`).
 
     A call raises `Rejected`, `Expired` or `Cancelled` where it was not approved, `BadEdit` where what was approved does
     not fit the function, `TimeoutError`, `Unsendable` where an argument is no JSON, and whatever `submit` raises; in
@@ -87,6 +89,7 @@ class _Gate:
         self._key = key
         self._fields = {"title": function.__name__.replace("_", " ").strip().capitalize(), **fields}
         self._signature = inspect.signature(function)
+        self._receiver = _RECEIVERS.intersection([*self._signature.parameters][:1])
         for parameter in self._signature.parameters.values():
             if parameter.kind in _NAMELESS:
                 raise TypeError(
@@ -94,32 +97,36 @@ class _Gate:
                 )
 
     def pass_through(self, client: Operations, args: Any, kwargs: Any) -> Flow[dict[str, Any]]:
-        """Ask and wait; the arguments that were approved."""
+        """Ask and wait; the arguments that were approved, with the object of a method."""
         arguments = self._named(args, kwargs)
+        receiver = {name: arguments.pop(name) for name in self._receiver & arguments.keys()}
+        self._check_sendable(arguments)
         key = self._key(**arguments) if callable(self._key) else self._key
         asked = {**self._fields, "payload": arguments, "idempotency_key": key}
         request = yield from Operations.submit.flow(client, **asked)
         outcome = yield from Operations.wait.flow(client, request.id, self._timeout)
-        return self._fitting(outcome.raise_for_rejection())
+        return receiver | self._fitting(outcome.raise_for_rejection(), receiver)
 
     def _named(self, args: Any, kwargs: Any) -> dict[str, Any]:
         named: dict[str, Any] = {}
         for name, value in self._signature.bind(*args, **kwargs).arguments.items():
             variable = self._signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
             named |= value if variable else {name: value}
-        for name, value in named.items():
+        return named
+
+    def _check_sendable(self, arguments: Mapping[str, Any]) -> None:
+        for name, value in arguments.items():
             if not _is_json(value):
                 raise Unsendable(
                     f"{self.function.__name__}() cannot be put to people: its argument {name!r} is no JSON value "
                     f"({type(value).__name__}); pass text, numbers, true or false, None, lists, and dicts keyed by text"
                 )
-        return named
 
-    def _fitting(self, outcome: Outcome) -> dict[str, Any]:
+    def _fitting(self, outcome: Outcome, receiver: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(outcome.payload, dict):
             raise BadEdit(outcome, f"its payload is not the arguments of {self.function.__name__}()")
         try:
-            self._signature.bind(**outcome.payload)
+            self._signature.bind(**receiver, **outcome.payload)
         except TypeError as error:
             raise BadEdit(outcome, f"its payload does not fit {self.function.__name__}(): {error}") from None
         return outcome.payload

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from bot.client import receipts
-from bot.client.errors import Unsendable
+from bot.client.errors import Unanswered, Unsendable
 from bot.client.events import Following
-from bot.client.flows import Call, Flow, decode, exchange, get, may_pass, pauses, post, put
+from bot.client.flows import Answer, Call, Flow, Lost, decode, exchange, get, may_pass, pauses, post, put
 from bot.client.methods import operation, stream
 from bot.client.outcome import Outcome, Request
 
@@ -101,8 +101,8 @@ class Operations:
     def wait(self, /, id: str, timeout: float | None = None) -> Flow[Outcome]:
         """Wait until the request is final, through restarts of the server, and return its outcome.
 
-        Raises `TimeoutError` when it is still pending after `timeout` seconds (0 looks once, None waits for
-        ever), and `Unreachable` or `ApiError` when by then the server does not answer.
+        Raises `TimeoutError` when it has no outcome after `timeout` seconds (0 looks once, None waits for ever):
+        `Unanswered`, which is one, when the server does not answer by then.
         """
         now = time.monotonic
         deadline = math.inf if timeout is None else now() + timeout
@@ -122,7 +122,7 @@ class Operations:
                 about = _progress(request)
             if not now() < deadline:
                 if away:
-                    decode(reply)
+                    raise _unanswered(reply)
                 raise TimeoutError(f"{id} is still pending after {timeout:g} s")
             if away or now() - asked < patience / 2:  # a server about to stop answers early
                 delay = min(next(backoff), max(0.0, deadline - now()))
@@ -260,6 +260,11 @@ class Operations:
             if cursor is None:
                 break
         return found
+
+
+def _unanswered(reply: Answer | Lost) -> Unanswered:
+    reason = reply.reason if isinstance(reply, Lost) else f"it answered {reply.status}"
+    return Unanswered(reply.url, reason)
 
 
 def _progress(request: Request) -> str:

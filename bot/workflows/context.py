@@ -108,17 +108,19 @@ class Ctx(_Identity):
     ) -> None:
         """Tell people something once in the life of the run, without pausing; without a message, tell the name.
 
-        That nobody can be reached is logged, and does not fail the run.
+        That nobody can be reached is logged and shown with the run, and does not fail it.
         """
         told = {"destination": destination and destination_json(destination), "audience": audience}
 
-        async def tell() -> None:
+        async def tell() -> str | None:
             try:
                 await self._ask(self._client.notify, message or name, **told)
             except ApiError as error:
                 if error.code != "HITL_NO_AUDIENCE":
                     raise
                 log.warning("run %s: nobody was told %r: %s", self.run_id, name, error)
+                return f"nobody was told: {error}"
+            return None
 
         await self._once(f"notify:{name}", tell)
 

@@ -53,6 +53,8 @@ class Run:
     """The gate (`key`) and the `request` that it stands at."""
     done: list[str]
     """What it remembers, in order: `step:NAME`, `notify:NAME`, `question:KEY`, `outcome:KEY`."""
+    untold: dict[str, str]
+    """Why nobody was told, by the `notify:NAME` that this happened to."""
     outcomes: dict[str, Outcome]
     """What people decided, by gate, oldest first."""
     result: Any = None
@@ -260,6 +262,7 @@ def _view(first: WorkflowStatus, row: WorkflowStatus) -> Run:
         updated_at=_instant(row.updated_at),
         waiting=state.waiting if status == "paused" else None,
         done=[*state.memory],
+        untold={name: why for name, why in state.memory.items() if name.startswith("notify:") and why},
         outcomes={key: outcome for key in asked if (outcome := state.outcome(key)) is not None},
         result=ending.get("result"),
         error=ending.get("error"),

@@ -37,7 +37,8 @@ class State:
     attempt: int = 0
     """How often the handler was called."""
     memory: dict[str, Json] = field(default_factory=dict)
-    """Results of steps (`step:NAME`, `notify:NAME`), questions (`question:KEY`) and outcomes (`outcome:KEY`)."""
+    """Results of steps (`step:NAME`), questions (`question:KEY`), outcomes (`outcome:KEY`), and of notifications
+    (`notify:NAME`) None, or why nobody was told."""
     waiting: Waiting | None = None
     looks: int = 0
     """How often in a row it has looked in vain for a decision, or for the server."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +133,26 @@ async def test_wait_exits_4_while_it_is_pending(server: StandIn) -> None:
     done = await server.run("wait", "req_1", "--timeout", "0", "--json")
     assert done.status == 4
     assert done.json == PENDING
+
+
+async def test_a_wait_that_learns_nothing_in_its_time_exits_4(server: StandIn) -> None:
+    server.gives({"code": "unavailable"}, status=503)
+    done = await server.run("wait", "req_1", "--timeout", "0.1")
+    assert (done.status, done.out) == (4, "")
+    assert f"no answer from Assent at {server.url}" in done.err
+
+
+async def test_a_fault_of_a_wait_exits_with_no_status_of_an_outcome(server: StandIn) -> None:
+    server.gives({"title": "There is no such request.", "code": "not_found"}, status=404)
+    for arguments in (
+        ("wait", "req_nope"),
+        ("submit", "--title", "Refund", "--wait"),
+        ("submit", "--title", "Refund", "--wait", "--payload", "none.json"),
+    ):
+        done = await server.run(*arguments)
+        assert (done.status, done.out) == (2, "")
+        assert re.match("assent: (There is no such request|cannot read none.json)", done.err)
+    assert (await server.run("submit", "--title", "Refund")).status == 1
 
 
 async def test_submit_sends_a_file_with_options_over_it(server: StandIn) -> None:

@@ -167,7 +167,12 @@ async def test_the_manifest_carries_the_url_it_is_given() -> None:
     assert "request_url" not in socket_mode.out
 
 
-async def test_a_manifest_for_an_address_slack_cannot_call_is_refused() -> None:
-    done = await command.run("manifest", "--url", "http://approvals.example.com")
-    assert (done.status, done.out) == (2, "")
-    assert "https" in done.err
+async def test_a_manifest_for_an_address_slack_cannot_call_says_so() -> None:
+    url = "http://127.0.0.1:25401"
+    for done in (
+        await command.run("manifest", "--json", "--url", url),
+        await command.run("manifest", "--json", ASSENT_BASE_URL=url),
+    ):
+        assert done.json["settings"]["event_subscriptions"]["request_url"] == f"{url}/slack/events"
+        assert done.status == 0
+        assert done.err.startswith(f"assent: {url}: Slack calls https addresses only")

@@ -147,6 +147,14 @@ async def test_the_recipe_by_command(product: Product, monkeypatch: pytest.Monke
     assert (await going_on)[0] == 0
 
 
+async def test_a_run_shows_that_nobody_was_told(product: Product, tmp_path: Path) -> None:
+    nobody = "automation: a\nelements:\n  - {id: tell, kind: notify, spec: {message: Hi}}\n"
+    (tmp_path / "nobody.yaml").write_text(nobody, encoding="utf-8")
+    done = await command.run("run", "nobody.yaml", "--run-id", "told", **environ(product))
+    assert done.status == 0
+    assert "notify tell: nobody was told: " in said("runs", "show", "told")[1]
+
+
 async def test_what_cannot_be_run_is_said(tmp_path: Path) -> None:
     nobody = "automation: a\nelements:\n  - {id: gate, kind: hitl, spec: {title: Go}}\n"
     (tmp_path / "nobody.yaml").write_text(nobody, encoding="utf-8")
@@ -154,6 +162,7 @@ async def test_what_cannot_be_run_is_said(tmp_path: Path) -> None:
     assert status == 2
     assert refused.startswith("assent: nobody.yaml: line 3: gate: HITL_NO_AUDIENCE: nobody would be asked")
     assert said("run", "nobody.yaml", "--input", "[]") == (2, "assent: --input must be a JSON object\n")
+    assert said("run", "no.yaml") == (2, "assent: cannot read no.yaml: No such file or directory\n")
     assert said("runs", "list", "--json") == (0, "[]\n")
     assert said("runs", "show", "x") == (1, "assent: there is no run x; `assent runs list` names them\n")
     assert said("runs", "list", "--workflows-url", "mysql://x")[0] == 2

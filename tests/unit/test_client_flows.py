@@ -291,8 +291,10 @@ def test_wait_without_time_looks_once(timeout: float) -> None:
 
 @pytest.mark.usefixtures("clock")
 def test_wait_does_not_call_pending_what_it_could_not_ask() -> None:
-    with pytest.raises(Unreachable):
-        Played(*[REFUSED] * 50).do("wait", "req_1", timeout=20)
+    for reply, reason in ((REFUSED, "connection refused"), (answer(503, b""), "it answered 503")):
+        with pytest.raises(TimeoutError, match=f"no answer from Assent at http://assent: {reason}") as caught:
+            Played(*[reply] * 50).do("wait", "req_1", timeout=20)
+        assert isinstance(caught.value, Unreachable)
 
 
 def test_wait_does_not_wait_for_what_does_not_exist() -> None:

@@ -42,6 +42,27 @@ def test_a_function_runs_with_the_arguments_as_people_edited_them() -> None:
     assert (refund_customer.__name__, refund_customer.__doc__) == ("refund_customer", "Pay back.")
 
 
+def test_a_method_runs_on_its_object_which_is_not_sent() -> None:
+    client = OfflineClient([edit(amount=900), approve(), edit(self="another")])
+
+    class Till:
+        @require_approval(audience=ANA, client=client)
+        def refund(self, amount: int) -> tuple[Till, int]:
+            return self, amount
+
+        @classmethod
+        @require_approval(audience=ANA, client=client)
+        def close(cls, at: str) -> tuple[type[Till], str]:
+            return cls, at
+
+    till = Till()
+    assert till.refund(1250) == (till, 900)
+    assert Till.close("18:00") == (Till, "18:00")
+    assert [asked.payload for asked in client.offline.asked] == [{"amount": 1250}, {"at": "18:00"}]
+    with pytest.raises(BadEdit, match="'self'"):
+        till.refund(1)
+
+
 async def test_an_async_function_runs_likewise() -> None:
     client = OfflineAsyncClient(edit(region="eu", force=True))
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.adapters.claude_hook import GRACE_SECONDS
+from bot.adapters.claude_hook import GRACE_SECONDS, decide
+from bot.client import Unanswered
+from bot.client.testing import OfflineClient, approve
 from tests.support import command
 
 if TYPE_CHECKING:
@@ -100,6 +102,17 @@ async def test_whatever_goes_wrong_the_hook_denies(
     assert denied["permissionDecision"] == "deny"
     assert said in denied["permissionDecisionReason"]
     assert await ana.requests() == []
+
+
+async def test_a_call_whose_answer_cannot_be_learnt_is_denied_and_not_deferred() -> None:
+    class Away(OfflineClient):
+        def wait(self, *_: Any) -> Any:
+            raise Unanswered("http://assent", "gone")
+
+    output = decide(lambda: Away(approve()), event().encode(), wait=1.0, pending="defer")
+    decided = output["hookSpecificOutput"]
+    assert decided["permissionDecision"] == "deny"
+    assert "no answer from Assent at http://assent: gone" in decided["permissionDecisionReason"]
 
 
 async def test_the_example_settings_run_the_hook_and_block_where_it_fails(ana: Person) -> None:

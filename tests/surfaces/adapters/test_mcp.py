@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
 from contextlib import asynccontextmanager
@@ -89,6 +90,15 @@ async def test_an_agent_asks_waits_and_learns_the_outcome(ana: Person) -> None:
     assert [item["id"] for item in waiting["items"]] == [pending["id"]]
     assert (outcome["approved"], outcome["payload"], outcome["reason"]) == (True, CALL, "Checked")
     assert "/r/" not in str([pending, waiting, outcome])  # nobody's personal link
+
+
+async def test_an_agent_that_goes_away_ends_it_quietly() -> None:
+    reading, writing = os.pipe()
+    process = await command.start("mcp", stdout=writing)
+    os.close(writing)
+    os.close(reading)
+    done = await command.finish(process, json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}) + "\n")
+    assert (done.status, done.err) == (0, "")
 
 
 async def test_over_http_a_rejection_comes_with_its_reason(ana: Person) -> None:

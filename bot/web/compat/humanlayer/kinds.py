@@ -47,7 +47,7 @@ class Kind:
     """
 
     path: str
-    answer_path: str
+    answer_paths: tuple[str, ...]
     body: type[FunctionCallBody | HumanContactBody]
     answer: type[FunctionAnswer | ContactAnswer]
     document: type[FunctionCall | HumanContact]
@@ -190,7 +190,7 @@ def _words(request: Request) -> str:
 
 FUNCTION = Kind(
     path="function_calls",
-    answer_path="function_calls",
+    answer_paths=("function_calls",),
     body=FunctionCallBody,
     answer=FunctionAnswer,
     document=FunctionCall,
@@ -201,7 +201,7 @@ FUNCTION = Kind(
 )
 CONTACT = Kind(
     path="contact_requests",
-    answer_path="human_contacts",
+    answer_paths=("human_contacts", "contact_requests"),
     body=HumanContactBody,
     answer=ContactAnswer,
     document=HumanContact,

@@ -34,6 +34,10 @@ CALL_ID: JsonObject = {
 }
 
 
+def _answering(path: str) -> str:
+    return f"{PREFIX}/agent/{path}/{{call_id}}/respond"
+
+
 def _calls(kind: Kind, name: str, what: str, example: JsonObject) -> tuple[Call, ...]:
     one = f"{PREFIX}/{kind.path}/{{call_id}}"
     return (
@@ -62,17 +66,20 @@ def _calls(kind: Kind, name: str, what: str, example: JsonObject) -> tuple[Call,
             answers={200: ("The call as it stands.", kind.document)},
             refusals=(errors.NotFound, errors.StaleRevision),
         ),
-        Call(
-            method="post",
-            path=f"{PREFIX}/agent/{kind.answer_path}/{{call_id}}/respond",
-            id=f"humanlayer_{name}_respond",
-            summary=f"HumanLayer: answer it ({name})",
-            text="Decides at once, as the operator.",
-            scope=Scope.OPERATE,
-            parameters=(CALL_ID,),
-            body=kind.answer,
-            answers={200: ("The call as decided.", kind.document)},
-            refusals=(*WITH_BODY, *FINAL, errors.StaleRevision),
+        *(
+            Call(
+                method="post",
+                path=_answering(path),
+                id=f"humanlayer_{path}_respond",
+                summary=f"HumanLayer: answer it ({name})",
+                text="Decides at once, as the operator.",
+                scope=Scope.OPERATE,
+                parameters=(CALL_ID,),
+                body=kind.answer,
+                answers={200: ("The call as decided.", kind.document)},
+                refusals=(*WITH_BODY, *FINAL, errors.StaleRevision),
+            )
+            for path in kind.answer_paths
         ),
     )
 
@@ -139,7 +146,7 @@ class HumanLayer:
         return [
             web.post(f"{PREFIX}/{kind.path}", ask),
             web.get(f"{PREFIX}/{kind.path}/{{call_id}}", look),
-            web.post(f"{PREFIX}/agent/{kind.answer_path}/{{call_id}}/respond", answer),
+            *(web.post(_answering(path), answer) for path in kind.answer_paths),
         ]
 
     async def _find(self, kind: Kind, http: web.Request) -> Request:
