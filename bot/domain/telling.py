@@ -91,12 +91,13 @@ def receipt(respondent: Respondent) -> tuple[Tell, ...]:
 
 
 def outcome_mails(request: Request) -> tuple[Tell, ...]:
-    """Everybody who was asked by mail and has not answered learns that they need not any more."""
-    waiting = [(r, _mail(r)) for r in request.seated if r.state is RespondentState.WAITING]
+    """Everybody who was asked by mail, in this step or an earlier one, and has not answered need not any more."""
+    asked = sorted((r for r in request.known if r.step <= request.step), key=lambda r: r.step)
+    latest = {mail: r for r in asked if (mail := _mail(r))}
     return tuple(
         Tell(notice=Notice.OUTCOME, surface=mail.surface, address=mail.value, respondent=r.id)
-        for r, mail in waiting
-        if mail
+        for mail, r in latest.items()
+        if r.state is RespondentState.WAITING
     )
 
 

@@ -158,6 +158,14 @@ class TestSteps:
         assert request.due_at == at(40)
         assert let(request, Timer(), 40).request.status is Status.EXPIRED
 
+    @pytest.mark.parametrize(("second", "told"), [(CY, {"rsp_ben"}), (replace(BEN, id="rsp_ben2"), set())])
+    def test_whoever_did_not_answer_in_a_passed_step_learns_of_the_outcome(
+        self, second: Any, told: set[str]
+    ) -> None:
+        request = let(stepped(second=second), response("ana")).request
+        tells = let(request, response(second.id.removeprefix("rsp_"))).tells
+        assert {t.respondent for t in tells if t.notice is Notice.OUTCOME} == told
+
     def test_a_deadline_that_approves_opens_the_next_step_only(self) -> None:
         request = stepped(first={"timeout_seconds": 60, "on_timeout": OnTimeout.APPROVE})
         change = let(request, Timer(), 5)
