@@ -10,7 +10,7 @@ INSTALL_PROJECT := $(INSTALL) --no-deps --no-build-isolation --editable .
 # In the order of the folders: what takes long begins first, and what is short fills up the end.
 PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadscope --no-loadscope-reorder
 # Measuring coverage takes two thirds more time: what runs whole journeys, or the same again on PostgreSQL, does without.
-JOURNEYS := (e2e and not demo and not workflows) or properties or contract or postgresql
+JOURNEYS := (e2e and not measured) or properties or contract or postgresql
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --upgrade pyproject.toml
 
@@ -19,18 +19,29 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo unit test test-all lint format bench lock clean
 
 help: ## Show what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/.installed ## Run everything on this machine: Slack sandbox, mailbox, sample requests
 	@exec $(BIN)/assent demo
 
-test: $(VENV)/.installed-dev ## Run every test, with a real PostgreSQL and a real browser
+unit: $(VENV)/.installed-dev ## Run the pure tests, in seconds: the inner loop (ARGS='-k delegate')
+	@$(BIN)/python -m pytest tests/unit -q -p no:xdist -p no:schemathesis -m "not thorough" --hypothesis-profile=quick $(ARGS)
+
+test: $(VENV)/.installed-dev ## Run every test, with a real PostgreSQL and a real browser, or some: ARGS='-k delegate'
 	@tests/support/provision.sh
-	@$(PYTEST) -k "not ($(JOURNEYS))" --cov --cov-report=
-	@$(PYTEST) -k "$(JOURNEYS)"
+ifdef ARGS
+	@$(PYTEST) $(ARGS)
+else
+	@$(PYTEST) -m "not ($(JOURNEYS))" --cov --cov-report=
+	@$(PYTEST) -m "$(JOURNEYS)"
+endif
+
+test-all: $(VENV)/.installed-dev ## Run every test with ten times the random examples
+	@tests/support/provision.sh
+	@$(PYTEST) --hypothesis-profile=long $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, types and the direction of imports
 	@$(BIN)/ruff check

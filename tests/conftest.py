@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,15 +24,33 @@ if TYPE_CHECKING:
 
     from tests.support.postgres import Postgres
 
-# In CI the same examples every time, so that a red build can be repeated anywhere with CI=true, and half as many.
+# In CI the same examples every time, so that a red build can be repeated anywhere with CI=true.
+# `--hypothesis-profile` names another: `quick` for the inner loop, `long` for a night.
 IN_CI = "CI" in os.environ
-settings.register_profile(
-    "assent", max_examples=50 if IN_CI else 100, deadline=None, derandomize=IN_CI, print_blob=True
-)
+for profile, examples in {"quick": 10, "assent": 100, "long": 1000}.items():
+    settings.register_profile(
+        profile, max_examples=examples, deadline=None, derandomize=IN_CI, print_blob=True
+    )
 settings.load_profile("assent")
 
 # By default a traceback is drawn with every local variable, for seconds in which no Slack is acknowledged.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+
+
+FOLDERS = frozenset({"unit", "store", "surfaces", "e2e", "properties", "contract"})
+"""The kinds of tests, each a folder and a marker."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with its folder, and with `postgresql` where it runs on that database."""
+    for item in items:
+        for folder in FOLDERS.intersection(item.path.parts):
+            item.add_marker(folder)
+        if "postgresql" in getattr(item, "callspec", _NO_PARAMETERS).id:
+            item.add_marker("postgresql")
+
+
+_NO_PARAMETERS = SimpleNamespace(id="")
 
 
 def pytest_collection_finish() -> None:

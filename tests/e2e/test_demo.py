@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, FrameLocator, Locator, Page
 
+pytestmark = pytest.mark.measured
+
 SAMPLES = 7
 COLOURS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PATIENCE = 20.0

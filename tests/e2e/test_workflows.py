@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.support.process import Server
 
+pytestmark = pytest.mark.measured
+
 PATIENCE = 30.0  # processes start meanwhile
 
 

@@ -19,6 +19,8 @@ from bot.workflows.executors import executors_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.measured
+
 PATIENCE = 20.0
 
 

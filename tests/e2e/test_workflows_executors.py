@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from bot.workflows.executors import Executors
 
+pytestmark = pytest.mark.measured
+
 
 def test_a_lost_connection_is_no_death(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = AdvisoryLocks(postgres_url), AdvisoryLocks(postgres_url)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.support.product import Product
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.measured]
 
 ANA = "ana@example.com"
 PATIENCE = 20.0

@@ -272,6 +272,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @given(JSON)
 def test_whatever_an_app_sends_gets_faults_and_not_an_exception(value: Any) -> None:
     assert all(fault.startswith("[ERROR] ") for fault in block_faults([value]) + view_faults(value))

@@ -216,6 +216,7 @@ def test_no_text_becomes_a_header(text: str) -> None:
     assert "Bcc" not in read(notification)
 
 
+@pytest.mark.thorough
 @settings(max_examples=300)
 @given(st.text(min_size=1, max_size=400))
 def test_any_title_survives_in_the_subject(title: str) -> None:
@@ -270,6 +271,7 @@ def test_text_that_reverses_what_is_read_is_defused() -> None:
     assert "a\\u202eb" in body(mail)
 
 
+@pytest.mark.thorough
 def test_what_is_too_long_is_shortened_and_says_so() -> None:
     request = ask(
         title="T" * 5_000,

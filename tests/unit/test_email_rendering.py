@@ -84,6 +84,7 @@ def test_plain_drops_what_hides_or_reverses_text_and_keeps_the_rest() -> None:
     assert plain("עברית 👨‍👩‍👧 é") == "עברית 👨‍👩‍👧 é"
 
 
+@pytest.mark.thorough
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

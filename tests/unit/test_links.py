@@ -36,6 +36,7 @@ def test_a_slash_at_the_end_of_the_base_makes_no_difference() -> None:
     )
 
 
+@pytest.mark.thorough
 @given(st.integers(0, 38).flatmap(lambda i: st.tuples(st.just(i), st.sampled_from(ALPHABET))))
 def test_no_character_can_be_altered(change: tuple[int, str]) -> None:
     place, letter = change

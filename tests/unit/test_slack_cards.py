@@ -488,6 +488,7 @@ def test_an_inbox_says_how_many_did_not_fit() -> None:
 # Nothing that anybody writes breaks a card
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY.keys())
 def test_nasty_texts_fit_everywhere(text: str) -> None:
     request = nasty(text)
@@ -496,6 +497,7 @@ def test_nasty_texts_fit_everywhere(text: str) -> None:
     assert_everything_fits(resolved(request, Status.REJECTED, by=text, reason=text))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY.keys())
 def test_nasty_choices_fit_everywhere(text: str) -> None:
     for number in (5, 100):
@@ -556,6 +558,7 @@ WORDS = st.text(st.characters(codec="utf-8"), max_size=80)
 LONG = st.builds(lambda text, times: text * times, WORDS, st.integers(1, 200))
 
 
+@pytest.mark.thorough
 @settings(max_examples=30)
 @given(
     words=st.lists(LONG, min_size=4, max_size=4),

@@ -93,6 +93,7 @@ def test_what_is_typed_becomes_values() -> None:
     assert submitted(request, N="2.5", T="", For="A month") == {"n": 2.5, "t": None, "f": 30}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY.keys())
 def test_nasty_forms_are_views_that_slack_takes(text: str) -> None:
     text = text or "?"
