@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from bot.approvals.applying import apply
 from bot.approvals.core import Core
 from bot.approvals.submission import revision
-from bot.domain.events import Cancel, NotTold, Operate, Remind, Revise, Say, Timer
+from bot.domain import authority
+from bot.domain.errors import AssentError
+from bot.domain.events import UNKNOWN, Cancel, NotTold, Operate, Remind, Revise, Say, Seen, Timer
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,25 +23,37 @@ if TYPE_CHECKING:
 class Changing(Core):
     """What requesters, operators and the clock do."""
 
-    async def operate(self, request_id: str, answer: Answer, by: str, surface: Surface) -> Request:
-        """Decide at once, as an operator."""
-        return await self._apply(request_id, Operate(answer=answer, by=by, surface=surface))
+    async def operate(
+        self, request_id: str, answer: Answer, surface: Surface, seen: Seen = UNKNOWN, *, by: str = ""
+    ) -> Request:
+        """Decide at once, as an operator; `by` is for a person, who has no key to be named by."""
+        event = Operate(answer=answer, by=by, surface=surface, seen=seen)
+        return await self._apply(request_id, event)
 
-    async def cancel(self, request_id: str, reason: str | None, by: str, surface: Surface) -> Request:
-        """Take the question back."""
+    async def cancel(
+        self, request_id: str, reason: str | None, surface: Surface, *, by: str = ""
+    ) -> Request:
+        """Take the question back; `by` as for `operate`."""
         return await self._apply(request_id, Cancel(reason=reason, by=by, surface=surface))
 
-    async def remind(self, request_id: str, by: str) -> Request:
-        """Ask those who have not answered again, now."""
+    async def remind(self, request_id: str, *, by: str = "") -> Request:
+        """Ask those who have not answered again, now; `by` as for `operate`."""
         return await self._apply(request_id, Remind(by=by))
 
-    async def reply(self, request_id: str, text: str, by: str, surface: Surface) -> Request:
-        """Answer what a respondent asked back, for everybody to see."""
+    async def reply(self, request_id: str, text: str, surface: Surface, *, by: str = "") -> Request:
+        """Answer what a respondent asked back, for everybody to see; `by` as for `operate`."""
         return await self._apply(request_id, Say(text=text, surface=surface, by=by))
 
-    async def revise(self, request_id: str, body: ReviseBody, by: str, surface: Surface) -> Request:
-        """Ask something else instead: every answer so far is set back."""
-        changes = revision((await self.get(request_id)).spec, body)
+    async def revise(
+        self, request_id: str, body: ReviseBody, surface: Surface, *, by: str = ""
+    ) -> Request:
+        """Ask something else instead: every answer so far is set back; `by` as for `operate`."""
+        request = await self._stored(request_id)
+        authority.check_manages(self._key, request)
+        try:
+            changes = revision(request.spec, body)
+        except AssentError as refusal:
+            raise authority.told(refusal, self._key, request) from None
         reason = (body.reason or "").strip() or None
         return await self._apply(request_id, Revise(changes=changes, reason=reason, by=by, surface=surface))
 
