@@ -44,6 +44,7 @@ from bot.web import api, application, changes, docs, pages, receipts
 from bot.web.auth import Auth
 from bot.web.compat import glaip
 from bot.web.compat.humanlayer.routes import HumanLayer
+from bot.web.door import Door
 from bot.web.events import Events
 from bot.web.metrics import Metrics
 
@@ -252,15 +253,16 @@ class Assent:
         await site.start()
 
     def _api(self, links: Links, auth: Auth) -> list[web.RouteDef]:
-        self.events = Events(self.approvals, self.store, auth)
+        door = Door(auth, self.approvals)
+        self.events = Events(door, self.store)
         signing = Receipts(self.settings.base_url, links.keys)
         return [
-            *api.Api(self.approvals, links, auth).routes(),
-            *changes.Changes(self.approvals, auth).routes(),
+            *api.Api(door, links).routes(),
+            *changes.Changes(door).routes(),
             *self.events.routes(),
-            *receipts.routes(self.approvals, signing, auth, self.clock),
-            *glaip.routes(self.approvals, auth),
-            *HumanLayer(self.approvals, self.store, auth).routes(),
+            *receipts.routes(door, signing, self.clock),
+            *glaip.routes(door),
+            *HumanLayer(door, self.store).routes(),
         ]
 
     async def _set_up(self, app: web.Application) -> None:

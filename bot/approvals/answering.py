@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from bot.approvals.core import Core
 from bot.approvals.groups import Asker
-from bot.domain.authority import told
 from bot.domain.audience import Actor, SelectorKind, parse_selector, seat
+from bot.domain.authority import told
 from bot.domain.errors import AssentError, Fault, Invalid, NotInAudience
 from bot.domain.events import UNKNOWN, Delegate, Escalate, Respond, Say, Seen, Withdraw
 from bot.domain.request import Place, Request, Respondent

@@ -12,6 +12,7 @@ from bot.domain.errors import AssentError
 from bot.domain.events import UNKNOWN, Cancel, NotTold, Operate, Remind, Revise, Say, Seen, Timer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from bot.domain.answers import Answer
@@ -30,9 +31,19 @@ class Changing(Core):
         event = Operate(answer=answer, by=by, surface=surface, seen=seen)
         return await self._apply(request_id, event)
 
-    async def cancel(
-        self, request_id: str, reason: str | None, surface: Surface, *, by: str = ""
+    async def operate_by(
+        self, request_id: str, answer: Callable[[Request], Answer], surface: Surface
     ) -> Request:
+        """As `operate`, with the answer that the request itself calls for; what `answer` raises is a refusal, too."""
+        request = await self._stored(request_id)
+        authority.check_decides(self._key, request)
+        try:
+            given = answer(request)
+        except AssentError as refusal:
+            raise authority.told(refusal, self._key, request) from None
+        return await self.operate(request_id, given, surface, Seen(request.revision))
+
+    async def cancel(self, request_id: str, reason: str | None, surface: Surface, *, by: str = "") -> Request:
         """Take the question back; `by` as for `operate`."""
         return await self._apply(request_id, Cancel(reason=reason, by=by, surface=surface))
 
@@ -44,9 +55,7 @@ class Changing(Core):
         """Answer what a respondent asked back, for everybody to see; `by` as for `operate`."""
         return await self._apply(request_id, Say(text=text, surface=surface, by=by))
 
-    async def revise(
-        self, request_id: str, body: ReviseBody, surface: Surface, *, by: str = ""
-    ) -> Request:
+    async def revise(self, request_id: str, body: ReviseBody, surface: Surface, *, by: str = "") -> Request:
         """Ask something else instead: every answer so far is set back; `by` as for `operate`."""
         request = await self._stored(request_id)
         authority.check_manages(self._key, request)

@@ -123,7 +123,12 @@ class Core:
                 authority.admit_key(self._key, event, known)
                 return known
             applied = apply(
-                tx, request_id, event, now, lambda change: standing.take_over(change, now, self._ids), self._key
+                tx,
+                request_id,
+                event,
+                now,
+                lambda change: standing.take_over(change, now, self._ids),
+                self._key,
             )
             if once and isinstance(applied, Request):
                 tx.remember(once, request_id, now)

@@ -39,9 +39,7 @@ if TYPE_CHECKING:
 class Submitting(Core):
     """Asking people."""
 
-    async def submit(
-        self, body: SubmitBody, idempotency: Idempotency | None = None
-    ) -> tuple[Request, bool]:
+    async def submit(self, body: SubmitBody, idempotency: Idempotency | None = None) -> tuple[Request, bool]:
         """Open a request; the flag says whether it is new (else the same key and body were used before).
 
         Raises `NoAudience`, `Invalid`, `IdempotencyConflict`.

@@ -94,7 +94,7 @@ def revoke(id: str, /, *, json: bool = False) -> None:
 
 
 def _scopes(text: str) -> frozenset[str]:
-    from bot.web.auth import Scope
+    from bot.domain.authority import Scope
 
     wanted = {part.strip() for part in text.split(",") if part.strip()}
     if not wanted or not wanted <= set(Scope):

@@ -6,9 +6,9 @@ import hashlib
 import hmac
 import math
 import time
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bot.domain.authority import Scope
 from bot.domain.errors import ForbiddenScope, Malformed, RateLimited, Unauthenticated
 from bot.ports import ApiKey
 
@@ -26,17 +26,6 @@ MAX_FAILURES = 300
 
 MAX_ADDRESSES = 10_000
 """Addresses whose failures are remembered; of one more, all are forgotten."""
-
-
-class Scope(StrEnum):
-    """What a key may do."""
-
-    SUBMIT = "submit"
-    READ = "read"
-    RESPOND = "respond"
-    OPERATE = "operate"
-    LINKS = "links"
-    ADMIN = "admin"
 
 
 BOOTSTRAP = ApiKey(id="bootstrap", name="bootstrap key", scopes=frozenset(Scope))
@@ -123,5 +112,9 @@ def require(caller: ApiKey, scope: Scope) -> None:
 
 def require_one(caller: ApiKey, *scopes: Scope) -> None:
     """Raise `ForbiddenScope` unless the key has one of `scopes`."""
-    if not any(scope in caller.scopes for scope in scopes):
-        raise ForbiddenScope(f"The key needs the scope {' or '.join(f'`{s}`' for s in scopes)} for this.")
+    if len(scopes) == 1:
+        require(caller, scopes[0])
+    elif not any(scope in caller.scopes for scope in scopes):
+        has = ", ".join(sorted(caller.scopes)) or "none"
+        wanted = " or ".join(f"`{s}`" for s in scopes)
+        raise ForbiddenScope(f"This call needs the scope {wanted}; the key {caller.name!r} has: {has}.")

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from bot import __version__
+from bot.domain.authority import Scope
 from bot.web import calls, changing_calls, schemas
-from bot.web.auth import Scope
 from bot.web.calls import ALWAYS, Call
 from bot.web.compat import glaip
 from bot.web.compat.humanlayer import routes as humanlayer
@@ -74,7 +74,8 @@ def document(base_url: str) -> JsonObject:
 
 
 def _operation(call: Call) -> JsonObject:
-    scope = f"Needs the scope `{call.scope}`." if call.scope else ""
+    scopes = call.scopes or ((call.scope,) if call.scope else ())
+    scope = f"Needs the scope {' or '.join(f'`{s}`' for s in scopes)}." if scopes else ""
     operation: JsonObject = {
         "operationId": call.id,
         "summary": call.summary,
