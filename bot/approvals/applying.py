@@ -25,6 +25,7 @@ def apply(
     event: Event,
     now: datetime,
     follow: Callable[[Change], Change],
+    *,
     key: Key | None = None,
 ) -> Request | AssentError:
     """Apply a timer that is due and has not fired yet, then the event; `follow` adds what either brings with it.

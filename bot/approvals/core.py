@@ -62,7 +62,7 @@ class Core:
     def by(self, key: Key) -> Self:
         """The same use cases for a call with this API key, which does and sees no more than the key may."""
         bound = copy.copy(self)
-        bound._key = key
+        bound._key = key  # noqa: SLF001 - a copy of this very object
         return bound
 
     async def get(self, request_id: str) -> Request:
@@ -128,7 +128,7 @@ class Core:
                 event,
                 now,
                 lambda change: standing.take_over(change, now, self._ids),
-                self._key,
+                key=self._key,
             )
             if once and isinstance(applied, Request):
                 tx.remember(once, request_id, now)

@@ -86,25 +86,33 @@ def only_own(key: Key | None) -> str | None:
 
 def admit_key(key: Key | None, event: E, request: Request) -> E:
     """The event with who does it, in words; raises `ForbiddenScope`, `NotYours` or `SelfApproval`."""
+    if key is None:
+        return event
+    _check_key(key, event, request)
     match event:
-        case _ if key is None:
-            return event
+        case Delegate():
+            return replace(event, by=None if Scope.RESPOND in key.scopes else operator(key))
+        case Revise() | Say():
+            return replace(event, by=author(key, request))
+        case Operate():
+            return replace(event, by=operator(key))
+        case Cancel() | Remind() | Escalate():
+            return replace(event, by=operator(key) if Scope.OPERATE in key.scopes else author(key, request))
+    return event
+
+
+def _check_key(key: Key, event: Event, request: Request) -> None:
+    match event:
         case Operate():
             check_decides(key, request)
-            return replace(event, by=operator(key))
-        case Delegate():
+        case Respond() | Withdraw() | Delegate():
             check_answers(key, request)
-            return replace(event, by=None if Scope.RESPOND in key.scopes else operator(key))
-        case Respond() | Withdraw():
-            check_answers(key, request)
-            return event
         case Say() | Escalate() if event.actor:
             check_answers(key, request)
-            return event
         case Cancel() | Revise() | Remind() | Say() | Escalate():
             check_manages(key, request)
-            return replace(event, by=author(key, request))
-    raise ForbiddenScope("No key may do this.")
+        case _:
+            raise ForbiddenScope("No key may do this.")
 
 
 def check_manages(key: Key | None, request: Request) -> None:
@@ -141,7 +149,7 @@ def operator(key: Key) -> str:
 
 
 def author(key: Key, request: Request) -> str:
-    """Who does with a key what the requester may, in words: the requester only where it is their own key."""
+    """Who speaks with a key as whoever asked, in words: the requester only where it is the key that submitted."""
     if submitted(key, request):
         return request.spec.requester or key.name
     return operator(key)

@@ -171,8 +171,9 @@ class Invalid(AssentError):
         super().__init__("; ".join(f"{f.pointer or 'body'}: {f.detail}" for f in self.faults))
 
     def withhold(self) -> None:
-        """Name the places only."""
-        self.faults = tuple(Fault(f.pointer, f"does not fit this request. {WITHHELD}") for f in self.faults)
+        """Name the members of the body only, not what is within them, which may be of the request."""
+        members = dict.fromkeys("/".join(f.pointer.split("/")[:2]) for f in self.faults)
+        self.faults = tuple(Fault(member, f"does not fit this request. {WITHHELD}") for member in members)
         self.detail = "; ".join(f"{f.pointer or 'body'}: {f.detail}" for f in self.faults)
 
 

@@ -253,7 +253,8 @@ CALLS: tuple[Call, ...] = (
         path="/v1/events",
         id="events",
         summary="Follow every request",
-        text=f"{EVENTS_TEXT}A key with `submit` alone follows what it submitted itself. The stream begins with what happens next; its first `id` comes at once, without an "
+        text=f"{EVENTS_TEXT}A key with `submit` alone follows what it submitted itself. "
+        "The stream begins with what happens next; its first `id` comes at once, without an "
         "event, so that whoever connects again with it misses nothing.",
         scopes=READING,
         parameters=LAST_EVENT_ID,

@@ -27,7 +27,7 @@ def instant(at: datetime | None) -> str | None:
 
 
 def request_json(request: Request) -> dict[str, Json]:
-    """A request as the API answers it; never with the phrase to be typed, which is for people to read and not for keys."""
+    """A request as the API answers it; without the phrase to be typed, which people read where they answer."""
     spec, step = request.spec, request.current
     verdict = quorum.judge(request)
     return {

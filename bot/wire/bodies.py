@@ -236,8 +236,7 @@ class RespondBody(Body):
     phrase: str | None = None
     """The verification phrase, typed exactly."""
     revision: Revision | None = None
-    """The `revision` of the request that was looked at; it is 409 `stale_revision` where the question was changed since.
-    """
+    """The `revision` that was looked at; it is 409 `stale_revision` where the question was changed since."""
     step: Index | None = None
     """The `step.index` that is answered; it is 409 `step_closed` where that is over. Without it the answer is for the
     open step: give it, or an `Idempotency-Key`, so that an answer sent twice never answers a further step.

@@ -90,7 +90,7 @@ async def test_at_a_terminal_the_form_and_the_phrase_are_asked_for(product: Prod
         payload=REFUND, form=FORM, level="verify", verification_phrase="REFUND 8841"
     )
     shown = await in_terminal(product, "approve", request["id"], "--as", ANA, answers="REFUND 8841\n900\n\n")
-    assert "Type exactly: REFUND 8841" in shown
+    assert "Type the phrase that the request shows to people: " in shown
     assert "Amount [1250]: " in shown
     assert "Currency (EUR, USD) [EUR]: " in shown
     assert "Customer: 8841" in shown

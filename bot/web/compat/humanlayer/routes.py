@@ -65,8 +65,8 @@ def _calls(kind: Kind, name: str, what: str, example: JsonObject) -> tuple[Call,
             path=one,
             id=f"humanlayer_{name}_status",
             summary=f"HumanLayer: look what became of it ({name})",
-            text="The call belongs to the key that used its id; a key with `read` may also name it, and by the id of the "
-            "request too.",
+            text="The call belongs to the key that used its id; a key with `read` may name every call, also by the "
+            "id of its request.",
             scopes=READING,
             parameters=(CALL_ID,),
             answers={200: ("The call as it stands.", kind.document)},
@@ -78,8 +78,8 @@ def _calls(kind: Kind, name: str, what: str, example: JsonObject) -> tuple[Call,
                 path=_answering(path),
                 id=f"humanlayer_{path}_respond",
                 summary=f"HumanLayer: answer it ({name})",
-                text="Decides at once, as the operator; never what the key itself asked. Where several keys use the same "
-                "`call_id`, the id of the request names the call.",
+                text="Decides at once, as the operator; never what the key itself asked. Where several keys use the "
+                "same `call_id`, the id of the request names the call.",
                 scope=Scope.OPERATE,
                 parameters=(CALL_ID,),
                 body=kind.answer,
