@@ -54,7 +54,7 @@ class Scope(StrEnum):
 HOLDERS = frozenset({"bootstrap", "local"})
 """Ids of the keys that nobody made: that of the settings, and that of a client straight on the database."""
 
-DECIDING = frozenset({Scope.RESPOND, Scope.OPERATE, Scope.LINKS})
+DECIDING = (Scope.RESPOND, Scope.OPERATE, Scope.LINKS)
 """With any of these a key can answer: for people, as operator, or by their links."""
 
 

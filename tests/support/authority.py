@@ -12,6 +12,7 @@ A cell is what the call comes to:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 OWN, OTHER, UNKNOWN = "own", "another's", "unknown"
@@ -239,13 +240,28 @@ def table() -> str:
             lines += ["", "No key is asked for.", ""]
             continue
         lines += ["", "| key, request | what comes of it |", "|---|---|"]
-        lines += [
-            f"| {column.title} | {_in_words(cell)} |" for column, cell in zip(COLUMNS, cells, strict=True)
-        ]
-        lines.append("")
+        told = [(column.title, cell) for column, cell in zip(COLUMNS, cells, strict=True) if cell != NO_SCOPE]
+        lines += [f"| {title} | {_in_words(cell)} |" for title, cell in told]
+        lines += [f"| every other | {_in_words(NO_SCOPE)} |", ""]
     return "\n".join(lines)
 
 
 def _in_words(cell: str) -> str:
     status = {NO_SCOPE: 403, NOT_THERE: 404, NOT_YOURS: 403, SELF: 403}.get(cell)
     return f"{status} `{cell}`" if status else cell
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "authority.md"
+
+
+def documented() -> str:
+    """The documentation with the table as it is."""
+    before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition("<!-- table -->\n")
+    _, end, after = rest.partition("<!-- end -->\n")
+    assert begin
+    assert end
+    return f"{before}{begin}{table()}{end}{after}"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(documented(), encoding="utf-8")
