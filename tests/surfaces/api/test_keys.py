@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bot.client import ApiError, AsyncClient
 from bot.store import keys
 from tests.support.product import KEY
 
@@ -307,7 +308,7 @@ class TestCallIds:
 
     async def test_who_answers_names_the_only_call_of_its_id(self, product: Product) -> None:
         agent, desk = await product.new_key("submit"), await product.new_key("operate")
-        await self.ask(product, agent, call_id="run:1/x".replace("/", "."))
+        await self.ask(product, agent, call_id="run:1.x")
         done = await self.respond(product, desk, "run:1.x")
         assert (done.status, done.json.keys()) == (200, {"id", "status", "version"})
         assert (await self.respond(product, desk, "run:1.x")).status == 409
@@ -374,3 +375,41 @@ async def test_a_list_of_ones_own_goes_on_page_by_page_with_every_filter(product
     ]:
         answer = await product.call("GET", "/v1/requests", params=params, headers=agent)
         assert [r["id"] for r in answer.json["items"]] == expected, params
+
+
+async def test_a_program_needs_no_more_than_submit_for_all_that_it_does_with_its_own(
+    product: Product,
+) -> None:
+    headers = await product.new_key("submit", name="agent")
+    key = headers["Authorization"].removeprefix("Bearer ")
+    async with AsyncClient(product.url, key) as client:
+        other = await product.submit()
+        request = await client.submit(title="Deploy", audience=[ANA], payload={"v": 7})
+        assert [r.id for r in await client.pending()] == [r.id for r in await client.list()] == [request.id]
+        await client.remind(request.id)
+        await client.revise(request.id, payload={"v": 8})
+        await client.comment(request.id, text="v8 it is")
+        assert (await client.deliveries(request.id), len(await client.audit(request.id))) == ([], 4)
+        await product.answer(request, "approve", "ana@example.com")
+        outcome = await client.wait(request.id, timeout=20)
+        assert outcome
+        assert await client.verify(await client.receipt(request.id), {"v": 8})
+        assert [e.type async for e in client.events(request.id)][-1] == "request.resolved"
+        taken_back = await client.submit(title="Deploy", audience=[ANA])
+        assert (await client.cancel(taken_back.id)).outcome["by"] == "agent"
+        with pytest.raises(ApiError, match="not_found"):
+            await client.get(other["id"])
+        with pytest.raises(ApiError, match="not_yours"):
+            await client.cancel(other["id"])
+
+
+async def test_the_client_says_what_was_looked_at(product: Product) -> None:
+    async with AsyncClient(product.url, KEY) as client:
+        seen = await client.submit(title="Deploy", audience=[ANA])
+        await client.revise(seen.id, title="Delete")
+        for who in ({"respondent": ANA}, {}):
+            with pytest.raises(ApiError, match="stale_revision"):
+                await client.approve(seen.id, revision=seen.revision, **who)
+        results = await client.respond_to_all([{"id": seen.id, "revision": 1}], "approve")
+        assert results[0]["problem"]["code"] == "stale_revision"
+        assert (await client.approve(seen.id, revision=2, step=0)).status == "approved"
