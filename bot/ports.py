@@ -199,6 +199,19 @@ class StandIn:
     until: datetime
 
 
+class Keyring(Protocol):
+    """The API keys, but for those that nobody made."""
+
+    async def every(self) -> tuple[ApiKey, ...]:
+        """All keys, oldest first, revoked ones too."""
+
+    async def create(self, name: str, scopes: frozenset[str]) -> tuple[ApiKey, str, str]:
+        """A new key: what is known of it, the key itself, and the secret that signs its callbacks."""
+
+    async def revoke(self, key_id: str) -> bool:
+        """Revoke a key for good; False where there is none."""
+
+
 class Registry(Protocol):
     """What people set once and requests then use: groups, and who stands in for whom."""
 

@@ -54,8 +54,8 @@ class Scope(StrEnum):
 HOLDERS = frozenset({"bootstrap", "local"})
 """Ids of the keys that nobody made: that of the settings, and that of a client straight on the database."""
 
-DECIDING = (Scope.RESPOND, Scope.OPERATE, Scope.LINKS)
-"""With any of these a key can answer: for people, as operator, or by their links."""
+DECIDING = (Scope.RESPOND, Scope.OPERATE, Scope.LINKS, Scope.ADMIN)
+"""With any of these a key can answer: for people, as operator, by their links, or with a key that it makes itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,10 @@ class Auth:
             raise Malformed("The address holds a NUL character (%00); leave it out.")
         return caller
 
+    def forget(self, key_id: str) -> None:
+        """Remember nothing of a key that was looked up."""
+        self._known = {digest: known for digest, known in self._known.items() if known[1].id != key_id}
+
     async def _find(self, key: bytes) -> ApiKey | None:
         if self._bootstrap and hmac.compare_digest(key, self._bootstrap):
             return BOOTSTRAP

@@ -76,3 +76,7 @@ class Door:
         if scopes:
             require_one(caller, *scopes)
         return Visit(caller, self._approvals.by(caller))
+
+    def forget(self, key_id: str) -> None:
+        """Look a key up anew at its next call: it was revoked."""
+        self._auth.forget(key_id)

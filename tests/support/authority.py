@@ -172,6 +172,20 @@ ROWS = (
         names={"name": "team"},
     ),
     Row(method="DELETE", path="/v1/groups/{name}", cells=with_scope("admin"), names={"name": "team"}),
+    Row(method="GET", path="/v1/keys", cells=with_scope("admin")),
+    Row(
+        method="POST",
+        path="/v1/keys",
+        cells=with_scope("admin"),
+        body={"name": "new", "scopes": ["submit"]},
+    ),
+    Row(
+        method="DELETE",
+        path="/v1/keys/{id}",
+        what="`id` is a key's",
+        cells=with_scope("admin"),
+        before="a key",
+    ),
     Row(method="GET", path="/agents/hitl/pending", cells=LIST),
     Row(
         method="POST",

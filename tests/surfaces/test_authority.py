@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.store import keys
 from tests.support.authority import COLUMNS, LAYER, OWN, QUESTION, ROWS, SPEC, UNKNOWN, Column, Row
 from tests.support.product import KEY
 
@@ -54,6 +55,10 @@ class Stage:
     async def request(self, row: Row, column: Column) -> dict[str, str]:
         """What stands for `{id}`, `{call_id}` and `{new}` in a row."""
         new = f"call-{uuid.uuid4().hex}"
+        if row.before == "a key":
+            await self.product.new_key("read", name="to be revoked")
+            every = await self.product.assent.store.run_read(keys.every)
+            return {"id": next(k.id for k in every if k.name == "to be revoked" and not k.revoked_at)}
         if column.whose == UNKNOWN:
             return {"id": "req_nope", "call_id": "nope", "new": new}
         headers = self.keys[column.scopes] if column.whose == OWN else self.others

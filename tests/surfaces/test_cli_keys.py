@@ -131,7 +131,8 @@ async def test_a_name_must_be_readable(sqlite_url: str, name: str) -> None:
         ("submit,read,operate", "operate"),
         ("submit,respond", "respond"),
         ("submit,links", "links"),
-        ("submit,read,admin", None),
+        ("submit,read,admin", "admin"),
+        ("submit,read", None),
         ("read,respond,operate,links", None),
     ],
 )

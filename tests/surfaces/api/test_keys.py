@@ -413,3 +413,41 @@ async def test_the_client_says_what_was_looked_at(product: Product) -> None:
         results = await client.respond_to_all([{"id": seen.id, "revision": 1}], "approve")
         assert results[0]["problem"]["code"] == "stale_revision"
         assert (await client.approve(seen.id, revision=2, step=0)).status == "approved"
+
+
+class TestKeys:
+    async def test_an_administrator_makes_lists_and_revokes_them(self, product: Product) -> None:
+        admin = await product.new_key("admin", name="admin")
+        body = {"name": " ci ", "scopes": ["submit", "read", "submit"]}
+        made = await product.call("POST", "/v1/keys", json=body, headers=admin)
+        assert (made.status, made.json["name"], made.json["scopes"]) == (201, "ci", ["read", "submit"])
+        assert made.json["callback_secret"].startswith("whsec_")
+        new = {"Authorization": f"Bearer {made.json['key']}"}
+        request = await product.submit_with(new)
+        assert request["submitted_by"] == "ci"
+        listed = await product.call("GET", "/v1/keys", headers=admin)
+        assert {k["name"]: k["revoked_at"] for k in listed.json["items"]} == {"admin": None, "ci": None}
+        assert made.json["key"] not in listed.text
+        assert made.json["callback_secret"] not in listed.text
+        for _ in range(2):
+            gone = await product.call("DELETE", f"/v1/keys/{made.json['id']}", headers=admin)
+            assert gone.status == 204
+        assert (await product.call("GET", "/v1/requests", headers=new)).status == 401
+        assert (await product.call("DELETE", "/v1/keys/key_nope", headers=admin)).status == 404
+        assert (await product.call("DELETE", "/v1/keys/bootstrap", headers=admin)).status == 404
+
+    @pytest.mark.parametrize(
+        ("body", "pointer"),
+        [
+            ({"scopes": ["read"]}, "/name"),
+            ({"name": " ", "scopes": ["read"]}, "/name"),
+            ({"name": "a\u202eb", "scopes": ["read"]}, "/name"),
+            ({"name": "x" * 101, "scopes": ["read"]}, "/name"),
+            ({"name": "ci", "scopes": []}, "/scopes"),
+            ({"name": "ci", "scopes": ["everything"]}, "/scopes/0"),
+            ({"name": "ci", "scopes": ["read"], "id": "key_1"}, "/id"),
+        ],
+    )
+    async def test_what_makes_no_key_is_refused(self, body: Json, pointer: str, product: Product) -> None:
+        refused = await product.call("POST", "/v1/keys", json=body)
+        assert (refused.status, [e["pointer"] for e in refused.json["errors"]]) == (422, [pointer])
