@@ -162,7 +162,10 @@ class Handler:
     async def _posted(self, client: AsyncClient, request: Request, response: Response) -> Exception | None:
         """Post an answer; what keeps it from being posted, if anything does."""
         try:
-            call = answer(request.id, respondent=self._respondent, **asdict(response))
+            seen = {
+                "revision": request.get("revision")
+            }  # what was decided on, not what it was changed to meanwhile
+            call = answer(request.id, respondent=self._respondent, **seen, **asdict(response))
             counted = await client.run(persistent(call, self._max_retries))
         except AssentError as error:
             return error
