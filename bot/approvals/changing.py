@@ -25,11 +25,10 @@ class Changing(Core):
     """What requesters, operators and the clock do."""
 
     async def operate(
-        self, request_id: str, answer: Answer, surface: Surface, seen: Seen = UNKNOWN, *, by: str = ""
+        self, request_id: str, answer: Answer, by: str, surface: Surface, seen: Seen = UNKNOWN
     ) -> Request:
-        """Decide at once, as an operator; `by` is for a person, who has no key to be named by."""
-        event = Operate(answer=answer, by=by, surface=surface, seen=seen)
-        return await self._apply(request_id, event)
+        """Decide at once, as an operator. Where a call has a key, here and below that says who it is, not `by`."""
+        return await self._apply(request_id, Operate(answer=answer, by=by, surface=surface, seen=seen))
 
     async def operate_by(
         self, request_id: str, answer: Callable[[Request], Answer], surface: Surface
@@ -41,22 +40,22 @@ class Changing(Core):
             given = answer(request)
         except AssentError as refusal:
             raise authority.told(refusal, self._key, request) from None
-        return await self.operate(request_id, given, surface, Seen(request.revision))
+        return await self.operate(request_id, given, "", surface, Seen(request.revision))
 
-    async def cancel(self, request_id: str, reason: str | None, surface: Surface, *, by: str = "") -> Request:
-        """Take the question back; `by` as for `operate`."""
+    async def cancel(self, request_id: str, reason: str | None, by: str, surface: Surface) -> Request:
+        """Take the question back."""
         return await self._apply(request_id, Cancel(reason=reason, by=by, surface=surface))
 
-    async def remind(self, request_id: str, *, by: str = "") -> Request:
-        """Ask those who have not answered again, now; `by` as for `operate`."""
+    async def remind(self, request_id: str, by: str) -> Request:
+        """Ask those who have not answered again, now."""
         return await self._apply(request_id, Remind(by=by))
 
-    async def reply(self, request_id: str, text: str, surface: Surface, *, by: str = "") -> Request:
-        """Answer what a respondent asked back, for everybody to see; `by` as for `operate`."""
+    async def reply(self, request_id: str, text: str, by: str, surface: Surface) -> Request:
+        """Answer what a respondent asked back, for everybody to see."""
         return await self._apply(request_id, Say(text=text, surface=surface, by=by))
 
-    async def revise(self, request_id: str, body: ReviseBody, surface: Surface, *, by: str = "") -> Request:
-        """Ask something else instead: every answer so far is set back; `by` as for `operate`."""
+    async def revise(self, request_id: str, body: ReviseBody, by: str, surface: Surface) -> Request:
+        """Ask something else instead: every answer so far is set back."""
         request = await self._stored(request_id)
         authority.check_manages(self._key, request)
         try:

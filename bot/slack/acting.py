@@ -75,7 +75,7 @@ class Acting:
         if not request.requester_keys & person.keys:
             raise NotInAudience("Only whoever asked for this can reply; ask a question with /approvals ask.")
         name = person.name or notices.requester(request) or "The requester"
-        request = await self._approvals.reply(request_id, text, Surface.SLACK, by=name)
+        request = await self._approvals.reply(request_id, text, name, Surface.SLACK)
         waiting = ", ".join(notices.waiting_for(request))
         return f"You replied; {waiting or 'everybody who is asked'} can read it."
 

@@ -94,7 +94,7 @@ class Api:
         seen = Seen(body.revision, body.step)
         if body.respondent is None:
             call.require(Scope.OPERATE)
-            request = await call.approvals.operate(request_id, answer, surface(http), seen)
+            request = await call.approvals.operate(request_id, answer, call.name, surface(http), seen)
         else:
             actor = respondent(body.respondent, http)
             once = idempotency(http, f"{call.caller.id}:{request_id}", sent)
@@ -106,7 +106,9 @@ class Api:
         call = await self.door.enter(http, *MANAGING)
         body = parse(ReasonBody, await read_json(http, empty=True))
         reason = _reason(body.reason)
-        return call.answer(await call.approvals.cancel(http.match_info["id"], reason, surface(http)))
+        return call.answer(
+            await call.approvals.cancel(http.match_info["id"], reason, call.name, surface(http))
+        )
 
     async def audit(self, http: web.Request) -> web.Response:
         """`GET /v1/requests/{id}/audit`."""

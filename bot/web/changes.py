@@ -66,7 +66,10 @@ class Changes:
         if body.respondent is None:
             call.require(Scope.OPERATE)
             results = await call.approvals.to_all(
-                seen, lambda request_id: call.approvals.operate(request_id, answer, where, seen[request_id])
+                seen,
+                lambda request_id: call.approvals.operate(
+                    request_id, answer, call.name, where, seen[request_id]
+                ),
             )
         else:
             actor, said = respondent(body.respondent, http), body.model_dump()
@@ -92,7 +95,7 @@ class Changes:
         request_id = http.match_info["id"]
         if body.respondent is None:
             call.require(*MANAGING)
-            return call.answer(await call.approvals.reply(request_id, body.text, surface(http)))
+            return call.answer(await call.approvals.reply(request_id, body.text, call.name, surface(http)))
         call.require(*ANSWERING)
         actor = respondent(body.respondent, http)
         return call.answer(await call.approvals.ask_back(request_id, actor, body.text))
@@ -100,12 +103,12 @@ class Changes:
     async def revise(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/revise`: ask something else instead."""
         call, body = await self._read(http, ReviseBody, *MANAGING)
-        return call.answer(await call.approvals.revise(http.match_info["id"], body, surface(http)))
+        return call.answer(await call.approvals.revise(http.match_info["id"], body, call.name, surface(http)))
 
     async def remind(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/remind`."""
         call, _ = await self._read(http, ReasonBody, *MANAGING)
-        return call.answer(await call.approvals.remind(http.match_info["id"]))
+        return call.answer(await call.approvals.remind(http.match_info["id"], call.name))
 
     async def escalate(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/escalate`: as a respondent, or as the key's owner."""

@@ -43,6 +43,11 @@ class Visit:
     caller: ApiKey
     approvals: Approvals
 
+    @property
+    def name(self) -> str:
+        """The key's name."""
+        return self.caller.name
+
     def require(self, *scopes: Scope) -> None:
         """Raise `ForbiddenScope` unless the key has one of `scopes`."""
         require_one(self.caller, *scopes)

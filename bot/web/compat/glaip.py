@@ -108,6 +108,7 @@ def routes(door: Door) -> list[web.RouteDef]:
         request = await call.approvals.operate(
             body.request_id,
             Answer(decision=DECISIONS[body.decision], reason=body.operator_input),
+            call.name,
             Surface.API,
         )
         return respond({"status": "ok", "message": f"{request.id} is {request.status}"})
