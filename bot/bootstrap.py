@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import secrets
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -37,13 +38,15 @@ from bot.slack.gateway import Gateway
 from bot.slack.sender import SlackSender
 from bot.store import SqlOutbox, SqlStore, keys, migrations
 from bot.store.alone import alone
+from bot.store.keyring import Keyring
 from bot.store.load import load
 from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
 from bot.system import RandomIds, SystemClock
-from bot.web import api, application, changes, docs, pages, receipts
+from bot.web import api, application, changes, docs, key_calls, pages, receipts
 from bot.web.auth import Auth
 from bot.web.compat import glaip
 from bot.web.compat.humanlayer.routes import HumanLayer
+from bot.web.door import Door
 from bot.web.events import Events
 from bot.web.metrics import Metrics
 
@@ -252,15 +255,18 @@ class Assent:
         await site.start()
 
     def _api(self, links: Links, auth: Auth) -> list[web.RouteDef]:
-        self.events = Events(self.approvals, self.store, auth)
+        door = Door(auth, self.approvals)
+        self.events = Events(door, self.store)
+        keyring = Keyring(self.store, self.clock, lambda: secret_from(secrets.token_hex(32)))
         signing = Receipts(self.settings.base_url, links.keys)
         return [
-            *api.Api(self.approvals, links, auth).routes(),
-            *changes.Changes(self.approvals, auth).routes(),
+            *api.Api(door, links).routes(),
+            *changes.Changes(door).routes(),
+            *key_calls.Keys(door, keyring).routes(),
             *self.events.routes(),
-            *receipts.routes(self.approvals, signing, auth, self.clock),
-            *glaip.routes(self.approvals, auth),
-            *HumanLayer(self.approvals, self.store, auth).routes(),
+            *receipts.routes(door, signing, self.clock),
+            *glaip.routes(door),
+            *HumanLayer(door, self.store).routes(),
         ]
 
     async def _set_up(self, app: web.Application) -> None:

@@ -16,6 +16,7 @@ from aiohttp import web
 from bot import logs
 from bot.approvals import Approvals
 from bot.bootstrap import SIGNING_KEY, Assent
+from bot.domain.authority import Scope
 from bot.domain.errors import NotFound, Unavailable
 from bot.domain.request import Surface
 from bot.links import Links
@@ -25,7 +26,7 @@ from bot.store import failures
 from bot.store.engine import sqlite_file
 from bot.system import RandomIds
 from bot.web import application
-from bot.web.auth import Auth, Scope
+from bot.web.auth import Auth
 
 RECEIPT = "/v1/requests/{id}/receipt"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from bot.domain.authority import Key
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
@@ -26,12 +28,13 @@ class Query:
     """Filters of a list, newest first.
 
     A request matches any of `respondents` (`email:…`, `slack:U…`, `slack:C…`, `rsp_…`) and all `labels` (`env:prod`).
-    `cursor` is the id after which the page begins.
+    `submitted_by` is the id of the API key that it came with. `cursor` is the id after which the page begins.
     """
 
     status: Status | None = None
     respondents: tuple[str, ...] = ()
     requester: str | None = None
+    submitted_by: str | None = None
     labels: tuple[str, ...] = ()
     text: str | None = None
     limit: int = 50
@@ -101,12 +104,9 @@ class Idempotency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
-    """A bearer key as it is known: never the key itself."""
+class ApiKey(Key):
+    """A bearer key as it is stored: never the key itself."""
 
-    id: str
-    name: str
-    scopes: frozenset[str]
     created_at: datetime | None = None
     revoked_at: datetime | None = None
 
@@ -135,6 +135,12 @@ class Reader(Requests, Protocol):
 
     def events_since(self, seq: int, request_id: str | None, limit: int) -> tuple[AuditEvent, ...]:
         """The first `limit` audit events with a higher number than `seq`, of one request or of all."""
+
+    def events_of_key(self, seq: int, key_id: str, limit: int) -> tuple[tuple[AuditEvent, ...], int]:
+        """As `events_since`, of the requests that came with a key; and the number up to which was looked."""
+
+    def called(self, call: str) -> tuple[str, ...]:
+        """Ids of the requests recorded under the idempotency keys `CALL/KEY`, KEY being the id of any API key."""
 
     def last_event(self) -> int:
         """The number of the newest audit event; 0 where there is none yet."""
@@ -191,6 +197,19 @@ class StandIn:
     keys: frozenset[str]
     person: Respondent
     until: datetime
+
+
+class Keyring(Protocol):
+    """The API keys, but for those that nobody made."""
+
+    async def every(self) -> tuple[ApiKey, ...]:
+        """All keys, oldest first, revoked ones too."""
+
+    async def create(self, name: str, scopes: frozenset[str]) -> tuple[ApiKey, str, str]:
+        """A new key: what is known of it, the key itself, and the secret that signs its callbacks."""
+
+    async def revoke(self, key_id: str) -> bool:
+        """Revoke a key for good; False where there is none."""
 
 
 class Registry(Protocol):

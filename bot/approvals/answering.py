@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bot.approvals.core import Core
 from bot.approvals.groups import Asker
 from bot.domain.audience import Actor, SelectorKind, parse_selector, seat
+from bot.domain.authority import told
 from bot.domain.errors import AssentError, Fault, Invalid, NotInAudience
 from bot.domain.events import UNKNOWN, Delegate, Escalate, Respond, Say, Seen, Withdraw
 from bot.domain.request import Place, Request, Respondent
@@ -60,8 +61,9 @@ class Answering(Core):
         results: dict[str, Request | AssentError] = {}
         for request_id in dict.fromkeys(request_ids):
             try:
-                if (await self.get(request_id)).spec.level is Level.VERIFY:
-                    raise Invalid([Fault("/requests", TOO_IMPORTANT)])
+                request = await self._stored(request_id)
+                if request.spec.level is Level.VERIFY:
+                    raise told(Invalid([Fault("/requests", TOO_IMPORTANT)]), self._key, request)
                 results[request_id] = await answer(request_id)
             except AssentError as refusal:
                 results[request_id] = refusal

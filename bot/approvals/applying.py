@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.domain import lifecycle
+from bot.domain import authority, lifecycle
 from bot.domain.errors import AssentError, IdempotencyConflict, NotFound
 from bot.domain.events import Timer
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from bot.domain.authority import Key
     from bot.domain.change import Change
     from bot.domain.events import Event
     from bot.domain.request import Request
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
 
 
 def apply(
-    tx: Transaction, request_id: str, event: Event, now: datetime, follow: Callable[[Change], Change]
+    tx: Transaction,
+    request_id: str,
+    event: Event,
+    now: datetime,
+    follow: Callable[[Change], Change],
+    *,
+    key: Key | None = None,
 ) -> Request | AssentError:
     """Apply a timer that is due and has not fired yet, then the event; `follow` adds what either brings with it.
 
-    A refusal is returned, not raised, so that the timer's change is kept.
+    `key` is the API key of the call, which must be one that may do this, and of which every fact then speaks. A refusal
+    is returned, not raised, so that the timer's change is kept.
     """
     request = must(tx, request_id)
     timed = lifecycle.apply(request, Timer(), now)
@@ -33,17 +41,24 @@ def apply(
     if isinstance(event, Timer):
         return timed.request
     try:
-        change = lifecycle.apply(timed.request, event, now)
+        event = authority.admit_key(key, event, timed.request)
     except AssentError as refusal:
         return refusal
+    try:
+        change = lifecycle.apply(timed.request, event, now)
+    except AssentError as refusal:
+        return authority.told(refusal, key, timed.request)
     if change.facts:
-        change = follow(change)
+        change = follow(change).with_key(key.name) if key else follow(change)
         tx.save(change, now)
     return change.request
 
 
-def replayed(tx: Requests, idempotency: Idempotency) -> Request | None:
-    """The request of an earlier call with the same key; raises `IdempotencyConflict` where that said something else."""
+def replayed(tx: Requests, idempotency: Idempotency, key: Key | None = None) -> Request | None:
+    """The request of an earlier call with the same key; raises `IdempotencyConflict` where that said something else.
+
+    With the API `key` of a call also `NotFound`, where it may not read that request.
+    """
     known = tx.idempotent(idempotency.key)
     if known is None:
         return None
@@ -52,12 +67,12 @@ def replayed(tx: Requests, idempotency: Idempotency) -> Request | None:
         raise IdempotencyConflict(
             f"This Idempotency-Key was used for {request_id} with another body; use a new key for a new call."
         )
-    return must(tx, request_id)
+    return must(tx, request_id, key)
 
 
-def must(tx: Requests, request_id: str) -> Request:
-    """The request; raises `NotFound`."""
+def must(tx: Requests, request_id: str, key: Key | None = None) -> Request:
+    """The request; raises `NotFound`, also for one that a call with `key` may not read: nobody learns which it is."""
     request = tx.request(request_id)
-    if request is None:
+    if request is None or not authority.reads(key, request):
         raise NotFound(f"There is no request {request_id[:80]!r}.")
     return request

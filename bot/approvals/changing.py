@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from bot.approvals.applying import apply
 from bot.approvals.core import Core
 from bot.approvals.submission import revision
-from bot.domain.events import Cancel, NotTold, Operate, Remind, Revise, Say, Timer
+from bot.domain import authority
+from bot.domain.errors import AssentError
+from bot.domain.events import UNKNOWN, Cancel, NotTold, Operate, Remind, Revise, Say, Seen, Timer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from bot.domain.answers import Answer
@@ -21,9 +24,23 @@ if TYPE_CHECKING:
 class Changing(Core):
     """What requesters, operators and the clock do."""
 
-    async def operate(self, request_id: str, answer: Answer, by: str, surface: Surface) -> Request:
-        """Decide at once, as an operator."""
-        return await self._apply(request_id, Operate(answer=answer, by=by, surface=surface))
+    async def operate(
+        self, request_id: str, answer: Answer, by: str, surface: Surface, seen: Seen = UNKNOWN
+    ) -> Request:
+        """Decide at once, as an operator. Where a call has a key, here and below that says who it is, not `by`."""
+        return await self._apply(request_id, Operate(answer=answer, by=by, surface=surface, seen=seen))
+
+    async def operate_by(
+        self, request_id: str, answer: Callable[[Request], Answer], surface: Surface
+    ) -> Request:
+        """As `operate`, with the answer that the request itself calls for; what `answer` raises is a refusal, too."""
+        request = await self._stored(request_id)
+        authority.check_decides(self._key, request)
+        try:
+            given = answer(request)
+        except AssentError as refusal:
+            raise authority.told(refusal, self._key, request) from None
+        return await self.operate(request_id, given, "", surface, Seen(request.revision))
 
     async def cancel(self, request_id: str, reason: str | None, by: str, surface: Surface) -> Request:
         """Take the question back."""
@@ -39,7 +56,12 @@ class Changing(Core):
 
     async def revise(self, request_id: str, body: ReviseBody, by: str, surface: Surface) -> Request:
         """Ask something else instead: every answer so far is set back."""
-        changes = revision((await self.get(request_id)).spec, body)
+        request = await self._stored(request_id)
+        authority.check_manages(self._key, request)
+        try:
+            changes = revision(request.spec, body)
+        except AssentError as refusal:
+            raise authority.told(refusal, self._key, request) from None
         reason = (body.reason or "").strip() or None
         return await self._apply(request_id, Revise(changes=changes, reason=reason, by=by, surface=surface))
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from bot.approvals.applying import apply, must, replayed
 from bot.approvals.asking import Asking
 from bot.approvals.groups import Asker, Groups
 from bot.approvals.standing import StandIns
-from bot.domain import lifecycle
+from bot.domain import authority, lifecycle
 from bot.domain.audience import Actor, Person, parse_selector
 from bot.domain.errors import AssentError, NotInAudience, Unavailable
 from bot.domain.request import Request, Surface
@@ -19,6 +21,7 @@ from bot.ports import DirectoryUnavailableError, UnknownTargetError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bot.domain.authority import Key
     from bot.domain.events import Event
     from bot.domain.policy import Policy
     from bot.domain.spec import Hours, Spec
@@ -53,9 +56,21 @@ class Core:
         self.groups = Groups(rules.groups, store.registry, clock)
         self._asking = Asking(directory, self.groups, rules.surfaces)
         self._stand_ins = StandIns(store.registry, clock)
+        self._key: Key | None = None
+        self._draining = asyncio.Event()
+
+    def by(self, key: Key) -> Self:
+        """The same use cases for a call with this API key, which does and sees no more than the key may."""
+        bound = copy.copy(self)
+        bound._key = key  # noqa: SLF001 - a copy of this very object
+        return bound
 
     async def get(self, request_id: str) -> Request:
-        """The request as stored; raises `NotFound`."""
+        """The request as stored; raises `NotFound`, also where there is one that the key may not read."""
+        return await self._store.read(lambda tx: must(tx, request_id, self._key), ids=(request_id,))
+
+    async def _stored(self, request_id: str) -> Request:
+        """The request, to work with it and not to show it; raises `NotFound`."""
         return await self._store.read(lambda tx: must(tx, request_id), ids=(request_id,))
 
     async def person(self, slack_user_id: str, team: str | None = None) -> Person:
@@ -81,7 +96,7 @@ class Core:
 
     async def _memberships(self, request_id: str, actor: Actor) -> frozenset[str]:
         """The channels and user groups of the request that this actor is in at this moment."""
-        request = await self.get(request_id)
+        request = await self._stored(request_id)
         seats = [r for r in request.seated if r.keys & actor.keys]
         keys = actor.keys.union(*(r.keys for r in seats))
         users = [k.removeprefix("slack:") for k in keys if k.startswith("slack:")]
@@ -105,9 +120,15 @@ class Core:
 
         def work(tx: Transaction) -> Request | AssentError:
             if once and (known := replayed(tx, once)):
+                authority.admit_key(self._key, event, known)
                 return known
             applied = apply(
-                tx, request_id, event, now, lambda change: standing.take_over(change, now, self._ids)
+                tx,
+                request_id,
+                event,
+                now,
+                lambda change: standing.take_over(change, now, self._ids),
+                key=self._key,
             )
             if once and isinstance(applied, Request):
                 tx.remember(once, request_id, now)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.approvals.applying import must
 from bot.approvals.core import Core
 from bot.domain.audience import may_still_answer
+from bot.domain.authority import only_own, reads
 from bot.domain.request import RespondentState, Status
 from bot.ports import DirectoryUnavailableError, Query
 
@@ -26,8 +28,6 @@ INBOX_CHANNELS = 50
 class Reading(Core):
     """What changes nothing but `adopt`, which only remembers where a card stands."""
 
-    _draining = False
-
     async def of_respondent(self, respondent_id: str) -> Request | None:
         """The request a personal link belongs to."""
         return await self._store.read(lambda tx: tx.request_of(respondent_id))
@@ -36,22 +36,27 @@ class Reading(Core):
         """The request as soon as it is final, else as it stands after `seconds` (at most 60); raises `NotFound`."""
         ends = asyncio.get_running_loop().time() + min(seconds, MAX_WAIT_SECONDS)
         with self._store.watch(request_id) as watch:
-            request = watch.known or await self.get(request_id)
-            while not (request.status.final or self._draining):
+            request = self._shown(watch.known) or await self.get(request_id)
+            while not (request.status.final or self._draining.is_set()):
                 left = ends - asyncio.get_running_loop().time()
                 if left <= 0:
                     break
                 request = await watch.changed(left) or await self.get(request_id)
         return request
 
+    def _shown(self, request: Request | None) -> Request | None:
+        """The request, if the key may read it; the refusal for one that it may not is that of an unknown one."""
+        return request if request and reads(self._key, request) else None
+
     def drain(self) -> None:
         """Answer every waiter with what is known now, and each one to come at once: the process is about to end."""
-        self._draining = True
+        self._draining.set()
         self._store.wake()
 
     async def find(self, query: Query) -> Page:
         """One page of requests, newest first."""
-        return await self._store.read(lambda tx: tx.find(query))
+        wanted = replace(query, submitted_by=only_own(self._key))
+        return await self._store.read(lambda tx: tx.find(wanted))
 
     async def inbox(self, person: Person, limit: int = 50) -> tuple[Request, ...]:
         """The pending requests that wait for this person's answer, newest first, channels they are in included."""
@@ -88,7 +93,7 @@ class Reading(Core):
 
     async def audit(self, request_id: str) -> tuple[AuditEvent, ...]:
         """The request's audit events, oldest first; raises `NotFound`."""
-        return await self._store.read(lambda tx: (must(tx, request_id), tx.events(request_id))[1])
+        return await self._store.read(lambda tx: (must(tx, request_id, self._key), tx.events(request_id))[1])
 
     async def deliveries(self, request_ids: Sequence[str]) -> dict[str, tuple[DeliveryState, ...]]:
         """What was sent, or is to be, for each request."""

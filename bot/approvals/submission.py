@@ -28,6 +28,7 @@ from bot.wire.bodies import (
 )
 
 if TYPE_CHECKING:
+    from bot.domain.authority import Key
     from bot.domain.request import Json
 
 Destinations = Destination | Sequence[Destination] | None
@@ -78,9 +79,7 @@ def keeps_from_seating(faults: Iterable[Fault]) -> bool:
 _SEATING = frozenset({"audience", "destination", "requester", "quorum", "steps", "escalation", "payload"})
 
 
-def build_spec(
-    body: SubmitBody, defaults: Defaults, now: datetime, *, submitted_by: str | None = None
-) -> Spec:
+def build_spec(body: SubmitBody, defaults: Defaults, now: datetime, *, key: Key | None = None) -> Spec:
     """What `body`, which has no faults that keep from seating, asks; raises `NoAudience` for nobody."""
     remind = body.remind_after_seconds
     return Spec(
@@ -102,7 +101,8 @@ def build_spec(
         labels={k: _text(v) for k, v in body.labels.items()},
         source_url=body.source_url,
         callback_url=body.callback_url,
-        submitted_by=submitted_by,
+        submitted_by=key.id if key else None,
+        submitted_by_name=key.name if key else None,
         steps=_steps(body, defaults.audience),
         escalation=tuple(_level(level) for level in body.escalation),
         remind_after_seconds=tuple(sorted(set(remind))) if isinstance(remind, list) else (),

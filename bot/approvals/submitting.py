@@ -39,26 +39,26 @@ if TYPE_CHECKING:
 class Submitting(Core):
     """Asking people."""
 
-    async def submit(
-        self, body: SubmitBody, idempotency: Idempotency | None = None, *, key_id: str | None = None
-    ) -> tuple[Request, bool]:
+    async def submit(self, body: SubmitBody, idempotency: Idempotency | None = None) -> tuple[Request, bool]:
         """Open a request; the flag says whether it is new (else the same key and body were used before).
 
-        `key_id` names the API key that it came with. Raises `NoAudience`, `Invalid`, `IdempotencyConflict`.
+        Raises `NoAudience`, `Invalid`, `IdempotencyConflict`.
         """
         now = self._clock.now()
-        if idempotency and (known := await self._store.read(lambda tx: replayed(tx, idempotency))):
+        if idempotency and (known := await self._store.read(lambda tx: replayed(tx, idempotency, self._key))):
             return known, False
-        request = await self._checked(body, now, key_id)
+        request = await self._checked(body, now)
         ruling = policy.rule(
             request.spec, auto_approve=self._rules.auto_approve, policies=self._rules.policies
         )
         standing = await self._stand_ins.now()
         change = standing.take_over(lifecycle.open_request(request, ruling, now), now, self._ids)
+        if self._key:
+            change = change.with_key(self._key.name)
 
         def work(tx: Transaction) -> tuple[Request, bool]:
             if idempotency:
-                if known := replayed(tx, idempotency):
+                if known := replayed(tx, idempotency, self._key):
                     return known, False
                 tx.remember(idempotency, request.id, now)
             tx.save(change, now)
@@ -70,7 +70,7 @@ class Submitting(Core):
         """The body of a submission; raises `Invalid`."""
         return read_submission(body, self._clock.now())
 
-    async def _checked(self, body: SubmitBody, now: datetime, key_id: str | None) -> Request:
+    async def _checked(self, body: SubmitBody, now: datetime) -> Request:
         """The request that `body` asks for; raises `Invalid` with every fault, or `NoAudience`."""
         faults = await callback_faults(body.callback_url, allow_private=self._rules.callback_allow_private)
         faults = [*faults, *submission_faults(body, now)]
@@ -78,7 +78,7 @@ class Submitting(Core):
             raise Invalid(faults)
         defaults = Defaults(audience=self._rules.default_audience, hours=self._rules.hours)
         try:
-            spec = build_spec(body, defaults, now, submitted_by=key_id)
+            spec = build_spec(body, defaults, now, key=self._key)
             request = await self._seat(spec, deadline(body, now), now)
         except (Invalid, NoAudience) as error:
             faults += error.faults if isinstance(error, Invalid) else ()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bot.cli import display, prompts
+from bot.cli import display, prompts, shown
 from bot.cli.common import SERVER, Failure, Pairs, Server, pairs
-from bot.client import Request
+from bot.client import ApiError, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bot.client import Client
 
 Status = Literal["pending", "approved", "rejected", "skipped", "expired", "cancelled"]
 Limit = Annotated[int, Parameter(help="How many at most.", validator=Number(gte=1))]
@@ -18,6 +25,13 @@ Reason = Annotated[str | None, Parameter(help="Why.", allow_leading_hyphen=True)
 Phrase = Annotated[
     str | None,
     Parameter(help="The verification phrase, where the request wants it.", allow_leading_hyphen=True),
+]
+Revision = Annotated[
+    int | None,
+    Parameter(
+        help="The revision that you looked at. [default: the one that a command showed you last]",
+        validator=Number(gte=1),
+    ),
 ]
 Values = Annotated[Pairs, Parameter(help="NAME=VALUE: a field of the form. May be given several times.")]
 More = Annotated[str, Parameter(help="More requests, which get the same answer; not those to be verified.")]
@@ -34,6 +48,7 @@ def pending(*, limit: Limit = 50, links: bool = False, server: Server = SERVER) 
     """
     with server.client() as client:
         found = client.pending(limit + 1)
+        shown.remember(client.url, found[:limit])
     _print(found, limit, links=links, json=server.json)
 
 
@@ -67,6 +82,7 @@ def list_requests(
         found = client.list(
             limit + 1, status=status, respondent=respondent, requester=requester, label=labels, q=q
         )
+        shown.remember(client.url, found[:limit])
     _print(found, limit, json=server.json)
 
 
@@ -75,6 +91,7 @@ def show(id: Id, /, *, server: Server = SERVER) -> None:
     with server.client() as client:
         request = client.get(id)
         deliveries = [] if server.json else client.deliveries(id)
+        shown.remember(client.url, [request])
     if server.json:
         display.print_json(request)
     else:
@@ -89,15 +106,15 @@ def approve(
     respondent: Respondent = None,
     phrase: Phrase = None,
     value: Values = None,
+    revision: Revision = None,
     server: Server = SERVER,
 ) -> int:
     """Approve requests: as the operator, which decides them at once, or for a respondent.
 
     Where a request has a form, --value fills it in; in a terminal, what is not given is asked for.
     """
-    return _answer(
-        "approve", [id, *more], server, reason=reason, respondent=respondent, phrase=phrase, value=value
-    )
+    given = _Given(reason=reason, respondent=respondent, phrase=phrase, value=value, revision=revision)
+    return _answer("approve", [id, *more], server, given)
 
 
 def reject(
@@ -106,10 +123,12 @@ def reject(
     *more: More,
     reason: Reason = None,
     respondent: Respondent = None,
+    revision: Revision = None,
     server: Server = SERVER,
 ) -> int:
     """Reject requests: as the operator, which decides them at once, or for a respondent."""
-    return _answer("reject", [id, *more], server, reason=reason, respondent=respondent)
+    given = _Given(reason=reason, respondent=respondent, revision=revision)
+    return _answer("reject", [id, *more], server, given)
 
 
 def skip(
@@ -118,10 +137,12 @@ def skip(
     *more: More,
     reason: Reason = None,
     respondent: Respondent = None,
+    revision: Revision = None,
     server: Server = SERVER,
 ) -> int:
     """Skip requests: as the operator, which decides them at once, or for a respondent."""
-    return _answer("skip", [id, *more], server, reason=reason, respondent=respondent)
+    given = _Given(reason=reason, respondent=respondent, revision=revision)
+    return _answer("skip", [id, *more], server, given)
 
 
 def choose(
@@ -133,6 +154,7 @@ def choose(
     respondent: Respondent = None,
     phrase: Phrase = None,
     value: Values = None,
+    revision: Revision = None,
     server: Server = SERVER,
 ) -> int:
     """Pick one of the choices of a request.
@@ -142,37 +164,104 @@ def choose(
     choice
         Its id; `show` lists them.
     """
-    return _answer(choice, [id], server, reason=reason, respondent=respondent, phrase=phrase, value=value)
+    given = _Given(reason=reason, respondent=respondent, phrase=phrase, value=value, revision=revision)
+    return _answer(choice, [id], server, given)
 
 
-def _answer(
-    decision: str,
-    ids: list[str],
-    server: Server,
-    *,
-    reason: str | None,
-    respondent: str | None,
-    phrase: str | None = None,
-    value: list[str] | None = None,
-) -> int:
-    """Answer one request with everything it wants, or several with the same."""
+@dataclass(frozen=True, kw_only=True)
+class _Given:
+    """What the options say of an answer."""
+
+    reason: str | None = None
+    respondent: str | None = None
+    phrase: str | None = None
+    value: list[str] | None = None
+    revision: int | None = None
+
+
+def _answer(decision: str, ids: list[str], server: Server, given: _Given) -> int:
+    """Answer one request with everything it wants, or several with the same, as they were shown."""
     with server.client() as client:
         if len(ids) > 1:
-            if phrase or value:
-                raise Failure("a phrase or values belong to one request; answer it alone", status=2)
-            results = client.respond_to_all(ids, decision, reason=reason, respondent=respondent)
-            display.print_results(results, as_json=server.json)
-            return int(any(result["problem"] for result in results))
-        typed, values = pairs(value), None
-        if decision not in {"reject", "skip"} and (typed or prompts.possible(as_json=server.json)):
-            request = client.get(ids[0])
-            phrase = phrase or prompts.phrase(request, respondent, as_json=server.json)
-            values = prompts.values(request, typed, as_json=server.json)
-        answered = client.respond(
-            ids[0], decision, reason=reason, respondent=respondent, phrase=phrase, values=values
-        )
+            return _answer_all(client, decision, ids, server, given)
+        filled_in = decision not in {"reject", "skip"}
+        request, revision = _looked_at(client, ids, server, given, filled_in=filled_in)[0]
+        phrase, values = given.phrase, None
+        if request and filled_in:
+            phrase = phrase or prompts.phrase(request, as_json=server.json)
+            values = prompts.values(request, pairs(given.value), as_json=server.json)
+        members = {"reason": given.reason, "respondent": given.respondent, "phrase": phrase, "values": values}
+        with _shown_anew(client, ids, server):
+            answered = client.respond(ids[0], decision, revision=revision, **members)
+        shown.remember(client.url, [answered])
     display.print_brief(answered, as_json=server.json)
     return 0
+
+
+def _answer_all(client: Client, decision: str, ids: list[str], server: Server, given: _Given) -> int:
+    if given.phrase or given.value or given.revision:
+        raise Failure("a phrase, values or a revision belong to one request; answer it alone", status=2)
+    looked = _looked_at(client, ids, server, given)
+    asked = [{"id": id, "revision": revision} for id, (_, revision) in zip(ids, looked, strict=True)]
+    results = client.respond_to_all(asked, decision, reason=given.reason, respondent=given.respondent)
+    display.print_results(results, as_json=server.json)
+    return int(any(result["problem"] for result in results))
+
+
+def _looked_at(
+    client: Client, ids: list[str], server: Server, given: _Given, *, filled_in: bool = False
+) -> list[tuple[Request | None, int | None]]:
+    """Each request with the revision of it that was looked at; those that nobody was shown before are shown now.
+
+    At a terminal somebody then says whether the answer stands, unless they are asked to fill something in anyway. With
+    --revision nothing is read but for a form.
+    """
+    if given.revision and not (given.value or prompts.possible(as_json=server.json)):
+        return [(None, given.revision)]
+    requests = [_read(client, id) for id in ids]
+    seen = [given.revision or shown.recall(client.url, r["id"]) for r in requests]
+    unseen = [r for r, revision in zip(requests, seen, strict=True) if revision is None]
+    waiting = [r for r in unseen if r["status"] == "pending"]
+    if waiting and prompts.possible(as_json=server.json):
+        for request in waiting:
+            display.print_request(request, [])
+        if not (filled_in and any(map(prompts.wanted, waiting))):
+            prompts.confirm()
+    shown.remember(client.url, unseen)
+    return [
+        (r, r.get("revision") if revision is None else revision)
+        for r, revision in zip(requests, seen, strict=True)
+    ]
+
+
+def _read(client: Client, id: str) -> Request:
+    try:
+        return client.get(id)
+    except ApiError as error:
+        if error.code != "forbidden_scope":
+            raise
+        raise Failure(
+            f"{error}\nA key that may not read requests answers with --revision, the one that you looked at."
+        ) from None
+
+
+@contextmanager
+def _shown_anew(client: Client, ids: list[str], server: Server) -> Iterator[None]:
+    """Where a request was changed since it was shown, show it as it is now, and answer nothing."""
+    try:
+        yield
+    except ApiError as error:
+        if error.code != "stale_revision":
+            raise
+        request = _read(client, ids[0])
+        shown.remember(client.url, [request])
+        if not server.json:
+            display.print_request(request, [])
+        raise Failure(
+            f"{error}\nIt is shown as it is now; to answer that, give the command again."
+            if not server.json
+            else str(error)
+        ) from None
 
 
 def _print(found: list[Request], limit: int, *, json: bool, links: bool = False) -> None:

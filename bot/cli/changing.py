@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bot.cli import display
+from bot.cli import display, shown
 from bot.cli.answering import Id, Reason, Respondent
 from bot.cli.common import SERVER, Pairs, Server, Words, pairs, read_json
 
@@ -99,7 +99,9 @@ def revise(
     if payload:
         fields["payload"] = read_json(payload)
     with server.client() as client:
-        display.print_brief(client.revise(id, reason=reason, **fields), as_json=server.json)
+        revised = client.revise(id, reason=reason, **fields)
+        shown.remember(client.url, [revised])
+    display.print_brief(revised, as_json=server.json)
 
 
 @groups.command(name="list")

@@ -106,6 +106,8 @@ def print_list(requests: Sequence[Request], *, more: bool, links: bool = False) 
         out.print("Nothing.")
     for request in requests:
         out.print(Text.assemble(line(request.id), "  ", status(request.status)))
+        if "title" not in request:  # the key may not read it
+            continue
         out.print(_indented(Text(line(request.title), style="bold")))
         out.print(_indented(Text(" · ".join(_summary(request)), style="dim")))
         for link in request.get("links", ()) if links else ():
@@ -240,7 +242,7 @@ def print_results(results: Sequence[Mapping[str, Any]], *, as_json: bool) -> Non
     rows = [
         (r["id"], status("refused"), r["problem"]["detail"])
         if r["problem"]
-        else (r["id"], status(r["request"]["status"]), r["request"]["title"])
+        else (r["id"], status(r["request"]["status"]), r["request"].get("title", ""))
         for r in results
     ]
     console().print(_table(rows))

@@ -25,10 +25,13 @@ keys = App(name="keys", help="API keys, in the database of ASSENT_DATABASE_URL."
 def create(*, name: str, scopes: str, json: bool = False) -> None:
     """Make a key and print it; it is shown only this once.
 
+    There are two kinds, for different holders: those that ask (submit: a program's or an agent's, which reads what it
+    asked itself), and those that decide (respond, operate, links) or look at everything (read).
+
     Parameters
     ----------
     name
-        Who uses it; stands in the audit trail.
+        Who uses it; stands in the audit trail of whatever it does.
     scopes
         What it may do, comma separated: submit, read, respond, operate, links, admin.
     json
@@ -41,13 +44,17 @@ def create(*, name: str, scopes: str, json: bool = False) -> None:
     from bot.store import direct
     from bot.store import keys as stored
 
+    warning = _both_kinds(granted)
     signing = secret_from(token_hex(32))
     with direct.writing(load_settings().assent_database_url) as connection:
         key, secret = stored.create(connection, name.strip(), granted, datetime.now(UTC), signing)
     if json:
         shown = {"id": key.id, "key": secret, "callback_secret": signing}
-        display.print_json({**shown, "name": key.name, "scopes": sorted(key.scopes)})
+        warned = {"warning": warning} if warning else {}
+        display.print_json({**shown, "name": key.name, "scopes": sorted(key.scopes), **warned})
     else:
+        if warning:
+            display.print_error(f"warning: {warning}")
         print(secret)
         note = f"This is {key.id}. Keep it now: it cannot be shown again."
         print(note, file=sys.stderr)
@@ -94,13 +101,26 @@ def revoke(id: str, /, *, json: bool = False) -> None:
 
 
 def _scopes(text: str) -> frozenset[str]:
-    from bot.web.auth import Scope
+    from bot.domain.authority import Scope
 
     wanted = {part.strip() for part in text.split(",") if part.strip()}
     if not wanted or not wanted <= set(Scope):
         unknown = ", ".join(sorted(wanted - set(Scope))) or "none given"
         raise Failure(f"--scopes: {unknown}; a key may have: {', '.join(Scope)}", status=2)
     return frozenset(wanted)
+
+
+def _both_kinds(scopes: frozenset[str]) -> str | None:
+    """What to say of a key that asks and decides; no key decides as operator what it submitted itself."""
+    from bot.domain.authority import DECIDING, Scope
+
+    deciding = [scope for scope in DECIDING if scope in scopes]
+    if Scope.SUBMIT not in scopes or not deciding:
+        return None
+    return (
+        f"this key both asks (submit) and decides ({', '.join(deciding)}). Make two: one that asks for the "
+        "program, one that decides for people or their tool. With operate alone it is refused for what it asked itself."
+    )
 
 
 def _described(key: ApiKey) -> dict[str, Any]:

@@ -21,12 +21,22 @@ def possible(*, as_json: bool) -> bool:
     return not as_json and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def phrase(request: Request, respondent: str | None, *, as_json: bool) -> str | None:
-    """The phrase that a respondent types at level `verify`; an operator needs none."""
-    wanted = request.get("verification_phrase")
-    if not wanted or respondent is None or not possible(as_json=as_json):
+def phrase(request: Request, *, as_json: bool) -> str | None:
+    """The phrase that is typed at level `verify`: as people read it on the card, the mail or the page, not here."""
+    if request.get("level") != "verify" or not possible(as_json=as_json):
         return None
-    return _ask(f"Type exactly: {display.line(wanted)}", "")
+    return _ask("Type the phrase that the request shows to people", "")
+
+
+def wanted(request: Request) -> bool:
+    """Whether an approval of the request asks for more than a yes."""
+    return bool(request.get("level") == "verify" or request["form"] or request["kind"] == "feedback")
+
+
+def confirm() -> None:
+    """Ask whether the answer stands, now that its request is shown; raises Failure unless it does."""
+    if _ask("Answer this? (yes or no)", "no").strip().lower() not in {"y", "yes"}:
+        raise Failure("nothing was sent")
 
 
 def values(request: Request, typed: Mapping[str, str] | None, *, as_json: bool) -> dict[str, Any] | None:

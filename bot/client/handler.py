@@ -162,7 +162,9 @@ class Handler:
     async def _posted(self, client: AsyncClient, request: Request, response: Response) -> Exception | None:
         """Post an answer; what keeps it from being posted, if anything does."""
         try:
-            call = answer(request.id, respondent=self._respondent, **asdict(response))
+            # The answer is to what was decided on, not to what that was changed to meanwhile.
+            seen: dict[str, Any] = {"revision": request.get("revision"), "respondent": self._respondent}
+            call = answer(request.id, **seen, **asdict(response))
             counted = await client.run(persistent(call, self._max_retries))
         except AssentError as error:
             return error

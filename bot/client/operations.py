@@ -6,6 +6,7 @@ import logging
 import math
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +20,8 @@ from bot.client.outcome import Outcome, Request
 Requests = list[Request]
 Rows = list[dict[str, Any]]
 Strings = list[str]
+Asked = Sequence[str | Mapping[str, Any]]
+"""Requests by id, or as `{"id", "revision"}` with what was looked at."""
 
 LONGEST_WAIT = 25.0
 """Seconds one call waits on the server: some proxies drop a connection that is silent for 30."""
@@ -51,10 +54,16 @@ def _answering(decision: str) -> operation[..., Request]:
         *,
         reason: str | None = None,
         respondent: str | None = None,
+        revision: int | None = None,
+        step: int | None = None,
         **members: Any,
     ) -> Flow[Request]:
-        """Answer as `respondent`, or as the operator: see `respond`."""
-        call = answer(id, decision, reason=reason, respondent=respondent, **members)
+        """Answer as `respondent`, or as the operator: see `respond`.
+
+        With `revision` (and `step`) it is to what you looked at, and refused where the question was changed since.
+        """
+        seen = {"revision": revision, "step": step}
+        call = answer(id, decision, reason=reason, respondent=respondent, **seen, **members)
         return Request((yield from exchange(call, self.retries)))
 
     return respond
@@ -157,7 +166,7 @@ class Operations:
     skip = _answering("skip")
 
     @operation
-    def respond_to_all(self, /, ids: Strings, decision: str, **members: Any) -> Flow[Rows]:
+    def respond_to_all(self, /, ids: Asked, decision: str, **members: Any) -> Flow[Rows]:
         """Give several requests the same answer; what came of each: `id`, and `request` or `problem`."""
         body = {"requests": [*ids], "decision": decision, **members}
         call = post("/v1/responses", body, headers=_once())

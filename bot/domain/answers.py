@@ -64,7 +64,7 @@ _STATES = {REJECT: RespondentState.REJECTED, SKIP: RespondentState.SKIPPED}
 
 
 def check(request: Request, answer: Answer, *, operator: bool = False) -> None:
-    """Raise `Invalid` with every fault of `answer`. An operator needs no phrase and may always skip."""
+    """Raise `Invalid` with every fault of `answer`. An operator may always skip."""
     faults: list[Fault] = []
     spec = request.spec
     allowed = decisions(spec)
@@ -78,8 +78,8 @@ def check(request: Request, answer: Answer, *, operator: bool = False) -> None:
         faults += value_faults(request, answer.values or {})
     elif answer.values:
         faults.append(Fault("/values", f"go with a yes; a {answer.decision} changes nothing, leave them out"))
-    if not operator and wants_phrase(spec, answer.decision) and answer.phrase != spec.verification_phrase:
-        faults.append(Fault("/phrase", f"does not match; type exactly: {spec.verification_phrase}"))
+    if wants_phrase(spec, answer.decision) and answer.phrase != spec.verification_phrase:
+        faults.append(Fault("/phrase", "does not match; type it exactly as the request shows it"))
     if faults:
         raise Invalid(faults)
 

@@ -35,6 +35,10 @@ class Change(NamedTuple):
         """This change, and the one that followed from it."""
         return Change(later.request, self.facts + later.facts, self.tells + later.tells)
 
+    def with_key(self, name: str) -> Change:
+        """This change, made by a call with the API key of this name, as every one of its facts says."""
+        return self._replace(facts=tuple([replace(f, data={**f.data, "key": name}) for f in self.facts]))
+
 
 def noted(request: Request, now: datetime, text: str) -> Request:
     """The request with one more sentence on its trail."""

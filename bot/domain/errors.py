@@ -7,6 +7,7 @@
     ├── ForbiddenScope        403 forbidden_scope
     ├── NotInAudience         403 not_in_audience
     ├── SelfApproval          403 self_approval
+    ├── NotYours              403 not_yours
     ├── NotFound              404 not_found
     ├── AlreadyResolved       409 already_resolved
     ├── AlreadyResponded      409 already_responded
@@ -52,6 +53,13 @@ class AssentError(Exception):
         super().__init__(detail)
         self.detail = detail
 
+    def withhold(self) -> None:
+        """Say no more than what kind of refusal this is: the caller may not read what it is about."""
+        self.detail = f"{self.title}. {WITHHELD}"
+
+
+WITHHELD = "The key may not read this request, so no more is said of it."
+
 
 class Malformed(AssentError):
     """The bytes are not the JSON that was announced."""
@@ -89,6 +97,12 @@ class SelfApproval(AssentError):
     code, status, title = "self_approval", 403, "Nobody approves their own request"
 
 
+class NotYours(AssentError):
+    """The key did not submit this request, so it may not act as who asked."""
+
+    code, status, title = "not_yours", 403, "Submitted with another key"
+
+
 class NotFound(AssentError):
     """No such thing, or none that this caller may see."""
 
@@ -103,6 +117,12 @@ class AlreadyResolved(AssentError):
     def __init__(self, detail: str, request: Request) -> None:
         super().__init__(detail)
         self.request = request
+        self.withheld = False
+
+    def withhold(self) -> None:
+        """Leave of the request only its id, status and version."""
+        super().withhold()
+        self.withheld = True
 
 
 class AlreadyResponded(AssentError):
@@ -149,6 +169,12 @@ class Invalid(AssentError):
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("; ".join(f"{f.pointer or 'body'}: {f.detail}" for f in self.faults))
+
+    def withhold(self) -> None:
+        """Name the members of the body only, not what is within them, which may be of the request."""
+        members = dict.fromkeys("/".join(f.pointer.split("/")[:2]) for f in self.faults)
+        self.faults = tuple(Fault(member, f"does not fit this request. {WITHHELD}") for member in members)
+        self.detail = "; ".join(f"{f.pointer or 'body'}: {f.detail}" for f in self.faults)
 
 
 class RateLimited(AssentError):

@@ -40,6 +40,7 @@ class Operate:
     answer: Answer
     by: str
     surface: Surface
+    seen: Seen = UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)

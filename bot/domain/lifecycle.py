@@ -41,6 +41,8 @@ from bot.domain.errors import (
     AlreadyResolved,
     AlreadyResponded,
     AssentError,
+    Fault,
+    Invalid,
     NotInAudience,
     StaleRevision,
     StepClosed,
@@ -82,7 +84,7 @@ from bot.domain.timers import pass_time, remind
 from bot.domain.values import replace
 
 if TYPE_CHECKING:
-    from bot.domain.events import Event
+    from bot.domain.events import Event, Seen
     from bot.domain.policy import Ruling
 
 Seat = TypeVar("Seat", Respondent, Place)
@@ -143,13 +145,10 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
         return Change(request=request)
     if earlier:
         raise AlreadyResponded(notices.already_responded(request, earlier))
-    revision, step = event.seen
+    step = event.seen.step
     if step is not None and step < request.step and _said_before(request, event):
         return Change(request=request)
-    if revision is not None and revision != request.revision:
-        raise StaleRevision("The request has changed since you opened it; look at it again, then answer.")
-    if step is not None and step != request.step:
-        raise _other_step(step, request)
+    _check_seen(request, event.seen)
     check(seated, answer)
     edited = Change(request=seated)
     if seated.spec.kind is not Kind.FEEDBACK:
@@ -163,6 +162,17 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
         facts=(_response_fact(respondent, event), *edited.facts, *settled.facts),
         tells=(*receipt, *edited.tells, *settled.tells),
     )
+
+
+def _check_seen(request: Request, seen: Seen) -> None:
+    """Raise where an answer is to something else than what is asked now."""
+    revision, step = seen
+    if revision is not None and revision < request.revision:
+        raise StaleRevision("The request has changed since you opened it; look at it again, then answer.")
+    if revision is not None and revision > request.revision:
+        raise Invalid([Fault("/revision", f"is not there yet: the request is at {request.revision}")])
+    if step is not None and step != request.step:
+        raise _other_step(step, request)
 
 
 def _other_step(step: int, request: Request) -> AssentError:
@@ -210,6 +220,7 @@ def _response_fact(respondent: Respondent, event: Respond) -> Fact:
 
 def _operate(request: Request, event: Operate, now: datetime) -> Change:
     answer = event.answer
+    _check_seen(request, event.seen)
     check(request, answer, operator=True)
     if answer.decision not in {REJECT, SKIP} and request.spec.kind is not Kind.FEEDBACK:
         request = with_values(request, answer.values, event.by, now)

@@ -65,5 +65,7 @@ def terms(request: Request) -> frozenset[str]:
     asked_by = {f"requester:{key}" for key in request.requester_keys}
     if request.spec.requester:
         asked_by.add(f"requester:{request.spec.requester.lower()}")
+    if request.spec.submitted_by:
+        asked_by.add(f"key:{request.spec.submitted_by}")
     labels = {f"label:{name}:{value}" for name, value in request.spec.labels.items()}
     return frozenset(people | channels | asked_by | labels)

@@ -51,6 +51,8 @@ def _filters(query: Query) -> list[Keys]:
     if query.requester:
         asked = [query.requester, query.requester.lower(), f"email:{query.requester.lower()}"]
         filters.append([f"requester:{name}" for name in dict.fromkeys(asked)])
+    if query.submitted_by:
+        filters.append([f"key:{query.submitted_by}"])
     return [*filters, *([f"label:{label}"] for label in query.labels)]
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import Connection, Row, bindparam, func, select
 
+from bot.domain.authority import HOLDERS
 from bot.domain.request import Request, Status
 from bot.domain.telling import Notice
 from bot.ports import AuditEvent, DeliveryState, Page, Query
 from bot.store import codec
 from bot.store.finding import newest
 from bot.store.prepared import ByIds
-from bot.store.tables import chain, deliveries, events, requests, terms
+from bot.store.tables import api_keys, chain, deliveries, events, idempotency, requests, terms
 from bot.store.transaction import link, recorded_key
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 GENESIS = "0" * 64
 """What the first event of the chain is hashed with."""
+
+
+SCAN = 1000
+"""Events looked through at once for those of one key."""
 
 
 class SqlReader:
@@ -70,6 +75,31 @@ class SqlReader:
         if request_id is not None:
             statement = statement.where(events.c.request_id == request_id)
         return tuple(map(_event, self._connection.execute(statement.order_by(events.c.seq).limit(limit))))
+
+    def events_of_key(self, seq: int, key_id: str, limit: int) -> tuple[tuple[AuditEvent, ...], int]:
+        """As `events_since`, of the requests that came with a key; and the number up to which was looked.
+
+        That is at most `SCAN` events on, so that no read is long where few of very many are this key's.
+        """
+        until = min(self.last_event(), seq + SCAN)
+        own = select(terms.c.term).where(
+            terms.c.request_id == events.c.request_id, terms.c.term == f"key:{key_id}"
+        )
+        statement = (
+            select(events.c.seq, events.c.body, events.c.hash)
+            .where(events.c.seq > seq, events.c.seq <= until, own.scalar_subquery().is_not(None))
+            .order_by(events.c.seq)
+            .limit(limit)
+        )
+        found = tuple(map(_event, self._connection.execute(statement)))
+        return found, found[-1].seq if len(found) == limit else max(seq, until)
+
+    def called(self, call: str) -> tuple[str, ...]:
+        """Ids of the requests recorded under the idempotency keys `CALL/KEY`, KEY being the id of any API key."""
+        ids = [*HOLDERS, *self._connection.scalars(select(api_keys.c.id))]
+        wanted = [f"{call}/{key_id}" for key_id in ids]
+        statement = select(idempotency.c.request_id).where(idempotency.c.key.in_(wanted))
+        return tuple(self._connection.scalars(statement.order_by(idempotency.c.request_id)))
 
     def last_event(self) -> int:
         """The number of the newest audit event; 0 where there is none yet."""

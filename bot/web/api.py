@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from bot.approvals import MAX_WAIT_SECONDS, Approvals
+from bot.approvals import MAX_WAIT_SECONDS
 from bot.domain.answers import Answer
 from bot.domain.audience import awaited
+from bot.domain.authority import Scope
 from bot.domain.errors import Fault, Invalid
 from bot.domain.events import Seen
 from bot.domain.request import Json, Request, Status
 from bot.ports import MAX_PAGE, Idempotency, Query
-from bot.web.auth import Auth, Scope, require
-from bot.web.body import positive_number, positive_whole, read_json, respond, respond_request
-from bot.web.who import operator, person, respondent, surface
+from bot.web.body import positive_number, positive_whole, read_json, respond
+from bot.web.door import ANSWERING, MANAGING, READING
+from bot.web.who import person, respondent, surface
 from bot.wire.answers import delivery_json, event_json, request_json
 from bot.wire.bodies import NotifyBody, ReasonBody, RespondBody, parse
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bot.links import Links
+    from bot.web.door import Door
 
 DEFAULT_PAGE = 50
 MAX_IDEMPOTENCY_KEY = 255
@@ -38,9 +40,8 @@ _UNDECODED = re.compile(r"[\udc80-\udcff]")
 class Api:
     """The `/v1` calls."""
 
-    approvals: Approvals
+    door: Door
     links: Links
-    auth: Auth
 
     def routes(self) -> list[web.RouteDef]:
         """Every call of the API."""
@@ -59,74 +60,74 @@ class Api:
 
     async def submit(self, http: web.Request) -> web.Response:
         """`POST /v1/requests`."""
-        caller = await self.auth.caller(http, Scope.SUBMIT)
+        call = await self.door.enter(http, Scope.SUBMIT)
         body = await read_json(http)
-        parsed = self.approvals.read(body)
-        once = idempotency(http, caller.id, body)
-        request, new = await self.approvals.submit(parsed, once, key_id=caller.id)
+        parsed = call.approvals.read(body)
+        once = idempotency(http, call.caller.id, body)
+        request, new = await call.approvals.submit(parsed, once)
         location = {"Location": f"/v1/requests/{request.id}"}
-        return respond_request(request, status=201 if new else 200, headers=location)
+        return call.answer(request, status=201 if new else 200, headers=location)
 
     async def find(self, http: web.Request) -> web.Response:
         """`GET /v1/requests`."""
-        await self.auth.caller(http, Scope.READ)
-        page = await self.approvals.find(_query(http))
+        call = await self.door.enter(http, *READING)
+        page = await call.approvals.find(_query(http))
         return respond({"items": [request_json(r) for r in page.items], "next_cursor": page.next_cursor})
 
     async def get(self, http: web.Request) -> web.Response:
         """`GET /v1/requests/{id}`, with `?wait=SECONDS` as soon as it is final."""
-        await self.auth.caller(http, Scope.READ)
+        call = await self.door.enter(http, *READING)
         request_id = http.match_info["id"]
         if "wait" not in http.query:
-            return respond_request(await self.approvals.get(request_id))
+            return call.answer(await call.approvals.get(request_id))
         seconds = positive_number(http.query, "wait", MAX_WAIT_SECONDS, MAX_WAIT_SECONDS)
-        return respond_request(await self.approvals.wait(request_id, seconds))
+        return call.answer(await call.approvals.wait(request_id, seconds))
 
     async def answer(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/responses`: for a respondent, or as operator."""
-        caller = await self.auth.caller(http, None)
+        call = await self.door.enter(http, *ANSWERING)
         sent = await read_json(http)
         body, request_id = parse(RespondBody, sent), http.match_info["id"]
         answer = Answer(
             decision=body.decision, reason=body.reason, values=body.values or None, phrase=body.phrase
         )
+        seen = Seen(body.revision, body.step)
         if body.respondent is None:
-            require(caller, Scope.OPERATE)
-            request = await self.approvals.operate(request_id, answer, operator(caller), surface(http))
+            call.require(Scope.OPERATE)
+            request = await call.approvals.operate(request_id, answer, call.name, surface(http), seen)
         else:
-            require(caller, Scope.RESPOND)
             actor = respondent(body.respondent, http)
-            once = idempotency(http, f"{caller.id}:{request_id}", sent)
-            request = await self.approvals.respond(request_id, actor, answer, Seen(step=body.step), once)
-        return respond_request(request)
+            once = idempotency(http, f"{call.caller.id}:{request_id}", sent)
+            request = await call.approvals.respond(request_id, actor, answer, seen, once)
+        return call.answer(request)
 
     async def cancel(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/cancel`."""
-        caller = await self.auth.caller(http, Scope.SUBMIT)
+        call = await self.door.enter(http, *MANAGING)
         body = parse(ReasonBody, await read_json(http, empty=True))
-        request = await self.approvals.cancel(
-            http.match_info["id"], _reason(body.reason), operator(caller), surface(http)
+        reason = _reason(body.reason)
+        return call.answer(
+            await call.approvals.cancel(http.match_info["id"], reason, call.name, surface(http))
         )
-        return respond_request(request)
 
     async def audit(self, http: web.Request) -> web.Response:
         """`GET /v1/requests/{id}/audit`."""
-        await self.auth.caller(http, Scope.READ)
-        events = await self.approvals.audit(http.match_info["id"])
+        call = await self.door.enter(http, *READING)
+        events = await call.approvals.audit(http.match_info["id"])
         return respond({"items": [event_json(e) for e in events]})
 
     async def deliveries(self, http: web.Request) -> web.Response:
         """`GET /v1/requests/{id}/deliveries`: every card, mail and callback, and what became of it."""
-        await self.auth.caller(http, Scope.READ)
-        request = await self.approvals.get(http.match_info["id"])
-        rows = await self.approvals.deliveries([request.id])
+        call = await self.door.enter(http, *READING)
+        request = await call.approvals.get(http.match_info["id"])
+        rows = await call.approvals.deliveries([request.id])
         return respond({"items": [delivery_json(d) for d in rows[request.id]]})
 
     async def pending(self, http: web.Request) -> web.Response:
         """`GET /v1/pending`: what waits, with each respondent's link for a key that may see links."""
-        caller = await self.auth.caller(http, Scope.READ)
-        page = await self.approvals.find(_query(http, status=Status.PENDING))
-        item = self._with_links if Scope.LINKS in caller.scopes else request_json
+        call = await self.door.enter(http, *READING)
+        page = await call.approvals.find(_query(http, status=Status.PENDING))
+        item = self._with_links if Scope.LINKS in call.caller.scopes else request_json
         return respond({"items": [item(r) for r in page.items], "next_cursor": page.next_cursor})
 
     def _with_links(self, request: Request) -> dict[str, Json]:
@@ -135,8 +136,8 @@ class Api:
 
     async def notify(self, http: web.Request) -> web.Response:
         """`POST /v1/notifications`."""
-        await self.auth.caller(http, Scope.SUBMIT)
-        await self.approvals.notify(parse(NotifyBody, await read_json(http)))
+        call = await self.door.enter(http, Scope.SUBMIT)
+        await call.approvals.notify(parse(NotifyBody, await read_json(http)))
         return respond({"status": "accepted"}, status=202)
 
 

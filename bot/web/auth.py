@@ -6,9 +6,9 @@ import hashlib
 import hmac
 import math
 import time
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bot.domain.authority import Scope
 from bot.domain.errors import ForbiddenScope, Malformed, RateLimited, Unauthenticated
 from bot.ports import ApiKey
 
@@ -26,17 +26,6 @@ MAX_FAILURES = 300
 
 MAX_ADDRESSES = 10_000
 """Addresses whose failures are remembered; of one more, all are forgotten."""
-
-
-class Scope(StrEnum):
-    """What a key may do."""
-
-    SUBMIT = "submit"
-    READ = "read"
-    RESPOND = "respond"
-    OPERATE = "operate"
-    LINKS = "links"
-    ADMIN = "admin"
 
 
 BOOTSTRAP = ApiKey(id="bootstrap", name="bootstrap key", scopes=frozenset(Scope))
@@ -67,6 +56,10 @@ class Auth:
         if "%00" in http.raw_path:
             raise Malformed("The address holds a NUL character (%00); leave it out.")
         return caller
+
+    def forget(self, key_id: str) -> None:
+        """Remember nothing of a key that was looked up."""
+        self._known = {digest: known for digest, known in self._known.items() if known[1].id != key_id}
 
     async def _find(self, key: bytes) -> ApiKey | None:
         if self._bootstrap and hmac.compare_digest(key, self._bootstrap):
@@ -123,5 +116,9 @@ def require(caller: ApiKey, scope: Scope) -> None:
 
 def require_one(caller: ApiKey, *scopes: Scope) -> None:
     """Raise `ForbiddenScope` unless the key has one of `scopes`."""
-    if not any(scope in caller.scopes for scope in scopes):
-        raise ForbiddenScope(f"The key needs the scope {' or '.join(f'`{s}`' for s in scopes)} for this.")
+    if len(scopes) == 1:
+        require(caller, scopes[0])
+    elif not any(scope in caller.scopes for scope in scopes):
+        has = ", ".join(sorted(caller.scopes)) or "none"
+        wanted = " or ".join(f"`{s}`" for s in scopes)
+        raise ForbiddenScope(f"This call needs the scope {wanted}; the key {caller.name!r} has: {has}.")

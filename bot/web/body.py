@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 
 from bot.domain.errors import AlreadyResolved, AssentError, Fault, Invalid, Malformed, RateLimited, TooLarge
-from bot.wire.answers import request_json
+from bot.wire.answers import brief_json, request_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +125,7 @@ def problem_json(error: AssentError) -> dict[str, Json]:
     if isinstance(error, Invalid):
         body["errors"] = [{"pointer": f.pointer, "detail": f.detail} for f in error.faults]
     if isinstance(error, AlreadyResolved):
-        body["request"] = request_json(error.request)
+        body["request"] = brief_json(error.request) if error.withheld else request_json(error.request)
     return body
 
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from bot.approvals import MAX_WAIT_SECONDS
 from bot.domain import errors
+from bot.domain.authority import Scope
 from bot.domain.request import Status
 from bot.ports import MAX_PAGE
 from bot.web import schemas
-from bot.web.auth import Scope
+from bot.web.door import ANSWERING as DOOR_ANSWERING
+from bot.web.door import MANAGING, READING
 from bot.web.events import HEARTBEAT_SECONDS
 from bot.wire.bodies import NotifyBody, ReasonBody, RespondBody, SubmitBody
 
@@ -51,7 +53,7 @@ NOTIFY_EXAMPLE: JsonObject = {"message": "v7 is *live*.", "audience": ["email:an
 class Call:
     """One call as documented. Answers are of the type `media`: `str` is plain text, None no body.
 
-    `scope` None with `key` means that the body decides which scope is needed.
+    The key needs the `scope`, or one of the `scopes`; without either, the body decides which.
     """
 
     method: str
@@ -61,6 +63,7 @@ class Call:
     text: str = ""
     key: bool = True
     scope: Scope | None = None
+    scopes: tuple[Scope, ...] = ()
     parameters: tuple[JsonObject, ...] = ()
     body: type[BaseModel] | None = None
     examples: JsonObject = field(default_factory=dict)
@@ -134,6 +137,8 @@ FILTERS = (
     _query("cursor", "The `next_cursor` of the page before.", type="string"),
 )
 
+MANAGED = "For the key that submitted the request, or one with the scope `operate`."
+
 ALWAYS: Refusals = (
     errors.Malformed,
     errors.Unauthenticated,
@@ -173,8 +178,8 @@ CALLS: tuple[Call, ...] = (
         path="/v1/requests",
         id="list",
         summary="List requests",
-        text="Newest first. All filters given must match.",
-        scope=Scope.READ,
+        text="Newest first. All filters given must match. A key with `submit` alone lists what it submitted itself.",
+        scopes=READING,
         parameters=(STATUS, *FILTERS),
         answers={200: ("One page.", schemas.RequestPage)},
         refusals=(errors.Invalid,),
@@ -185,7 +190,7 @@ CALLS: tuple[Call, ...] = (
         id="get",
         summary="Read a request, or wait for its outcome",
         text="With `wait` it answers in the moment the request becomes final, always with 200: see `status`.",
-        scope=Scope.READ,
+        scopes=READING,
         parameters=(ID, WAIT),
         answers={200: ("The request as it stands.", schemas.RequestOut)},
         refusals=(errors.NotFound, errors.Invalid),
@@ -195,12 +200,14 @@ CALLS: tuple[Call, ...] = (
         path="/v1/requests/{id}/responses",
         id="respond",
         summary="Answer",
-        text="For a respondent (scope `respond`), or without `respondent` as operator (scope `operate`): "
-        "that decides at once, whatever the quorum. The same answer again is recorded once.",
+        text="For a respondent (scope `respond` or `operate`), or without `respondent` as operator (scope `operate`): "
+        "that decides at once, whatever the quorum. The same answer again is recorded once. With `operate` no key "
+        "answers what it submitted itself. Say with `revision` what you looked at.",
+        scopes=DOOR_ANSWERING,
         parameters=(ID, REPEATED),
         body=RespondBody,
         examples={"respondent": RESPOND_EXAMPLE, "operator": OPERATOR_EXAMPLE},
-        answers={200: ("The request after the answer.", schemas.RequestOut)},
+        answers={200: ("The request after the answer.", schemas.Answered)},
         refusals=(*WITH_BODY, *FINAL, *ANSWERING, errors.IdempotencyConflict),
     ),
     Call(
@@ -208,19 +215,20 @@ CALLS: tuple[Call, ...] = (
         path="/v1/requests/{id}/cancel",
         id="cancel",
         summary="Take a question back",
-        scope=Scope.SUBMIT,
+        text=MANAGED,
+        scopes=MANAGING,
         parameters=(ID,),
         body=ReasonBody,
         examples={"cancel": CANCEL_EXAMPLE},
-        answers={200: ("The cancelled request.", schemas.RequestOut)},
-        refusals=(*WITH_BODY, *FINAL),
+        answers={200: ("The cancelled request.", schemas.Answered)},
+        refusals=(*WITH_BODY, *FINAL, errors.NotYours),
     ),
     Call(
         method="get",
         path="/v1/requests/{id}/audit",
         id="audit",
         summary="Read a request's history",
-        scope=Scope.READ,
+        scopes=READING,
         parameters=(ID,),
         answers={200: ("Its audit events, oldest first.", schemas.History)},
         refusals=(errors.NotFound,),
@@ -231,7 +239,7 @@ CALLS: tuple[Call, ...] = (
         id="request_events",
         summary="Follow a request",
         text=f"{EVENTS_TEXT}The stream begins with the request's first event and ends after `request.resolved`.",
-        scope=Scope.READ,
+        scopes=READING,
         parameters=(ID, *LAST_EVENT_ID),
         media="text/event-stream",
         answers={
@@ -245,9 +253,10 @@ CALLS: tuple[Call, ...] = (
         path="/v1/events",
         id="events",
         summary="Follow every request",
-        text=f"{EVENTS_TEXT}The stream begins with what happens next; its first `id` comes at once, without an "
+        text=f"{EVENTS_TEXT}A key with `submit` alone follows what it submitted itself. "
+        "The stream begins with what happens next; its first `id` comes at once, without an "
         "event, so that whoever connects again with it misses nothing.",
-        scope=Scope.READ,
+        scopes=READING,
         parameters=LAST_EVENT_ID,
         media="text/event-stream",
         answers={200: ("All events, each as it happens.", schemas.StreamedEvent)},
@@ -259,7 +268,7 @@ CALLS: tuple[Call, ...] = (
         id="receipt",
         summary="Get a signed receipt of the outcome",
         text="Check it with the keys of `/.well-known/jwks.json`, and compare `payload_digest` with what you run.",
-        scope=Scope.READ,
+        scopes=READING,
         parameters=(ID,),
         answers={200: ("The receipt.", schemas.ReceiptOut)},
         refusals=(errors.NotFound, errors.NotFinal),
@@ -269,7 +278,7 @@ CALLS: tuple[Call, ...] = (
         path="/v1/requests/{id}/deliveries",
         id="deliveries",
         summary="See what became of each card, mail and callback",
-        scope=Scope.READ,
+        scopes=READING,
         parameters=(ID,),
         answers={200: ("Every delivery, oldest first.", schemas.Deliveries)},
         refusals=(errors.NotFound,),
@@ -281,7 +290,7 @@ CALLS: tuple[Call, ...] = (
         summary="List what waits",
         text="As the list of requests. A key with the scope `links` also gets the personal link of everybody "
         "who has not answered.",
-        scope=Scope.READ,
+        scopes=READING,
         parameters=FILTERS,
         answers={200: ("One page.", schemas.PendingPage)},
         refusals=(errors.Invalid,),

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 from aiohttp import web
 
 from bot.domain.answers import Answer
+from bot.domain.authority import Scope
 from bot.domain.errors import AssentError
+from bot.domain.events import Seen
 from bot.web.api import idempotency
-from bot.web.auth import Auth, Scope, require, require_one
-from bot.web.body import problem_json, read_json, respond, respond_request
-from bot.web.who import operator, respondent, surface
-from bot.wire.answers import request_json
+from bot.web.body import problem_json, read_json, respond
+from bot.web.door import ANSWERING, MANAGING, TALKING
+from bot.web.who import respondent, surface
 from bot.wire.bodies import (
     Body,
     BulkBody,
@@ -28,9 +29,8 @@ from bot.wire.bodies import (
 )
 
 if TYPE_CHECKING:
-    from bot.approvals import Approvals
     from bot.domain.request import Json, Request
-    from bot.ports import ApiKey
+    from bot.web.door import Door, Visit
 
 B = TypeVar("B", bound=Body)
 
@@ -39,8 +39,7 @@ B = TypeVar("B", bound=Body)
 class Changes:
     """The `/v1` calls around an answer."""
 
-    approvals: Approvals
-    auth: Auth
+    door: Door
 
     def routes(self) -> list[web.RouteDef]:
         """Every call of this part of the API."""
@@ -60,86 +59,80 @@ class Changes:
 
     async def answer_all(self, http: web.Request) -> web.Response:
         """`POST /v1/responses`: one answer to several requests, each its own response."""
-        caller, body = await self._read(http, BulkBody)
+        call, body = await self._read(http, BulkBody, *ANSWERING)
         answer = Answer(decision=body.decision, reason=body.reason)
+        seen = {i: Seen(*of_each) for i, of_each in body.seen.items()}
+        where = surface(http)
         if body.respondent is None:
-            require(caller, Scope.OPERATE)
-            who = operator(caller), surface(http)
-            results = await self.approvals.to_all(
-                body.requests, lambda request_id: self.approvals.operate(request_id, answer, *who)
+            call.require(Scope.OPERATE)
+            results = await call.approvals.to_all(
+                seen,
+                lambda request_id: call.approvals.operate(
+                    request_id, answer, call.name, where, seen[request_id]
+                ),
             )
         else:
-            require(caller, Scope.RESPOND)
             actor, said = respondent(body.respondent, http), body.model_dump()
 
             async def answered(request_id: str) -> Request:
-                once = idempotency(http, f"{caller.id}:{request_id}", said)
-                return await self.approvals.respond(request_id, actor, answer, once=once)
+                once = idempotency(http, f"{call.caller.id}:{request_id}", said)
+                return await call.approvals.respond(request_id, actor, answer, seen[request_id], once)
 
-            results = await self.approvals.to_all(body.requests, answered)
-        return respond({"items": [_result(request_id, result) for request_id, result in results.items()]})
+            results = await call.approvals.to_all(seen, answered)
+        return respond(
+            {"items": [_result(call, request_id, result) for request_id, result in results.items()]}
+        )
 
     async def withdraw(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/withdraw`: a respondent takes their answer back."""
-        _, body = await self._read(http, WithdrawBody, Scope.RESPOND)
+        call, body = await self._read(http, WithdrawBody, *ANSWERING)
         actor = respondent(body.respondent, http)
-        return respond_request(await self.approvals.withdraw(http.match_info["id"], actor))
+        return call.answer(await call.approvals.withdraw(http.match_info["id"], actor))
 
     async def comment(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/comments`: a respondent's question, or the requester's reply."""
-        caller, body = await self._read(http, CommentBody)
+        call, body = await self._read(http, CommentBody, *TALKING)
         request_id = http.match_info["id"]
         if body.respondent is None:
-            require(caller, Scope.SUBMIT)
-            by = await self._requester(request_id, caller)
-            return respond_request(await self.approvals.reply(request_id, body.text, by, surface(http)))
-        require(caller, Scope.RESPOND)
+            call.require(*MANAGING)
+            return call.answer(await call.approvals.reply(request_id, body.text, call.name, surface(http)))
+        call.require(*ANSWERING)
         actor = respondent(body.respondent, http)
-        return respond_request(await self.approvals.ask_back(request_id, actor, body.text))
+        return call.answer(await call.approvals.ask_back(request_id, actor, body.text))
 
     async def revise(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/revise`: ask something else instead."""
-        caller, body = await self._read(http, ReviseBody, Scope.SUBMIT)
-        request_id = http.match_info["id"]
-        by = await self._requester(request_id, caller)
-        return respond_request(await self.approvals.revise(request_id, body, by, surface(http)))
+        call, body = await self._read(http, ReviseBody, *MANAGING)
+        return call.answer(await call.approvals.revise(http.match_info["id"], body, call.name, surface(http)))
 
     async def remind(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/remind`."""
-        caller, _ = await self._read(http, ReasonBody)
-        require_one(caller, Scope.SUBMIT, Scope.OPERATE)
-        return respond_request(await self.approvals.remind(http.match_info["id"], operator(caller)))
+        call, _ = await self._read(http, ReasonBody, *MANAGING)
+        return call.answer(await call.approvals.remind(http.match_info["id"], call.name))
 
     async def escalate(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/escalate`: as a respondent, or as the key's owner."""
-        caller, body = await self._read(http, EscalateBody)
+        call, body = await self._read(http, EscalateBody, *TALKING)
+        actor = None
         if body.respondent is None:
-            require_one(caller, Scope.SUBMIT, Scope.OPERATE)
+            call.require(*MANAGING)
         else:
-            require(caller, Scope.RESPOND)
-        request = await self.approvals.escalate(
-            http.match_info["id"],
-            _words(body.reason),
-            by=operator(caller),
-            actor=respondent(body.respondent, http) if body.respondent else None,
-        )
-        return respond_request(request)
+            call.require(*ANSWERING)
+            actor = respondent(body.respondent, http)
+        request = await call.approvals.escalate(http.match_info["id"], _words(body.reason), actor=actor)
+        return call.answer(request)
 
     async def delegate(self, http: web.Request) -> web.Response:
         """`POST /v1/requests/{id}/delegate`: one respondent hands the request on."""
-        caller, body = await self._read(http, DelegateBody)
-        require_one(caller, Scope.RESPOND, Scope.OPERATE)
+        call, body = await self._read(http, DelegateBody, *ANSWERING)
         actor = respondent(body.from_, http, "/from")
-        by = None if Scope.RESPOND in caller.scopes else operator(caller)
-        request = await self.approvals.delegate(
-            http.match_info["id"], actor, body.to, _words(body.reason), by=by
-        )
-        return respond_request(request)
+        request = await call.approvals.delegate(http.match_info["id"], actor, body.to, _words(body.reason))
+        return call.answer(request)
 
     async def groups(self, http: web.Request) -> web.Response:
         """`GET /v1/groups`."""
-        await self.auth.caller(http, Scope.READ)
-        every = await self.approvals.groups.every()
+        call = await self.door.enter(http, Scope.READ)
+        every = await call.approvals.groups.every()
         return respond(
             {
                 "items": [
@@ -151,31 +144,27 @@ class Changes:
 
     async def put_group(self, http: web.Request) -> web.Response:
         """`PUT /v1/groups/{name}`."""
-        _, body = await self._read(http, GroupBody, Scope.ADMIN)
+        call, body = await self._read(http, GroupBody, Scope.ADMIN)
         name = http.match_info["name"]
-        await self.approvals.groups.put(name, body.members)
+        await call.approvals.groups.put(name, body.members)
         return respond({"name": name, "members": body.members})
 
     async def delete_group(self, http: web.Request) -> web.Response:
         """`DELETE /v1/groups/{name}`."""
-        await self.auth.caller(http, Scope.ADMIN)
-        await self.approvals.groups.delete(http.match_info["name"])
+        call = await self.door.enter(http, Scope.ADMIN)
+        await call.approvals.groups.delete(http.match_info["name"])
         return web.Response(status=204)
 
-    async def _read(self, http: web.Request, model: type[B], scope: Scope | None = None) -> tuple[ApiKey, B]:
-        caller = await self.auth.caller(http, scope)
-        return caller, parse(model, await read_json(http, empty=True))
-
-    async def _requester(self, request_id: str, caller: ApiKey) -> str:
-        """Who asks, in words: as the request says, else the key's name."""
-        return (await self.approvals.get(request_id)).spec.requester or caller.name
+    async def _read(self, http: web.Request, model: type[B], *scopes: Scope) -> tuple[Visit, B]:
+        call = await self.door.enter(http, *scopes)
+        return call, parse(model, await read_json(http, empty=True))
 
 
 def _words(text: str | None) -> str | None:
     return (text or "").strip() or None
 
 
-def _result(request_id: str, result: Request | AssentError) -> dict[str, Json]:
+def _result(call: Visit, request_id: str, result: Request | AssentError) -> dict[str, Json]:
     if isinstance(result, AssentError):
         return {"id": request_id, "request": None, "problem": problem_json(result)}
-    return {"id": request_id, "request": request_json(result), "problem": None}
+    return {"id": request_id, "request": call.json(result), "problem": None}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.domain import errors
+from bot.domain.authority import Scope
 from bot.web import schemas
-from bot.web.auth import Scope
-from bot.web.calls import ANSWERING, FINAL, ID, WITH_BODY, Call
+from bot.web.calls import ANSWERING, FINAL, ID, MANAGED, WITH_BODY, Call
+from bot.web.door import ANSWERING as DOOR_ANSWERING
+from bot.web.door import MANAGING, TALKING
 from bot.wire.bodies import (
     BulkBody,
     CommentBody,
@@ -40,7 +42,7 @@ def _on_request(
     body: type[BaseModel],
     example: JsonObject,
     *,
-    scope: Scope | None = None,
+    scopes: tuple[Scope, ...],
     refusals: Refusals = (),
 ) -> Call:
     return Call(
@@ -49,11 +51,11 @@ def _on_request(
         id=name,
         summary=summary,
         text=text,
-        scope=scope,
+        scopes=scopes,
         parameters=(ID,),
         body=body,
         examples={name: example},
-        answers={200: ("The request as it stands then.", schemas.RequestOut)},
+        answers={200: ("The request as it stands then.", schemas.Answered)},
         refusals=(*WITH_BODY, *FINAL, *refusals),
     )
 
@@ -62,27 +64,30 @@ CHANGES: tuple[Call, ...] = (
     _on_request(
         "remind",
         "Ask again",
-        "Everybody who has not answered is reminded, now. Scope `submit` or `operate`.",
+        f"Everybody who has not answered is reminded, now. {MANAGED}",
         ReasonBody,
         {},
+        scopes=MANAGING,
+        refusals=(errors.NotYours,),
     ),
     _on_request(
         "escalate",
         "Ask the next level",
-        "Those asked before may still answer, unless the level replaces them. For a respondent (scope `respond`), or "
-        "without one as the key's owner (scope `submit` or `operate`).",
+        "Those asked before may still answer, unless the level replaces them. For a respondent (scope `respond` or "
+        "`operate`), or without one as the key's owner: the key that submitted the request, or one with `operate`.",
         EscalateBody,
         {"reason": "Nobody is in."},
-        refusals=ANSWERING,
+        scopes=TALKING,
+        refusals=(*ANSWERING, errors.NotYours),
     ),
     _on_request(
         "delegate",
         "Hand a request on",
         "Another person is asked in this respondent's place, whose link ends; both stay visible. Nobody who is "
-        "asked already, or asked for this, can take it, and it is handed on five times at most. Scope `respond` or "
-        "`operate`.",
+        "asked already, or asked for this, can take it, and it is handed on five times at most.",
         DelegateBody,
         {"from": "email:ana@example.com", "to": "email:ben@example.com", "reason": "On holiday."},
+        scopes=DOOR_ANSWERING,
         refusals=ANSWERING,
     ),
     _on_request(
@@ -92,25 +97,28 @@ CHANGES: tuple[Call, ...] = (
         "again.",
         WithdrawBody,
         {"respondent": "email:ana@example.com"},
-        scope=Scope.RESPOND,
+        scopes=DOOR_ANSWERING,
         refusals=ANSWERING,
     ),
     _on_request(
         "comments",
         "Ask back, or reply",
-        "A respondent's question (scope `respond`) reaches the requester; the requester's reply (no `respondent`, "
-        "scope `submit`) reaches everybody who has not answered. The request stays open.",
+        "A respondent's question (scope `respond` or `operate`) reaches the requester; the requester's reply (no "
+        "`respondent`; with the key that submitted the request, or `operate`) reaches everybody who has not answered. "
+        "The request stays open.",
         CommentBody,
         {"respondent": "email:ana@example.com", "text": "Which order is this about?"},
-        refusals=ANSWERING,
+        scopes=TALKING,
+        refusals=(*ANSWERING, errors.NotYours),
     ),
     _on_request(
         "revise",
         "Ask something else instead",
-        "A new revision: every answer so far is set back, everybody sees what changed.",
+        f"A new revision: every answer so far is set back, everybody sees what changed. {MANAGED}",
         ReviseBody,
         {"payload": {"tool": "refund", "amount": 900}, "reason": "Two items came back."},
-        scope=Scope.SUBMIT,
+        scopes=MANAGING,
+        refusals=(errors.NotYours,),
     ),
     Call(
         method="post",
@@ -118,6 +126,7 @@ CHANGES: tuple[Call, ...] = (
         id="respond_to_all",
         summary="Answer several requests at once",
         text="Each gets its own response. Requests of level `verify` are refused. Scopes as for one answer.",
+        scopes=DOOR_ANSWERING,
         body=BulkBody,
         examples={
             "several": {"requests": ["req_…"], "respondent": "email:ana@example.com", "decision": "approve"}

@@ -58,7 +58,7 @@ def view(described: Schema) -> dict[str, Any]:
         "objects": [
             {"name": name, "text": _flowing(schema.get("description", "")), "fields": _fields(schema)}
             for name, schema in schemas.items()
-            if "properties" in schema or "items" in schema
+            if {"properties", "items", "anyOf"} & schema.keys()
         ],
         "enumerations": [
             {"name": name, "text": _flowing(schema.get("description", "")), "members": schema["enum"]}
@@ -107,7 +107,7 @@ def _fields(schema: Schema) -> list[dict[str, Any]]:
             "text": _flowing(field.get("description", "")),
             "required": name in required,
         }
-        for name, field in schema.get("properties", {"[…]": schema.get("items")}).items()
+        for name, field in schema.get("properties", {"[…]": schema.get("items", schema)}).items()
     ]
 
 

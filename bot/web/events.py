@@ -11,19 +11,20 @@ import asyncio
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 from aiohttp import web
 
+from bot.domain.authority import only_own
 from bot.domain.errors import AssentError, Fault, Invalid
 from bot.web.application import REQUEST_ID, REQUEST_ID_HEADER
-from bot.web.auth import Auth, Scope
+from bot.web.door import READING
 from bot.wire.answers import event_json
 
 if TYPE_CHECKING:
-    from bot.approvals import Approvals
     from bot.ports import AuditEvent, Reader, Store
+    from bot.web.door import Door
 
 HEARTBEAT_SECONDS = 15.0
 """How often a stream says that it is alive, looks for itself, and checks that its key still works."""
@@ -50,14 +51,29 @@ class Batch:
     resolved: bool
 
 
+class Place(NamedTuple):
+    """Where a reader stands: after which event, of which request or of all, and of which key's requests or of all."""
+
+    after: int
+    request_id: str | None
+    key_id: str | None = None
+
+    def read(self, tx: Reader) -> tuple[tuple[AuditEvent, ...], int, bool]:
+        """The next events, the number up to which was looked, and whether there may be others already."""
+        if self.key_id is None:
+            events = tx.events_since(self.after, self.request_id, MAX_EVENTS)
+            return events, events[-1].seq if events else self.after, len(events) == MAX_EVENTS
+        events, last = tx.events_of_key(self.after, self.key_id, MAX_EVENTS)
+        return events, last, last < tx.last_event()
+
+
 class Events:
     """The two streams. It belongs to one event loop."""
 
-    def __init__(self, approvals: Approvals, store: Store, auth: Auth) -> None:
-        self._approvals = approvals
+    def __init__(self, door: Door, store: Store) -> None:
+        self._door = door
         self._store = store
-        self._auth = auth
-        self._reads: dict[tuple[int, str | None], asyncio.Task[Batch]] = {}
+        self._reads: dict[Place, asyncio.Task[Batch]] = {}
         self._draining = False
 
     def routes(self) -> list[web.RouteDef]:
@@ -74,25 +90,22 @@ class Events:
 
     async def of_request(self, http: web.Request) -> web.StreamResponse:
         """`GET /v1/requests/{id}/events`: from its first event to `request.resolved`."""
-        await self._check_key(http)
-        request = await self._approvals.get(http.match_info["id"])
+        call = await self._door.enter(http, *READING)
+        request = await call.approvals.get(http.match_info["id"])
         after = await self._resumed(http) or 0
         if request.status.final:
-            history = await self._approvals.audit(request.id)
+            history = await call.approvals.audit(request.id)
             if not any(event.type == RESOLVED and event.seq > after for event in history):
                 return web.Response(status=204)  # tells a client not to connect again
-        return await self._stream(http, after, request.id)
+        return await self._stream(http, Place(after, request.id))
 
     async def of_all(self, http: web.Request) -> web.StreamResponse:
         """`GET /v1/events`: from now on, or from where the client was."""
-        await self._check_key(http)
+        call = await self._door.enter(http, *READING)
         after = await self._resumed(http)
         if after is None:
             after = await self._store.read(_last_event)
-        return await self._stream(http, after, None)
-
-    async def _check_key(self, http: web.Request) -> None:
-        await self._auth.caller(http, Scope.READ)
+        return await self._stream(http, Place(after, None, only_own(call.caller)))
 
     async def _resumed(self, http: web.Request) -> int | None:
         """The number of the last event the client has seen; the header is newer than what stands in its URL."""
@@ -106,7 +119,7 @@ class Events:
             raise Invalid([Fault("/Last-Event-ID", f"is not an event's id yet: the last event is {last}")])
         return int(text)
 
-    async def _stream(self, http: web.Request, after: int, request_id: str | None) -> web.StreamResponse:
+    async def _stream(self, http: web.Request, place: Place) -> web.StreamResponse:
         response = web.StreamResponse(
             headers={
                 "Content-Type": "text/event-stream; charset=utf-8",
@@ -118,48 +131,40 @@ class Events:
         with suppress(AssentError, ConnectionResetError):  # the client connects again, and then learns why
             await response.prepare(http)
             if http.method != "HEAD":
-                await response.write(b"retry: %d\nid: %d\n\n" % (RETRY_MILLISECONDS, after))
-                await self._follow(http, response, after, request_id)
+                await response.write(b"retry: %d\nid: %d\n\n" % (RETRY_MILLISECONDS, place.after))
+                await self._follow(http, response, place)
         return response
 
-    async def _follow(
-        self, http: web.Request, response: web.StreamResponse, after: int, request_id: str | None
-    ) -> None:
+    async def _follow(self, http: web.Request, response: web.StreamResponse, place: Place) -> None:
         now = asyncio.get_running_loop().time
         beat_at = now() + HEARTBEAT_SECONDS
-        with self._store.watch(request_id) as watch:
+        with self._store.watch(place.request_id) as watch:
             while not self._draining:
-                batch = await self._since(after, request_id)
+                batch = await self._since(place)
                 if batch.text:
                     await response.write(batch.text)
-                if batch.resolved and request_id:
+                if batch.resolved and place.request_id:
                     return
-                after = batch.last
+                place = place._replace(after=batch.last)
                 if now() >= beat_at:
-                    await self._check_key(http)
+                    await self._door.enter(http, *READING)
                     await response.write(b": alive\n\n")
                     beat_at = now() + HEARTBEAT_SECONDS
                 if not (batch.more or self._draining):
                     await watch.changed(beat_at - now())
 
-    async def _since(self, after: int, request_id: str | None) -> Batch:
-        """The events after `after`, by a read that begins after this call."""
-        place = after, request_id
+    async def _since(self, place: Place) -> Batch:
+        """The events after a place, by a read that begins after this call."""
         if place not in self._reads:
-            self._reads[place] = asyncio.create_task(self._read(after, request_id))
+            self._reads[place] = asyncio.create_task(self._read(place))
         return await asyncio.shield(self._reads[place])
 
-    async def _read(self, after: int, request_id: str | None) -> Batch:
-        del self._reads[after, request_id]  # who comes from now on may know of commits that this read misses
-        events = await self._store.read(lambda tx: tx.events_since(after, request_id, MAX_EVENTS))
+    async def _read(self, place: Place) -> Batch:
+        del self._reads[place]  # who comes from now on may know of commits that this read misses
+        events, last, more = await self._store.read(place.read)
         ends = [i for i, event in enumerate(events, 1) if event.type == RESOLVED]
-        sent = events[: ends[0]] if ends and request_id else events
-        return Batch(
-            text=b"".join(map(_written, sent)),
-            last=events[-1].seq if events else after,
-            more=len(events) == MAX_EVENTS,
-            resolved=bool(ends),
-        )
+        sent = events[: ends[0]] if ends and place.request_id else events
+        return Batch(text=b"".join(map(_written, sent)), last=last, more=more, resolved=bool(ends))
 
 
 def _last_event(tx: Reader) -> int:

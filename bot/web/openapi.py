@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from bot import __version__
-from bot.web import calls, changing_calls, schemas
-from bot.web.auth import Scope
+from bot.domain.authority import Scope
+from bot.web import calls, changing_calls, key_calls, schemas
 from bot.web.calls import ALWAYS, Call
 from bot.web.compat import glaip
 from bot.web.compat.humanlayer import routes as humanlayer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, Any]
 
-CALLS = (*calls.CALLS, *changing_calls.CHANGES, *glaip.CALLS, *humanlayer.CALLS)
+CALLS = (*calls.CALLS, *changing_calls.CHANGES, *key_calls.CALLS, *glaip.CALLS, *humanlayer.CALLS)
 
 INTRODUCTION = """\
 Ask people for approval, and learn of their answer. Send a key with every call: `Authorization: Bearer KEY`.
@@ -74,7 +74,8 @@ def document(base_url: str) -> JsonObject:
 
 
 def _operation(call: Call) -> JsonObject:
-    scope = f"Needs the scope `{call.scope}`." if call.scope else ""
+    scopes = call.scopes or ((call.scope,) if call.scope else ())
+    scope = f"Needs the scope {' or '.join(f'`{s}`' for s in scopes)}." if scopes else ""
     operation: JsonObject = {
         "operationId": call.id,
         "summary": call.summary,

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from bot.web.auth import Auth, Scope
 from bot.web.body import respond
+from bot.web.door import READING
 
 if TYPE_CHECKING:
-    from bot.approvals import Approvals
     from bot.ports import Clock
     from bot.receipts import Receipts
+    from bot.web.door import Door
 
 CACHED = {"Cache-Control": "public, max-age=300"}
 
 
-def routes(approvals: Approvals, receipts: Receipts, auth: Auth, clock: Clock) -> list[web.RouteDef]:
+def routes(door: Door, receipts: Receipts, clock: Clock) -> list[web.RouteDef]:
     """`GET /v1/requests/{id}/receipt`, and `GET /.well-known/jwks.json`, which needs no key."""
 
     async def receipt(http: web.Request) -> web.Response:
-        await auth.caller(http, Scope.READ)
-        request = await approvals.get(http.match_info["id"])
+        call = await door.enter(http, *READING)
+        request = await call.approvals.get(http.match_info["id"])
         return respond({"receipt": receipts.sign(request, clock.now())})
 
     async def jwks(_http: web.Request) -> web.Response:

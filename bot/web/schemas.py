@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from bot.domain.request import Json, ResolvedBy, RespondentState, Status, Surface
 from bot.domain.spec import Kind, Level, OnTimeout, ReasonRule
@@ -165,10 +165,11 @@ class RequestOut(_Out):
     feedback_type: str | None
     choices: list[ChoiceOut]
     level: Level
-    verification_phrase: str | None
     reason: ReasonRule
     allow_skip: bool
     requester: str | None
+    submitted_by: str | None
+    """The name of the API key that it came with."""
     labels: dict[str, str]
     source_url: str | None
     audience: list[str]
@@ -195,6 +196,18 @@ class RequestOut(_Out):
     resolved_at: AwareDatetime | None
 
 
+class RequestBrief(_Out):
+    """A request as it is answered to a key that may not read it."""
+
+    id: str
+    status: Status
+    version: int
+
+
+class Answered(RootModel[RequestOut | RequestBrief]):
+    """The request; for a key that may not read it only `id`, `status` and `version`."""
+
+
 class RequestPage(_Out):
     """One page, newest first."""
 
@@ -207,7 +220,7 @@ class ResultOut(_Out):
     """What came of one of several answers: the request, or why it was refused."""
 
     id: str
-    request: RequestOut | None
+    request: RequestOut | RequestBrief | None
     problem: dict[str, Any] | None
 
 
@@ -377,5 +390,5 @@ class Problem(_Out):
     """The same as the header `X-Request-ID`."""
     errors: list[FaultOut] = []
     """With code `invalid`: every fault."""
-    request: RequestOut | None = None
+    request: RequestOut | RequestBrief | None = None
     """With code `already_resolved`: the request as it was decided."""

@@ -11,8 +11,6 @@ from bot.domain.request import Surface
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from bot.ports import ApiKey
-
 SURFACE_HEADER = "X-Assent-Surface"
 """Which of our own clients calls (`cli`, `mcp`, `web`); anything else is `api`."""
 
@@ -22,11 +20,6 @@ _CLIENTS = {s.value: s for s in (Surface.CLI, Surface.MCP, Surface.WEB)}
 def surface(http: web.Request) -> Surface:
     """Where an answer by this call is recorded as coming from."""
     return _CLIENTS.get(http.headers.get(SURFACE_HEADER, ""), Surface.API)
-
-
-def operator(caller: ApiKey) -> str:
-    """The owner of a key, in words."""
-    return f"operator ({caller.name})"
 
 
 def respondent(text: str, http: web.Request, pointer: str = "/respondent") -> Actor:

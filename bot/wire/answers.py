@@ -27,7 +27,7 @@ def instant(at: datetime | None) -> str | None:
 
 
 def request_json(request: Request) -> dict[str, Json]:
-    """A request as the API answers it."""
+    """A request as the API answers it; without the phrase to be typed, which people read where they answer."""
     spec, step = request.spec, request.current
     verdict = quorum.judge(request)
     return {
@@ -45,10 +45,10 @@ def request_json(request: Request) -> dict[str, Json]:
         "feedback_type": spec.feedback_type,
         "choices": [{"id": c.id, "label": c.label, "style": c.style} for c in spec.choices],
         "level": str(spec.level),
-        "verification_phrase": spec.verification_phrase,
         "reason": str(spec.reason),
         "allow_skip": spec.allow_skip,
         "requester": spec.requester,
+        "submitted_by": spec.submitted_by_name or spec.submitted_by,
         "labels": spec.labels,
         "source_url": spec.source_url,
         "audience": list(step.audience),
@@ -110,6 +110,11 @@ def request_json(request: Request) -> dict[str, Json]:
         "on_timeout": str(spec.on_timeout),
         "resolved_at": instant(request.resolved_at),
     }
+
+
+def brief_json(request: Request) -> dict[str, Json]:
+    """What a call is answered of a request that its key may not read."""
+    return {"id": request.id, "status": str(request.status), "version": request.version}
 
 
 def _escalation_json(request: Request) -> dict[str, Json] | None:

@@ -217,6 +217,10 @@ class SubmitBody(Body):
     """Where it comes from, shown as a link."""
 
 
+Revision = Annotated[int, Field(ge=1, strict=True)]
+Index = Annotated[int, Field(ge=0, strict=True)]
+
+
 class RespondBody(Body):
     """One answer."""
 
@@ -231,7 +235,9 @@ class RespondBody(Body):
     """Edited values of the request's form."""
     phrase: str | None = None
     """The verification phrase, typed exactly."""
-    step: Annotated[int, Field(ge=0, strict=True)] | None = None
+    revision: Revision | None = None
+    """The `revision` that was looked at; it is 409 `stale_revision` where the question was changed since."""
+    step: Index | None = None
     """The `step.index` that is answered; it is 409 `step_closed` where that is over. Without it the answer is for the
     open step: give it, or an `Idempotency-Key`, so that an answer sent twice never answers a further step.
     """
@@ -287,15 +293,39 @@ class ReviseBody(Body):
     """Why, for those who had answered."""
 
 
+class Looked(Body):
+    """One of several requests, as it was looked at."""
+
+    id: Text
+    revision: Revision | None = None
+    step: Index | None = None
+
+
 class BulkBody(Body):
     """The same answer to several requests. Those of level `verify` are refused."""
 
-    requests: Annotated[list[Text], Field(min_length=1, max_length=MAX_BULK)]
-    """Ids."""
+    requests: Annotated[list[Text | Looked], Field(min_length=1, max_length=MAX_BULK)]
+    """Ids, each alone or as `{"id", "revision", "step"}` with what was looked at."""
     respondent: Text | None = None
     """As for one response."""
     decision: Text
     reason: str | None = None
+    revision: Revision | None = None
+    """As for one response: of every request that does not say its own."""
+    step: Index | None = None
+    """Likewise."""
+
+    @property
+    def seen(self) -> dict[str, tuple[int | None, int | None]]:
+        """The revision and the step that were looked at, by id."""
+        every = [Looked(id=r) if isinstance(r, str) else r for r in self.requests]
+        return {
+            r.id: (
+                self.revision if r.revision is None else r.revision,
+                self.step if r.step is None else r.step,
+            )
+            for r in every
+        }
 
 
 class GroupBody(Body):

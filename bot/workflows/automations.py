@@ -178,11 +178,11 @@ class Gate:
     invoke = submit
 
     def approve(self, request: str, reason: str | None = None) -> Request:
-        """Approve as the operator."""
+        """Approve as the operator: with another key than the one that asked."""
         return self._client.approve(request, reason=reason)
 
     def reject(self, request: str, reason: str | None = None) -> Request:
-        """Reject as the operator."""
+        """Reject as the operator, likewise."""
         return self._client.reject(request, reason=reason)
 
     def pending(self) -> list[Request]:

@@ -12,10 +12,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from bot.domain.errors import Unavailable
-from bot.store import SqlStore, migrations
+from bot.store import SqlStore, migrations, replay
 from bot.store.engine import open_engine
 from bot.store.tables import metadata
 from tests.store.conftest import opened
+from tests.support.product import running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,39 @@ def test_the_schema_is_what_the_code_expects(migrated_url: str) -> None:
     engine.dispose()
     there = {i.name: str(i.dialect_options[engine.dialect.name]["where"]) for i in _partial(reflected)}
     assert {name: where.strip("()") for name, where in there.items()} == fresh
+
+
+async def test_what_older_versions_stored_belongs_to_its_key(database_url: str) -> None:
+    async with running(database_url) as product:
+        agent = await product.new_key("submit")
+        mine = await product.submit_with(agent)
+        other = await product.submit()
+        call = {"run_id": "r", "call_id": "c.1", "spec": {"fn": "f", "kwargs": {}, "channel": MAIL}}
+        path = "/humanlayer/v1/function_calls"
+        assert (await product.call("POST", path, json=call, headers=agent)).status == 201
+        await product.assent.store.run_write(_as_before_keys)
+        listed = await product.call("GET", "/v1/requests", headers=agent)
+        assert listed.json["items"] == []
+        migrations.upgrade(database_url)
+        found = (await product.call("GET", "/v1/requests", headers=agent)).json["items"]
+        assert mine["id"] in {r["id"] for r in found}
+        assert len(found) == 2
+        assert (await product.call("GET", f"/v1/requests/{other['id']}", headers=agent)).status == 404
+        assert (await product.call("POST", path, json=call, headers=agent)).status == 200
+        assert (await product.call("GET", f"{path}/c.1", headers=agent)).status == 200
+        assert await product.assent.store.run_read(replay.first_difference) is None
+
+
+MAIL = {"email": {"address": "ana@example.com"}}
+
+
+def _as_before_keys(connection: sa.Connection) -> None:
+    connection.execute(sa.text("DELETE FROM terms WHERE term LIKE 'key:%'"))
+    call = "SELECT key FROM idempotency WHERE key LIKE 'humanlayer:%'"
+    (key,) = connection.scalars(sa.text(call)).all()
+    old = sa.text("UPDATE idempotency SET key = :old WHERE key = :key")
+    connection.execute(old, {"key": key, "old": key.partition("/")[0]})
+    connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
 
 
 def _partial(tables: sa.MetaData) -> list[sa.Index]:

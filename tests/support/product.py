@@ -69,6 +69,13 @@ class Api:
         assert answer.status == 201, answer.text
         return answer.json
 
+    async def submit_with(self, headers: dict[str, str], **fields: Json) -> Json:
+        """As `submit`, with the key in `headers`."""
+        body = {"title": "Refund €1,250 to customer 8841", "audience": ["email:ana@example.com"]} | fields
+        answer = await self.call("POST", "/v1/requests", json=body, headers=headers)
+        assert answer.status == 201, answer.text
+        return answer.json
+
     async def answer(self, request: Json, decision: str, email: str | None = None, **fields: Json) -> Answer:
         """Answer for a respondent, or as operator."""
         body = {"decision": decision} | ({"respondent": f"email:{email}"} if email else {}) | fields
@@ -94,11 +101,11 @@ class Product(Api):
     def url(self) -> str:
         return self.assent.url
 
-    async def new_key(self, *scopes: str) -> dict[str, str]:
+    async def new_key(self, *scopes: str, name: str = "limited") -> dict[str, str]:
         """The headers of a key that has only these scopes."""
         now = datetime.now(UTC)
         store = self.assent.store
-        _, key = await store.run_write(lambda c: keys.create(c, "limited", frozenset(scopes), now))
+        _, key = await store.run_write(lambda c: keys.create(c, name, frozenset(scopes), now))
         return {"Authorization": f"Bearer {key}"}
 
     def advance(self, seconds: float) -> None:

@@ -90,7 +90,7 @@ async def test_at_a_terminal_the_form_and_the_phrase_are_asked_for(product: Prod
         payload=REFUND, form=FORM, level="verify", verification_phrase="REFUND 8841"
     )
     shown = await in_terminal(product, "approve", request["id"], "--as", ANA, answers="REFUND 8841\n900\n\n")
-    assert "Type exactly: REFUND 8841" in shown
+    assert "Type the phrase that the request shows to people: " in shown
     assert "Amount [1250]: " in shown
     assert "Currency (EUR, USD) [EUR]: " in shown
     assert "Customer: 8841" in shown
@@ -159,3 +159,79 @@ async def test_policies_can_be_tried_without_asking_anybody(tmp_path: Path) -> N
         asked = json.dumps({"title": "Deploy?", "labels": {"env": env}})
         done = await command.run("policy", "-", "--json", stdin=asked, ASSENT_CONFIG=str(config))
         assert (done.status, done.json["decision"]) == (0, decision), done.err
+
+
+class TestWhatWasShown:
+    """An answer on the command line is to what a command showed, not to what came after."""
+
+    @pytest.mark.parametrize("look", [("show",), ("list",), ("pending",)])
+    @pytest.mark.parametrize("verb", ["approve", "reject"])
+    async def test_a_revision_in_between_is_refused_and_shown(
+        self, look: tuple[str, ...], verb: str, product: Product
+    ) -> None:
+        request = await product.submit(payload={"amount": 1})
+        one = request["id"]
+        assert one in (await run(product, *look, *([one] if look == ("show",) else []))).out
+        path = f"/v1/requests/{one}/revise"
+        assert (await product.call("POST", path, json={"payload": {"amount": 99999}})).status == 200
+        for who in ((), ("--as", ANA)):
+            refused = await run(product, verb, one, *who, "--revision", "1")
+            assert (refused.status, "stale_revision" in refused.err) == (1, True)
+        assert (await product.get(request))["status"] == "pending"
+
+    async def test_what_show_showed_is_what_is_answered(self, product: Product) -> None:
+        request = await product.submit(payload={"amount": 1})
+        one = request["id"]
+        await run(product, "show", one)
+        path = f"/v1/requests/{one}/revise"
+        await product.call("POST", path, json={"payload": {"amount": 99999}})
+        refused = await run(product, "approve", one)
+        assert refused.status == 1
+        assert "changed since you opened it" in refused.err
+        assert "99999" in refused.out
+        assert (await product.get(request))["status"] == "pending"
+        assert (await run(product, "approve", one)).status == 0
+        assert (await product.get(request))["outcome"]["payload"] == {"amount": 99999}
+
+    async def test_of_several_each_is_answered_as_it_was_shown(self, product: Product) -> None:
+        first, second = [await product.submit() for _ in range(2)]
+        await run(product, "pending")
+        await product.call("POST", f"/v1/requests/{second['id']}/revise", json={"title": "Other"})
+        done = await run(product, "approve", first["id"], second["id"], "--json")
+        assert done.status == 1
+        assert [r["problem"] and r["problem"]["code"] for r in done.json] == [None, "stale_revision"]
+
+    async def test_at_a_terminal_what_was_never_shown_is_shown_and_asked_about(
+        self, product: Product
+    ) -> None:
+        request = await product.submit(payload={"amount": 1250})
+        shown = await in_terminal(product, "reject", request["id"], answers="yes\n")
+        assert "Answer this? (yes or no) [no]: " in shown
+        assert (await product.get(request))["status"] == "rejected"
+
+    async def test_a_key_that_may_not_read_says_what_was_looked_at(self, product: Product) -> None:
+        request = await product.submit()
+        relay = (await product.new_key("respond"))["Authorization"].removeprefix("Bearer ")
+        answer = ("approve", request["id"], "--as", ANA, "--key", relay)
+        refused = await run(product, *answer)
+        assert (refused.status, "--revision" in refused.err) == (1, True)
+        done = await run(product, *answer, "--revision", "1")
+        assert (done.status, done.out.split()) == (0, [request["id"], "approved"])
+
+    async def test_without_a_state_folder_the_answer_is_to_what_is_there(self, product: Product) -> None:
+        request = await product.submit()
+        for _ in range(2):
+            done = await command.run(
+                *("show", request["id"]),
+                ASSENT_URL=product.url,
+                ASSENT_API_KEY=KEY,
+                XDG_STATE_HOME="/dev/null",
+            )
+            assert done.status == 0
+        done = await command.run(
+            *("approve", request["id"]),
+            ASSENT_URL=product.url,
+            ASSENT_API_KEY=KEY,
+            XDG_STATE_HOME="/dev/null",
+        )
+        assert done.status == 0

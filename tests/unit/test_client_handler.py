@@ -53,11 +53,11 @@ class Scripted:
         return [json.loads(call.content or b"") for call in self.calls]
 
 
-async def handled(handler: Handler, *replies: Answer | Lost) -> Scripted:
+async def handled(handler: Handler, *replies: Answer | Lost, **fields: Any) -> Scripted:
     """What a server with these replies is told about a request."""
     client, server = AsyncClient("http://assent"), Scripted(*replies)
     client._transport = server
-    await handler.handle(client, ASKED)
+    await handler.handle(client, Request({**ASKED, **fields}))
     return server
 
 
@@ -91,6 +91,11 @@ async def test_a_callback_decides_with_reason_and_edits() -> None:
         "values": {"amount": 10},
         "respondent": "email:bot@example.com",
     }
+
+
+async def test_the_answer_is_to_the_revision_that_was_decided_on() -> None:
+    [told] = (await handled(Handler(approve), revision=3)).answers
+    assert told["revision"] == 3
 
 
 async def test_auto_approve_comes_first_and_says_so(

@@ -107,15 +107,17 @@ class TestVerification:
     def test_the_phrase_is_typed_exactly(self) -> None:
         assert faults(self.VERIFY, phrase=self.PHRASE) == {}
         for phrase in (None, "", "delete production", "Delete production ", "Delete"):
-            wrong = {"/phrase": "does not match; type exactly: Delete production"}
+            wrong = {"/phrase": "does not match; type it exactly as the request shows it"}
             assert faults(self.VERIFY, phrase=phrase) == wrong
 
     def test_only_for_what_lets_the_action_happen(self) -> None:
         assert [d for d in decisions(self.VERIFY) if wants_phrase(self.VERIFY, d)] == ["approve"]
         assert faults(self.VERIFY, decision="reject") == faults(self.VERIFY, decision="skip") == {}
 
-    def test_an_operator_needs_none(self) -> None:
-        assert faults(self.VERIFY, operator=True) == {}
+    def test_an_operator_types_it_too(self) -> None:
+        assert set(faults(self.VERIFY, operator=True)) == {"/phrase"}
+        assert faults(self.VERIFY, operator=True, phrase=self.PHRASE) == {}
+        assert faults(self.VERIFY, operator=True, decision="reject") == {}
 
 
 def test_values_need_something_to_fill_in() -> None:

@@ -11,16 +11,18 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, RootModel, StringConstraints
 
 from bot.domain.answers import Answer
+from bot.domain.authority import Scope
+from bot.domain.errors import SelfApproval
 from bot.domain.request import APPROVE, REJECT, SKIP, Json, Request, Status, Surface
 from bot.ports import MAX_PAGE, Query
-from bot.web.auth import Auth, Scope
 from bot.web.body import read_json, respond
 from bot.web.calls import FINAL, WITH_BODY, Call
+from bot.web.door import READING
 from bot.wire.answers import instant, request_json
 from bot.wire.bodies import Body, parse
 
 if TYPE_CHECKING:
-    from bot.approvals import Approvals
+    from bot.web.door import Door
 
 DECISIONS = {"approved": APPROVE, "rejected": REJECT, "skipped": SKIP}
 
@@ -75,7 +77,7 @@ CALLS = (
         id="glaip_pending",
         summary="GL AIP: list what waits",
         text=f"A bare list, the newest first, at most {MAX_PAGE}.",
-        scope=Scope.READ,
+        scopes=READING,
         answers={200: ("What waits.", PendingRows)},
     ),
     Call(
@@ -83,30 +85,30 @@ CALLS = (
         path="/agents/hitl/decision",
         id="glaip_decision",
         summary="GL AIP: decide",
-        text="Decides at once, as the operator.",
+        text="Decides at once, as the operator; never what the key itself submitted.",
         scope=Scope.OPERATE,
         body=DecisionBody,
         answers={200: ("It is recorded.", Decided)},
-        refusals=(*WITH_BODY, *FINAL),
+        refusals=(*WITH_BODY, *FINAL, SelfApproval),
     ),
 )
 
 
-def routes(approvals: Approvals, auth: Auth) -> list[web.RouteDef]:
+def routes(door: Door) -> list[web.RouteDef]:
     """The two calls."""
 
     async def pending(http: web.Request) -> web.Response:
-        await auth.caller(http, Scope.READ)
-        page = await approvals.find(Query(status=Status.PENDING, limit=MAX_PAGE))
+        call = await door.enter(http, *READING)
+        page = await call.approvals.find(Query(status=Status.PENDING, limit=MAX_PAGE))
         return respond([_row(request) for request in page.items])
 
     async def decide(http: web.Request) -> web.Response:
-        caller = await auth.caller(http, Scope.OPERATE)
+        call = await door.enter(http, Scope.OPERATE)
         body = parse(DecisionBody, await read_json(http))
-        request = await approvals.operate(
+        request = await call.approvals.operate(
             body.request_id,
             Answer(decision=DECISIONS[body.decision], reason=body.operator_input),
-            f"operator ({caller.name})",
+            call.name,
             Surface.API,
         )
         return respond({"status": "ok", "message": f"{request.id} is {request.status}"})

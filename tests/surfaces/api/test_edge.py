@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 ASK = {"title": "Deploy", "audience": ["email:ana@example.com"]}
 CALLS = [
-    ("POST", "/v1/requests", "submit"),
-    ("GET", "/v1/requests", "read"),
-    ("GET", "/v1/requests/req_1", "read"),
-    ("GET", "/v1/requests/req_1/audit", "read"),
-    ("GET", "/v1/requests/req_1/deliveries", "read"),
-    ("GET", "/v1/pending", "read"),
-    ("POST", "/v1/requests/req_1/responses", "operate"),
-    ("POST", "/v1/requests/req_1/cancel", "submit"),
-    ("POST", "/v1/notifications", "submit"),
+    ("POST", "/v1/requests", {"submit"}),
+    ("GET", "/v1/requests", {"read", "submit"}),
+    ("GET", "/v1/requests/req_1", {"read", "submit"}),
+    ("GET", "/v1/requests/req_1/audit", {"read", "submit"}),
+    ("GET", "/v1/requests/req_1/deliveries", {"read", "submit"}),
+    ("GET", "/v1/pending", {"read", "submit"}),
+    ("POST", "/v1/requests/req_1/responses", {"operate"}),
+    ("POST", "/v1/requests/req_1/cancel", {"submit", "operate"}),
+    ("POST", "/v1/notifications", {"submit"}),
 ]
 
 
@@ -57,22 +57,27 @@ async def test_every_call_needs_a_key(authorization: str | None, product: Produc
 
 async def test_a_key_does_what_its_scopes_say(product: Product) -> None:
     scopes = {"submit", "read", "respond", "operate", "links", "admin"}
-    for method, path, scope in CALLS:
+    for method, path, needed in CALLS:
         body: Any = {"decision": "approve"} if path.endswith("responses") else ASK | {"message": "M"}
-        without = await product.new_key(*(scopes - {scope}))
+        without = await product.new_key(*(scopes - needed))
         answer = await product.call(method, path, headers=without, json=body if method == "POST" else None)
         assert problem(answer) == (403, "forbidden_scope"), path
-        assert f"`{scope}`" in answer.json["detail"]
+        assert all(f"`{scope}`" in answer.json["detail"] for scope in needed)
 
 
-async def test_responding_for_somebody_needs_its_own_scope(product: Product) -> None:
+async def test_responding_for_somebody_needs_a_scope_that_decides(product: Product) -> None:
     request = await product.submit()
     body = {"decision": "approve", "respondent": "email:ana@example.com"}
     path = f"/v1/requests/{request['id']}/responses"
-    refused = await product.call("POST", path, json=body, headers=await product.new_key("operate", "read"))
+    refused = await product.call("POST", path, json=body, headers=await product.new_key("submit", "read"))
     assert problem(refused) == (403, "forbidden_scope")
     taken = await product.call("POST", path, json=body, headers=await product.new_key("respond"))
     assert taken.json["status"] == "approved"
+    other = await product.submit()
+    path = f"/v1/requests/{other['id']}/responses"
+    taken = await product.call("POST", path, json=body, headers=await product.new_key("operate"))
+    assert taken.json["status"] == "approved"
+    assert (await product.get(other))["outcome"]["resolved_by"] == "respondents"
 
 
 async def test_a_revoked_key_is_unknown(product: Product) -> None:

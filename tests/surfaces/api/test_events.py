@@ -160,7 +160,7 @@ async def test_what_cannot_be_followed_is_refused_in_words(product: Product) -> 
             answer = await product.call("GET", where, params={"last_event_id": wrong})
             assert (answer.status, answer.json["code"]) == (422, "invalid"), wrong
             assert [e["pointer"] for e in answer.json["errors"]] == ["/Last-Event-ID"]
-        no_scope = await product.new_key("submit")
+        no_scope = await product.new_key("respond")
         assert (await product.call("GET", where, headers=no_scope)).status == 403
         assert (await product.call("GET", where, headers={"Authorization": ""})).status == 401
         assert (await product.call("HEAD", where)).status == 200

@@ -15,10 +15,12 @@ from bot.domain.errors import Fault, Invalid, StaleRevision
 from bot.domain.request import APPROVE, REJECT, Json, Request, Status
 from bot.web.compat.humanlayer.models import (
     ContactAnswer,
+    ContactDecided,
     FunctionAnswer,
     FunctionCall,
     FunctionCallBody,
     FunctionCallSpec,
+    FunctionDecided,
     HumanContact,
     HumanContactBody,
     HumanContactSpec,
@@ -51,6 +53,7 @@ class Kind:
     body: type[FunctionCallBody | HumanContactBody]
     answer: type[FunctionAnswer | ContactAnswer]
     document: type[FunctionCall | HumanContact]
+    decided: type[FunctionDecided | ContactDecided]
     submission: Callable[[Any], dict[str, Json]]
     sent: Callable[[Request], FunctionCallBody | HumanContactBody]
     status: Callable[[Request, Any], dict[str, Json]]
@@ -194,6 +197,7 @@ FUNCTION = Kind(
     body=FunctionCallBody,
     answer=FunctionAnswer,
     document=FunctionCall,
+    decided=FunctionDecided,
     submission=_submitted_function,
     sent=_sent_function,
     status=_function_status,
@@ -205,6 +209,7 @@ CONTACT = Kind(
     body=HumanContactBody,
     answer=ContactAnswer,
     document=HumanContact,
+    decided=ContactDecided,
     submission=_submitted_contact,
     sent=_sent_contact,
     status=_contact_status,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, RootModel, StringConstraints
 
+from bot.web.schemas import RequestBrief
 from bot.wire.bodies import Body, Text
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
@@ -172,3 +173,11 @@ class HumanContact(BaseModel):
     call_id: str
     spec: HumanContactSpec
     status: HumanContactStatus
+
+
+class FunctionDecided(RootModel[FunctionCall | RequestBrief]):
+    """The function call; for a key that may not read it only `id`, `status` and `version` of the request."""
+
+
+class ContactDecided(RootModel[HumanContact | RequestBrief]):
+    """The question; for a key that may not read it only `id`, `status` and `version` of the request."""

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from aiohttp import web
 
 from bot.domain import errors
 from bot.domain.answers import Answer
+from bot.domain.authority import Scope, reads
 from bot.domain.digest import check_canonical
 from bot.domain.request import Json, Request, Surface
 from bot.ports import Idempotency
-from bot.web.auth import Auth, Scope
 from bot.web.body import read_json, respond
 from bot.web.calls import FINAL, WITH_BODY, Call, JsonObject
 from bot.web.compat.humanlayer.kinds import CONTACT, EXTENDED, EXTENSION, FUNCTION, Kind
+from bot.web.door import READING
 from bot.wire.answers import instant
 from bot.wire.bodies import SubmitBody, parse
 
 if TYPE_CHECKING:
-    from bot.approvals import Approvals
-    from bot.ports import Store
+    from collections.abc import Iterator
+
+    from bot.ports import Reader, Store
+    from bot.web.door import Door
 
 PREFIX = "/humanlayer/v1"
 CALL_ID: JsonObject = {
@@ -61,7 +65,9 @@ def _calls(kind: Kind, name: str, what: str, example: JsonObject) -> tuple[Call,
             path=one,
             id=f"humanlayer_{name}_status",
             summary=f"HumanLayer: look what became of it ({name})",
-            scope=Scope.READ,
+            text="The call belongs to the key that used its id; a key with `read` may name every call, also by the "
+            "id of its request.",
+            scopes=READING,
             parameters=(CALL_ID,),
             answers={200: ("The call as it stands.", kind.document)},
             refusals=(errors.NotFound, errors.StaleRevision),
@@ -72,12 +78,13 @@ def _calls(kind: Kind, name: str, what: str, example: JsonObject) -> tuple[Call,
                 path=_answering(path),
                 id=f"humanlayer_{path}_respond",
                 summary=f"HumanLayer: answer it ({name})",
-                text="Decides at once, as the operator.",
+                text="Decides at once, as the operator; never what the key itself asked. Where several keys use the "
+                "same `call_id`, the id of the request names the call.",
                 scope=Scope.OPERATE,
                 parameters=(CALL_ID,),
                 body=kind.answer,
-                answers={200: ("The call as decided.", kind.document)},
-                refusals=(*WITH_BODY, *FINAL, errors.StaleRevision),
+                answers={200: ("The call as decided.", kind.decided)},
+                refusals=(*WITH_BODY, *FINAL, errors.StaleRevision, errors.SelfApproval),
             )
             for path in kind.answer_paths
         ),
@@ -108,10 +115,9 @@ CALLS = (
 class HumanLayer:
     """The routes of both kinds."""
 
-    def __init__(self, approvals: Approvals, store: Store, auth: Auth) -> None:
-        self._approvals = approvals
+    def __init__(self, door: Door, store: Store) -> None:
+        self._door = door
         self._store = store
-        self._auth = auth
 
     def routes(self) -> list[web.RouteDef]:
         """Ask, look, and answer, for each kind."""
@@ -119,28 +125,43 @@ class HumanLayer:
 
     def _routes(self, kind: Kind) -> list[web.RouteDef]:
         async def ask(http: web.Request) -> web.Response:
-            caller = await self._auth.caller(http, Scope.SUBMIT)
+            call = await self._door.enter(http, Scope.SUBMIT)
             sent = await read_json(http)
             body = parse(kind.body, sent)
             check_canonical(sent["spec"], "/spec")
+            if body.call_id.startswith(REQUEST):
+                raise errors.Invalid(
+                    [errors.Fault("/call_id", f"begins with {REQUEST}, as ids of requests do")]
+                )
             submission = parse(SubmitBody, kind.submission(body))
             same = json.dumps(body.spec.model_dump(mode="json"), sort_keys=True).encode()
-            key = Idempotency(key=_key(kind, body.call_id), digest=hashlib.sha256(same).hexdigest())
-            request, new = await self._approvals.submit(submission, key, key_id=caller.id)
+            key = Idempotency(
+                key=_key(kind, body.call_id, call.caller.id), digest=hashlib.sha256(same).hexdigest()
+            )
+            request, new = await call.approvals.submit(submission, key)
             return respond(_document(kind, request), status=201 if new else 200)
 
         async def look(http: web.Request) -> web.Response:
-            await self._auth.caller(http, Scope.READ)
-            return respond(_document(kind, await self._find(kind, http)))
+            call = await self._door.enter(http, *READING)
+            named = http.match_info["call_id"]
+            own = await self._store.read(lambda tx: tx.idempotent(_key(kind, named, call.caller.id)))
+            if own is None and not (named.startswith(REQUEST) or Scope.READ in call.caller.scopes):
+                _unknown(named)
+            request_id = own[1] if own else await self._named(kind, named)
+            with _as_unknown(named):
+                return respond(_document(kind, await call.approvals.get(request_id)))
 
         async def answer(http: web.Request) -> web.Response:
-            caller = await self._auth.caller(http, Scope.OPERATE)
+            call = await self._door.enter(http, Scope.OPERATE)
             body = parse(kind.answer, await read_json(http))
-            request = await self._find(kind, http)
-            decision, reason = kind.decision(body, kind.sent(request).spec)
-            decided = await self._approvals.operate(
-                request.id, Answer(decision=decision, reason=reason), f"operator ({caller.name})", Surface.API
-            )
+            named = http.match_info["call_id"]
+            request_id = await self._named(kind, named)
+            with _as_unknown(named):
+                decided = await call.approvals.operate_by(
+                    request_id, lambda request: _answer(kind, body, request), Surface.API
+                )
+            if not reads(call.caller, decided):
+                return call.answer(decided)
             return respond(_document(kind, decided))
 
         return [
@@ -149,16 +170,56 @@ class HumanLayer:
             *(web.post(_answering(path), answer) for path in kind.answer_paths),
         ]
 
-    async def _find(self, kind: Kind, http: web.Request) -> Request:
-        call_id = http.match_info["call_id"]
-        known = await self._store.read(lambda tx: tx.idempotent(_key(kind, call_id)))
-        if known is None:
-            raise errors.NotFound(f"There is no call {call_id[:80]!r} here.")
-        return await self._approvals.get(known[1])
+    async def _named(self, kind: Kind, named: str) -> str:
+        """The id of the request that the call of this id, or the request's own, is; for those who read or decide all.
+
+        Raises `NotFound`, and `Invalid` where it is not the only one.
+        """
+        if named.startswith(REQUEST):
+            return named if await self._store.read(lambda tx: _is_call(tx, kind, named)) else _unknown(named)
+        found = await self._store.read(lambda tx: tx.called(f"humanlayer:{kind.path}:{named}"))
+        if len(found) > 1:
+            told = f"is used by several keys; name the call by its request: {', '.join(found)}"
+            raise errors.Invalid([errors.Fault("/call_id", told)])
+        return found[0] if found else _unknown(named)
 
 
-def _key(kind: Kind, call_id: str) -> str:
-    return f"humanlayer:{kind.path}:{call_id}"
+def _is_call(tx: Reader, kind: Kind, request_id: str) -> bool:
+    """Whether a request was asked by these routes: what its payload says of itself, anybody could have written."""
+    request = tx.request(request_id)
+    if request is None or request.spec.submitted_by is None:
+        return False
+    sent = request.spec.payload.get("humanlayer") if isinstance(request.spec.payload, dict) else None
+    call_id = sent.get("call_id") if isinstance(sent, dict) else None
+    known = tx.idempotent(_key(kind, str(call_id), request.spec.submitted_by))
+    return known is not None and known[1] == request_id
+
+
+def _answer(kind: Kind, body: Any, request: Request) -> Answer:
+    decision, reason = kind.decision(body, kind.sent(request).spec)
+    return Answer(decision=decision, reason=reason)
+
+
+@contextmanager
+def _as_unknown(named: str) -> Iterator[None]:
+    """Say of a call that may not be read what is said of an unknown one."""
+    try:
+        yield
+    except errors.NotFound:
+        _unknown(named)
+
+
+def _unknown(named: str) -> NoReturn:
+    raise errors.NotFound(f"There is no call {named[:80]!r} here.") from None
+
+
+REQUEST = "req_"
+"""How ids of requests begin, and no call's."""
+
+
+def _key(kind: Kind, call_id: str, key_id: str) -> str:
+    """Under what a call is recorded; no other idempotency key begins so, since those begin with the id of a key."""
+    return f"humanlayer:{kind.path}:{call_id}/{key_id}"
 
 
 def _document(kind: Kind, request: Request) -> dict[str, Json]:
