@@ -21,6 +21,14 @@ from bot.domain.values import replace
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
+MAX_AUDIENCE = 1000
+"""Most people of one audience, groups counted by their members."""
+MAX_PEOPLE = 3000
+"""Most people of one request, all its steps and levels together."""
+OUTSIDER = "belongs to another organisation, and people from outside may not answer here"
+"""Why somebody of another organisation is not asked."""
+
+
 class SelectorKind(StrEnum):
     """What a selector points at."""
 

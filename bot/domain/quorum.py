@@ -6,7 +6,7 @@ Whoever a level of the escalation ladder brought in decides by that level's own 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,9 +14,10 @@ from bot.domain.audience import lowest_level, may_count, parse_selector
 from bot.domain.request import Request, Respondent, RespondentState, Status
 from bot.domain.rules import Leaf, ways_to_meet
 from bot.domain.spec import Kind, QuorumRule
+from bot.domain.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 
 class Verdict(NamedTuple):
@@ -46,16 +47,28 @@ class _Tally(NamedTuple):
     rejections: int
     uncounted: bool
     """Some people could not be looked up yet, so that a rule that counts heads must wait."""
+    parts: dict[str, tuple[list[Respondent], ...]]
+    """Who approved, rejected and is awaited behind each selector; filled once it is asked for."""
+
+    @property
+    def everybody(self) -> list[Respondent]:
+        """Whoever counts, wherever they stand."""
+        return [*self.approved, *self.rejected, *self.waiting]
 
     def only(self, source: str | None) -> _Tally:
         """The part of it that a leaf counts."""
         if source is None:
             return self
+        if not self.parts:
+            self.parts.update(_by_source(self))
+        none: tuple[list[Respondent], ...] = ([], [], [])
+        approved, rejected, waiting = self.parts.get(source, none)
         return self._replace(
-            approved=[r for r in self.approved if belongs(r, source)],
-            rejected=[r for r in self.rejected if belongs(r, source)],
-            waiting=[r for r in self.waiting if belongs(r, source)],
+            approved=approved,
+            rejected=rejected,
+            waiting=waiting,
             open_ended=source in self.open_sources,
+            parts={},
         )
 
     def needed(self, approvals: int | str) -> int:
@@ -68,6 +81,16 @@ class _Tally(NamedTuple):
         return int(approvals)
 
 
+def _by_source(tally: _Tally) -> dict[str, tuple[list[Respondent], ...]]:
+    """Everybody by the selectors that led to them, in one pass."""
+    parts: dict[str, tuple[list[Respondent], ...]] = {"": ([], [], [])}
+    for place, people in enumerate((tally.approved, tally.rejected, tally.waiting)):
+        for r in people:
+            for source in {*r.groups, *r.via}:
+                parts.setdefault(source, ([], [], []))[place].append(r)
+    return parts
+
+
 class _Chances(NamedTuple):
     """Whether a rule is met, can no longer be, and counts heads; and its number of approvals."""
 
@@ -75,11 +98,6 @@ class _Chances(NamedTuple):
     hopeless: bool
     counts_heads: bool
     required: int
-
-
-def belongs(respondent: Respondent, source: str) -> bool:
-    """Whether the selector `source` of a tree seated this person."""
-    return source in respondent.groups or source in respondent.via
 
 
 def judge(request: Request) -> Verdict:
@@ -161,53 +179,127 @@ def _tally(request: Request, level: int) -> _Tally:
         bool(places or lookups),
         len([r for r in counting if r.state is RespondentState.REJECTED]),
         bool(lookups),
+        {},
     )
 
 
 def _met(way: Iterable[Leaf], tally: _Tally, *, distinct: bool) -> bool:
-    return _filled(way, tally, tally.approved, distinct=distinct, hoping=False)
+    rejected = {r.id for r in (*tally.rejected, *tally.waiting)}
+    return _filled(way, tally, distinct=distinct, hoping=False, without=rejected)
 
 
-def _reachable(way: Iterable[Leaf], tally: _Tally, *, distinct: bool) -> bool:
-    return _filled(way, tally, [*tally.approved, *tally.waiting], distinct=distinct, hoping=True)
+def _reachable(
+    way: Iterable[Leaf], tally: _Tally, *, distinct: bool, without: Collection[str] = frozenset()
+) -> bool:
+    """Whether a way can still be met, even if those whose ids are in `without` never answer."""
+    rejected = {r.id for r in tally.rejected}
+    return _filled(way, tally, distinct=distinct, hoping=True, without=rejected.union(without))
 
 
 def _filled(
-    way: Iterable[Leaf], tally: _Tally, people: Sequence[Respondent], *, distinct: bool, hoping: bool
+    way: Iterable[Leaf], tally: _Tally, *, distinct: bool, hoping: bool, without: Collection[str]
 ) -> bool:
-    """Whether `people` fill every place of the leaves. `hoping`: whoever may still turn up is counted on."""
-    places: list[Leaf] = []
+    """Whether people other than `without` fill every place of the leaves.
+
+    `hoping`: whoever may still turn up is counted on.
+    """
+    places: list[tuple[int, list[Respondent]]] = []
     for leaf in way:
         part = tally.only(leaf.source)
         if leaf.rejections is not None and len(part.rejected) >= leaf.rejections:
             return False
+        able = [r for r in part.everybody if r.id not in without]
         if hoping and part.open_ended:
+            if leaf.approvals == "all" and any(r.id in without for r in part.waiting):
+                return False
             continue
         needed = part.needed(leaf.approvals)
-        if not distinct or leaf.source is None:
-            able = people if leaf.source is None else [r for r in people if belongs(r, leaf.source)]
-            if len(able) < needed:
-                return False
-        else:
-            places += [leaf] * needed
-    return _assigned(places, people)
+        if len(able) < needed:
+            return False
+        if distinct and leaf.source is not None:
+            places.append((needed, able))
+    return _assigned(places)
 
 
-def _assigned(places: Sequence[Leaf], people: Sequence[Respondent]) -> bool:
-    """Whether every place finds a person of its own: augmenting paths (Kuhn's algorithm)."""
-    holder: dict[str, int] = {}
+def _assigned(places: Sequence[tuple[int, list[Respondent]]]) -> bool:
+    """Whether every leaf finds so many people of its own.
 
-    def find(place: int, tried: set[str]) -> bool:
-        for person in people:
-            if person.id in tried or not belongs(person, places[place].source or ""):
+    People who could fill places of the same leaves are alike, so they are moved together: augmenting paths over
+    leaves and kinds of people, which takes no longer for a thousand people than for ten of as many kinds.
+    """
+    leaves: dict[str, list[int]] = {}
+    for leaf, (_, able) in enumerate(places):
+        for r in able:
+            leaves.setdefault(r.id, []).append(leaf)
+    free = Counter(tuple(kind) for kind in leaves.values())
+    taken: Counter[tuple[tuple[int, ...], int]] = Counter()
+    kinds: dict[int, list[tuple[int, ...]]] = {}
+    for kind in free:
+        for leaf in kind:
+            kinds.setdefault(leaf, []).append(kind)
+    return all(_place(leaf, needed, kinds, free, taken) for leaf, (needed, _) in enumerate(places))
+
+
+_Kind = tuple[int, ...]
+"""Which leaves somebody could fill a place of."""
+
+
+def _place(
+    leaf: int,
+    needed: int,
+    kinds: dict[int, list[_Kind]],
+    free: Counter[_Kind],
+    taken: Counter[tuple[_Kind, int]],
+) -> bool:
+    """Find `needed` people for a leaf; some of those that others took may go to it, if others take their places."""
+    while needed:
+        path = _path(leaf, kinds, free, taken)
+        if path is None:
+            return False
+        last = path[-1][0]
+        moved = min([needed, free[last], *(taken[kind, other] for kind, other in path[:-1])])
+        free[last] -= moved
+        owner = leaf
+        for kind, other in path:
+            taken[kind, owner] += moved
+            if other >= 0:
+                taken[kind, other] -= moved
+                owner = other
+        needed -= moved
+    return True
+
+
+def _path(
+    leaf: int, kinds: dict[int, list[_Kind]], free: Counter[_Kind], taken: Counter[tuple[_Kind, int]]
+) -> list[tuple[_Kind, int]] | None:
+    """How a place of `leaf` is filled: each step takes one of a kind, from the leaf beside it (-1: who is free)."""
+    before: dict[int, tuple[int, _Kind] | None] = {leaf: None}
+    seen: set[_Kind] = set()
+    waiting = deque([leaf])
+    while waiting:
+        current = waiting.popleft()
+        for kind in kinds.get(current, ()):
+            if kind in seen:
                 continue
-            tried.add(person.id)
-            if person.id not in holder or find(holder[person.id], tried):
-                holder[person.id] = place
-                return True
-        return False
+            seen.add(kind)
+            if free[kind]:
+                return _way_back(current, kind, before)
+            for other in kind:
+                if other not in before and taken[kind, other]:
+                    before[other] = (current, kind)
+                    waiting.append(other)
+    return None
 
-    return all(find(place, set()) for place in range(len(places)))
+
+def _way_back(
+    leaf: int, kind: _Kind, before: dict[int, tuple[int, _Kind] | None]
+) -> list[tuple[_Kind, int]]:
+    path = [(kind, -1)]
+    while step := before[leaf]:
+        parent, through = step
+        path.append((through, leaf))
+        leaf = parent
+    return path[::-1]
 
 
 def _most_chosen(request: Request, tally: _Tally) -> tuple[str | None, int]:
@@ -226,27 +318,69 @@ def _split(request: Request, tally: _Tally, required: int) -> bool:
     return _most_chosen(request, tally)[1] + len(tally.waiting) < required
 
 
-def reachable(
-    rule: QuorumRule, people: Sequence[Respondent], sources: frozenset[str], *, channel: bool
-) -> str | None:
-    """Why an audience of `people` could never meet `rule`, or None where it can.
+class Crowd(NamedTuple):
+    """Who can be counted on: `able` people, those `unreachable`, and who may still turn up.
 
-    `sources`: the selectors behind which more people may turn up (empty: these are all); `channel`: nobody can say
-    how many.
+    `sources`: the selectors behind which more people may be found; `extra`: how many those are, None where nobody
+    can say; `channel`: one of them is a channel.
     """
-    if isinstance(rule, int):
-        if not people or sources or rule <= len(people):
-            return None
-        return f"needs {rule} approvals, but only {len(people)} {_people(len(people))} of the audience may approve"
-    if isinstance(rule, str):
-        if not channel:
-            return None
+
+    able: Sequence[Respondent]
+    unreachable: Sequence[Respondent] = ()
+    sources: frozenset[str] = frozenset()
+    extra: int | None = 0
+    channel: bool = False
+
+
+def reachable(rule: QuorumRule, crowd: Crowd) -> str | None:
+    """Why an audience could never meet `rule`, with the names of who is missing, or None where it can."""
+    if isinstance(rule, str) and crowd.channel:
         return f"{rule!r} needs people who can be counted; an audience with a channel takes a number"
-    tally = _Tally((), (), people, sources, bool(sources), rejections=0, uncounted=False)
-    distinct = bool(rule.get("distinct", True))
-    if not people or any(_reachable(way, tally, distinct=distinct) for way in ways_to_meet(rule)):
+    people = [*crowd.able, *crowd.unreachable]
+    tally = _Tally((), (), people, crowd.sources, crowd.extra is None, 0, uncounted=False, parts={})
+    if _possible(rule, tally, frozenset(r.id for r in crowd.unreachable), crowd.extra or 0):
         return None
-    return f"can never be met by this audience: {_tree_words(rule, tally)}"
+    missing = f"; {_cannot_be_told(crowd.unreachable)}" if crowd.unreachable else ""
+    if isinstance(rule, dict):
+        return f"can never be met by this audience: {_tree_words(rule, tally)}{missing}"
+    able = len(crowd.able) + (crowd.extra or 0)
+    needed = rule if isinstance(rule, int) else f"{rule} of {len(people) + (crowd.extra or 0)}"
+    return f"needs {needed} approvals, but only {able} {_people(able)} of the audience may approve{missing}"
+
+
+def out_of_reach(request: Request) -> bool:
+    """Whether the open step can never be approved unless somebody answers who cannot be told."""
+    gone = frozenset(r.id for r in request.seated if r.state is RespondentState.UNREACHABLE)
+    silent = {u.target for u in request.unreached}
+    places = tuple([p for p in request.places if p.selector not in silent])
+    if not gone and request.seated and len(places) == len(request.places):
+        return False
+    request = replace(request, places=places)
+    return not any(_possible(rule, _tally(request, level), gone) for level, rule in _rules(request))
+
+
+def _possible(rule: QuorumRule, tally: _Tally, without: frozenset[str], extra: int = 0) -> bool:
+    """Whether a rule can be met even if those whose ids are in `without` never answer."""
+    if isinstance(rule, dict):
+        distinct = bool(rule.get("distinct", True))
+        return any(
+            _reachable(way, tally, distinct=distinct, without=without) for way in ways_to_meet(rule)
+        )
+    able = len([r for r in (*tally.approved, *tally.waiting) if r.id not in without]) + extra
+    if rule == "all" and any(r.id in without for r in tally.waiting):
+        return False
+    if tally.open_ended:
+        return True
+    heads = len(tally.everybody) + extra
+    needed = {"all": max(1, heads), "majority": heads // 2 + 1}
+    return able >= (needed[rule] if isinstance(rule, str) else rule)
+
+
+def _cannot_be_told(people: Sequence[Respondent]) -> str:
+    """`Cy cannot be told (their Slack account is deactivated)`."""
+    named = [f"{r.label} ({r.trouble})" if r.trouble else r.label for r in people[:MAX_NAMES]]
+    more = f" and {len(people) - MAX_NAMES} more" if len(people) > MAX_NAMES else ""
+    return f"{', '.join(named)}{more} cannot be told"
 
 
 def _words(request: Request, level: int, rule: QuorumRule, tally: _Tally, decision: Status | None) -> str:
