@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from bot.domain import lifecycle
 from bot.domain.errors import AssentError, IdempotencyConflict, NotFound
 from bot.domain.events import Timer
+from bot.domain.policy import Policies
+from bot.domain.ruling import ruled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +20,17 @@ if TYPE_CHECKING:
     from bot.ports import Idempotency, Requests, Transaction
 
 
+NO_POLICIES = Policies()
+
+
 def apply(
-    tx: Transaction, request_id: str, event: Event, now: datetime, follow: Callable[[Change], Change]
+    tx: Transaction,
+    request_id: str,
+    event: Event,
+    now: datetime,
+    follow: Callable[[Change], Change],
+    *,
+    policies: Policies = NO_POLICIES,
 ) -> Request | AssentError:
     """Apply a timer that is due and has not fired yet, then the event; `follow` adds what either brings with it.
 
@@ -33,7 +44,7 @@ def apply(
     if isinstance(event, Timer):
         return timed.request
     try:
-        change = lifecycle.apply(timed.request, event, now)
+        change = ruled(timed.request, event, lifecycle.apply(timed.request, event, now), policies, now)
     except AssentError as refusal:
         return refusal
     if change.facts:

@@ -9,7 +9,7 @@ from bot.approvals.applying import replayed
 from bot.approvals.aside import aside
 from bot.approvals.asking import AT_ONCE, Audience, check_reach, together, too_many
 from bot.approvals.callbacks import callback_faults
-from bot.approvals.core import Core, asker
+from bot.approvals.core import Core, asker, warn_if_lost
 from bot.approvals.groups import Asker
 from bot.approvals.submission import (
     Defaults,
@@ -42,21 +42,29 @@ class Submitting(Core):
     """Asking people."""
 
     async def submit(
-        self, body: SubmitBody, idempotency: Idempotency | None = None, *, key_id: str | None = None
+        self,
+        body: SubmitBody,
+        idempotency: Idempotency | None = None,
+        *,
+        key_id: str | None = None,
+        key_name: str | None = None,
     ) -> tuple[Request, bool]:
         """Open a request; the flag says whether it is new (else the same key and body were used before).
 
-        `key_id` names the API key that it came with. Raises `NoAudience`, `Invalid`, `IdempotencyConflict`.
+        `key_id` and `key_name` say which API key it came with. Raises `NoAudience`, `Invalid`, `IdempotencyConflict`.
         """
         now = self._clock.now()
         if idempotency and (known := await self._store.read(lambda tx: replayed(tx, idempotency))):
             return known, False
-        request = await self._checked(body, now, key_id)
+        request = await self._checked(body, now, key_id, key_name)
         ruling = policy.rule(
             request.spec, auto_approve=self._rules.auto_approve, policies=self._rules.policies
         )
         standing = await self._stand_ins.now()
-        change = standing.take_over(lifecycle.open_request(request, ruling, now), now, self._ids)
+        change = await aside(
+            lambda: standing.take_over(lifecycle.open_request(request, ruling, now), now, self._ids),
+            len(request.respondents),
+        )
 
         def work(tx: Transaction) -> tuple[Request, bool]:
             if idempotency:
@@ -72,7 +80,9 @@ class Submitting(Core):
         """The body of a submission; raises `Invalid`."""
         return read_submission(body, self._clock.now())
 
-    async def _checked(self, body: SubmitBody, now: datetime, key_id: str | None) -> Request:
+    async def _checked(
+        self, body: SubmitBody, now: datetime, key_id: str | None, key_name: str | None
+    ) -> Request:
         """The request that `body` asks for; raises `Invalid` with every fault, or `NoAudience`."""
         faults = await callback_faults(body.callback_url, allow_private=self._rules.callback_allow_private)
         faults = [*faults, *submission_faults(body, now)]
@@ -80,7 +90,7 @@ class Submitting(Core):
             raise Invalid(faults)
         defaults = Defaults(audience=self._rules.default_audience, hours=self._rules.hours)
         try:
-            spec = build_spec(body, defaults, now, submitted_by=key_id)
+            spec = build_spec(body, defaults, now, submitted_by=key_id, submitted_by_name=key_name)
             request = await self._seat(spec, deadline(body, now), now)
         except (Invalid, NoAudience) as error:
             faults += error.faults if isinstance(error, Invalid) else ()
@@ -149,7 +159,7 @@ class Submitting(Core):
             request = await self.get(request_id)
             event = await self._found(request)
             if event.places or event.requester_keys is not None:
-                await self._apply(request_id, event)
+                warn_if_lost(await self._apply(request_id, event))
                 found += 1
         return found
 

@@ -60,6 +60,7 @@ from bot.domain.events import (
     Withdraw,
 )
 from bot.domain.handover import delegate, escalate
+from bot.domain.reach import told_of_losses
 from bot.domain.request import (
     APPROVE,
     LADDER,
@@ -127,7 +128,7 @@ def apply(request: Request, event: Event, now: datetime) -> Change:
     if not change.facts:
         return change
     newer = replace(_unreachable(change.request), version=request.version + 1)
-    return change._replace(request=newer)
+    return told_of_losses(request, change._replace(request=newer), now)
 
 
 def _respond(request: Request, event: Respond, now: datetime) -> Change:

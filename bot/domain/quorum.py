@@ -17,7 +17,7 @@ from bot.domain.spec import Kind, QuorumRule
 from bot.domain.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 
 class Verdict(NamedTuple):
@@ -47,48 +47,82 @@ class _Tally(NamedTuple):
     rejections: int
     uncounted: bool
     """Some people could not be looked up yet, so that a rule that counts heads must wait."""
-    parts: dict[str, tuple[list[Respondent], ...]]
-    """Who approved, rejected and is awaited behind each selector; filled once it is asked for."""
+    sets: dict[str | None, _Heads]
+    """Who is behind each selector; filled once it is asked for."""
 
     @property
     def everybody(self) -> list[Respondent]:
         """Whoever counts, wherever they stand."""
         return [*self.approved, *self.rejected, *self.waiting]
 
+    def heads(self, source: str | None) -> _Heads:
+        """Whom a leaf counts, as sets of bits: the place of each in `everybody`."""
+        if not self.sets:
+            self.sets.update(_by_source(self))
+        return self.sets.get(source, _NO_HEADS)
+
+    def bits(self, ids: Collection[str]) -> int:
+        """The same of whoever has these ids."""
+        if not ids:
+            return 0
+        return sum(1 << place for place, r in enumerate(self.everybody) if r.id in ids)
+
     def only(self, source: str | None) -> _Tally:
         """The part of it that a leaf counts."""
         if source is None:
             return self
-        if not self.parts:
-            self.parts.update(_by_source(self))
-        none: tuple[list[Respondent], ...] = ([], [], [])
-        approved, rejected, waiting = self.parts.get(source, none)
+        heads, people = self.heads(source), self.everybody
         return self._replace(
-            approved=approved,
-            rejected=rejected,
-            waiting=waiting,
+            approved=_chosen(people, heads.approved),
+            rejected=_chosen(people, heads.rejected),
+            waiting=_chosen(people, heads.waiting),
             open_ended=source in self.open_sources,
-            parts={},
+            sets={},
         )
 
     def needed(self, approvals: int | str) -> int:
         """How many approvals a number, `all` or `majority` comes to."""
-        seats = len(self.approved) + len(self.rejected) + len(self.waiting)
-        if approvals == "all":
-            return max(1, seats)
-        if approvals == "majority":
-            return seats // 2 + 1
-        return int(approvals)
+        return _needed(approvals, len(self.approved) + len(self.rejected) + len(self.waiting))
 
 
-def _by_source(tally: _Tally) -> dict[str, tuple[list[Respondent], ...]]:
-    """Everybody by the selectors that led to them, in one pass."""
-    parts: dict[str, tuple[list[Respondent], ...]] = {"": ([], [], [])}
-    for place, people in enumerate((tally.approved, tally.rejected, tally.waiting)):
+def _needed(approvals: int | str, people: int) -> int:
+    if approvals == "all":
+        return max(1, people)
+    if approvals == "majority":
+        return people // 2 + 1
+    return int(approvals)
+
+
+class _Heads(NamedTuple):
+    """Who approved, rejected and is awaited, as sets of bits."""
+
+    approved: int = 0
+    rejected: int = 0
+    waiting: int = 0
+
+    @property
+    def all(self) -> int:
+        """All of them."""
+        return self.approved | self.rejected | self.waiting
+
+
+_NO_HEADS = _Heads()
+
+
+def _by_source(tally: _Tally) -> dict[str | None, _Heads]:
+    """Everybody by the selectors that led to them (None: by any), in one pass."""
+    sets: dict[str | None, list[int]] = {None: [0, 0, 0]}
+    place = 0
+    for standing, people in enumerate((tally.approved, tally.rejected, tally.waiting)):
         for r in people:
-            for source in {*r.groups, *r.via}:
-                parts.setdefault(source, ([], [], []))[place].append(r)
-    return parts
+            for source in {None, *r.groups, *r.via}:
+                sets.setdefault(source, [0, 0, 0])[standing] |= 1 << place
+            place += 1
+    return {source: _Heads(*bits) for source, bits in sets.items()}
+
+
+def _chosen(people: Sequence[Respondent], bits: int) -> list[Respondent]:
+    return [r for place, r in enumerate(people) if bits >> place & 1] if bits else []
 
 
 class _Chances(NamedTuple):
@@ -158,11 +192,15 @@ def _plain_chances(rule: int | str, tally: _Tally) -> _Chances:
 
 def _tree_chances(rule: dict[str, Any], tally: _Tally) -> _Chances:
     ways, distinct = ways_to_meet(rule), bool(rule.get("distinct", True))
+    met = any(_met(way, tally, distinct=distinct) for way in ways)
     return _Chances(
-        met=any(_met(way, tally, distinct=distinct) for way in ways),
-        hopeless=not any(_reachable(way, tally, distinct=distinct) for way in ways),
+        met=met,
+        hopeless=not (met or any(_reachable(way, tally, distinct=distinct) for way in ways)),
         counts_heads=any(isinstance(leaf.approvals, str) for way in ways for leaf in way),
-        required=min(sum(tally.only(leaf.source).needed(leaf.approvals) for leaf in way) for way in ways),
+        required=min(
+            sum(_needed(leaf.approvals, tally.heads(leaf.source).all.bit_count()) for leaf in way)
+            for way in ways
+        ),
     )
 
 
@@ -178,128 +216,121 @@ def _tally(request: Request, level: int) -> _Tally:
         frozenset([s for p in (*places, *lookups) for s in (*p.groups, p.selector)]),
         bool(places or lookups),
         len([r for r in counting if r.state is RespondentState.REJECTED]),
-        bool(lookups),
-        {},
+        uncounted=bool(lookups),
+        sets={},
     )
 
 
 def _met(way: Iterable[Leaf], tally: _Tally, *, distinct: bool) -> bool:
-    rejected = {r.id for r in (*tally.rejected, *tally.waiting)}
-    return _filled(way, tally, distinct=distinct, hoping=False, without=rejected)
+    return _filled(way, tally, tally.heads(None).approved, distinct=distinct, hoping=False)
 
 
-def _reachable(
-    way: Iterable[Leaf], tally: _Tally, *, distinct: bool, without: Collection[str] = frozenset()
-) -> bool:
-    """Whether a way can still be met, even if those whose ids are in `without` never answer."""
-    rejected = {r.id for r in tally.rejected}
-    return _filled(way, tally, distinct=distinct, hoping=True, without=rejected.union(without))
+def _reachable(way: Iterable[Leaf], tally: _Tally, *, distinct: bool, without: int = 0) -> bool:
+    """Whether a way can still be met, even if those `without` whom (a set of bits) never answer."""
+    heads = tally.heads(None)
+    able = (heads.approved | heads.waiting) & ~without
+    return _filled(way, tally, able, distinct=distinct, hoping=True)
 
 
-def _filled(
-    way: Iterable[Leaf], tally: _Tally, *, distinct: bool, hoping: bool, without: Collection[str]
-) -> bool:
-    """Whether people other than `without` fill every place of the leaves.
+def _filled(way: Iterable[Leaf], tally: _Tally, able: int, *, distinct: bool, hoping: bool) -> bool:
+    """Whether the people in the set `able` fill every place of the leaves.
 
     `hoping`: whoever may still turn up is counted on.
     """
-    places: list[tuple[int, list[Respondent]]] = []
+    places: list[tuple[int, int]] = []
     for leaf in way:
-        part = tally.only(leaf.source)
-        if leaf.rejections is not None and len(part.rejected) >= leaf.rejections:
+        heads = tally.heads(leaf.source)
+        if leaf.rejections is not None and heads.rejected.bit_count() >= leaf.rejections:
             return False
-        able = [r for r in part.everybody if r.id not in without]
-        if hoping and part.open_ended:
-            if leaf.approvals == "all" and any(r.id in without for r in part.waiting):
+        if hoping and (leaf.source in tally.open_sources if leaf.source else tally.open_ended):
+            if leaf.approvals == "all" and heads.waiting & ~able:
                 return False
             continue
-        needed = part.needed(leaf.approvals)
-        if len(able) < needed:
+        needed = _needed(leaf.approvals, heads.all.bit_count())
+        if (heads.all & able).bit_count() < needed:
             return False
         if distinct and leaf.source is not None:
-            places.append((needed, able))
+            places.append((needed, heads.all & able))
     return _assigned(places)
 
 
-def _assigned(places: Sequence[tuple[int, list[Respondent]]]) -> bool:
-    """Whether every leaf finds so many people of its own.
+def _assigned(places: Sequence[tuple[int, int]]) -> bool:
+    """Whether every leaf finds so many people of its own, out of its set.
 
-    People who could fill places of the same leaves are alike, so they are moved together: augmenting paths over
-    leaves and kinds of people, which takes no longer for a thousand people than for ten of as many kinds.
+    Augmenting paths over the leaves, of whom there are few. The people are bits, so that many are moved at once.
     """
-    leaves: dict[str, list[int]] = {}
-    for leaf, (_, able) in enumerate(places):
-        for r in able:
-            leaves.setdefault(r.id, []).append(leaf)
-    free = Counter(tuple(kind) for kind in leaves.values())
-    taken: Counter[tuple[tuple[int, ...], int]] = Counter()
-    kinds: dict[int, list[tuple[int, ...]]] = {}
-    for kind in free:
-        for leaf in kind:
-            kinds.setdefault(leaf, []).append(kind)
-    return all(_place(leaf, needed, kinds, free, taken) for leaf, (needed, _) in enumerate(places))
+    everybody = 0
+    for _, able in places:
+        everybody |= able
+    if everybody.bit_count() < sum(needed for needed, _ in places):
+        return False
+    taken = [0] * len(places)
+    return all(_place(leaf, needed, places, taken) for leaf, (needed, _) in enumerate(places))
 
 
-_Kind = tuple[int, ...]
-"""Which leaves somebody could fill a place of."""
-
-
-def _place(
-    leaf: int,
-    needed: int,
-    kinds: dict[int, list[_Kind]],
-    free: Counter[_Kind],
-    taken: Counter[tuple[_Kind, int]],
-) -> bool:
-    """Find `needed` people for a leaf; some of those that others took may go to it, if others take their places."""
+def _place(leaf: int, needed: int, places: Sequence[tuple[int, int]], taken: list[int]) -> bool:
+    """Find `needed` people for a leaf; others give theirs to it, where they find somebody else."""
     while needed:
-        path = _path(leaf, kinds, free, taken)
+        path = _path(leaf, places, taken)
         if path is None:
             return False
-        last = path[-1][0]
-        moved = min([needed, free[last], *(taken[kind, other] for kind, other in path[:-1])])
-        free[last] -= moved
+        moved = min(needed, *(people.bit_count() for _, people in path))
         owner = leaf
-        for kind, other in path:
-            taken[kind, owner] += moved
-            if other >= 0:
-                taken[kind, other] -= moved
-                owner = other
+        for giver, people in path:
+            some = _first(moved, people)
+            taken[owner] |= some
+            if giver is not None:
+                taken[giver] &= ~some
+                owner = giver
         needed -= moved
     return True
 
 
 def _path(
-    leaf: int, kinds: dict[int, list[_Kind]], free: Counter[_Kind], taken: Counter[tuple[_Kind, int]]
-) -> list[tuple[_Kind, int]] | None:
-    """How a place of `leaf` is filled: each step takes one of a kind, from the leaf beside it (-1: who is free)."""
-    before: dict[int, tuple[int, _Kind] | None] = {leaf: None}
-    seen: set[_Kind] = set()
+    leaf: int, places: Sequence[tuple[int, int]], taken: Sequence[int]
+) -> list[tuple[int | None, int]] | None:
+    """From whom a leaf can get people, and who they are: from one leaf after the other, at last those who are free."""
+    free = ~0
+    for people in taken:
+        free &= ~people
+    before: dict[int, int | None] = {leaf: None}
     waiting = deque([leaf])
     while waiting:
         current = waiting.popleft()
-        for kind in kinds.get(current, ()):
-            if kind in seen:
-                continue
-            seen.add(kind)
-            if free[kind]:
-                return _way_back(current, kind, before)
-            for other in kind:
-                if other not in before and taken[kind, other]:
-                    before[other] = (current, kind)
-                    waiting.append(other)
+        able = places[current][1]
+        if able & free:
+            return _way_back(current, able & free, before, places, taken)
+        for other, people in enumerate(taken):
+            if other not in before and able & people:
+                before[other] = current
+                waiting.append(other)
     return None
 
 
 def _way_back(
-    leaf: int, kind: _Kind, before: dict[int, tuple[int, _Kind] | None]
-) -> list[tuple[_Kind, int]]:
-    path = [(kind, -1)]
-    while step := before[leaf]:
-        parent, through = step
-        path.append((through, leaf))
+    leaf: int,
+    people: int,
+    before: Mapping[int, int | None],
+    places: Sequence[tuple[int, int]],
+    taken: Sequence[int],
+) -> list[tuple[int | None, int]]:
+    path: list[tuple[int | None, int]] = [(None, people)]
+    while (parent := before[leaf]) is not None:
+        path.append((leaf, places[parent][1] & taken[leaf]))
         leaf = parent
     return path[::-1]
+
+
+def _first(number: int, people: int) -> int:
+    """So many of a set."""
+    if people.bit_count() == number:
+        return people
+    some = 0
+    for _ in range(number):
+        lowest = people & -people
+        some |= lowest
+        people ^= lowest
+    return some
 
 
 def _most_chosen(request: Request, tally: _Tally) -> tuple[str | None, int]:
@@ -337,7 +368,7 @@ def reachable(rule: QuorumRule, crowd: Crowd) -> str | None:
     if isinstance(rule, str) and crowd.channel:
         return f"{rule!r} needs people who can be counted; an audience with a channel takes a number"
     people = [*crowd.able, *crowd.unreachable]
-    tally = _Tally((), (), people, crowd.sources, crowd.extra is None, 0, uncounted=False, parts={})
+    tally = _Tally((), (), people, crowd.sources, crowd.extra is None, 0, uncounted=False, sets={})
     if _possible(rule, tally, frozenset(r.id for r in crowd.unreachable), crowd.extra or 0):
         return None
     missing = f"; {_cannot_be_told(crowd.unreachable)}" if crowd.unreachable else ""
@@ -363,9 +394,8 @@ def _possible(rule: QuorumRule, tally: _Tally, without: frozenset[str], extra: i
     """Whether a rule can be met even if those whose ids are in `without` never answer."""
     if isinstance(rule, dict):
         distinct = bool(rule.get("distinct", True))
-        return any(
-            _reachable(way, tally, distinct=distinct, without=without) for way in ways_to_meet(rule)
-        )
+        gone = tally.bits(without)
+        return any(_reachable(way, tally, distinct=distinct, without=gone) for way in ways_to_meet(rule))
     able = len([r for r in (*tally.approved, *tally.waiting) if r.id not in without]) + extra
     if rule == "all" and any(r.id in without for r in tally.waiting):
         return False

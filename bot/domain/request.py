@@ -300,6 +300,12 @@ class Request:
         matches = [r for r in self.respondents if key == r.id or key in r.keys]
         return next((r for r in matches if r.step == self.step), matches[0] if matches else None)
 
+    @property
+    def by_id(self) -> dict[str, Respondent]:
+        """Every respondent by their ids, those of the open step first."""
+        ordered = sorted(self.respondents, key=lambda r: r.step == self.step)
+        return {i: r for r in ordered for i in (*r.aliases, r.id)}
+
     def response_of(self, respondent_id: str) -> Response | None:
         """The answer this respondent gave."""
         return next((r for r in self.responses if r.respondent == respondent_id), None)

@@ -116,6 +116,8 @@ class Spec:
     callback_url: str | None = None
     submitted_by: str | None = None
     """The id of the API key that it came with, whose secret signs the callback."""
+    submitted_by_name: str | None = None
+    """The name of that key, as it was then."""
     steps: tuple[Step, ...]
     escalation: tuple[EscalationLevel, ...] = ()
     remind_after_seconds: tuple[float, ...] = ()

@@ -63,7 +63,7 @@ class Api:
         body = await read_json(http)
         parsed = self.approvals.read(body)
         once = idempotency(http, caller.id, body)
-        request, new = await self.approvals.submit(parsed, once, key_id=caller.id)
+        request, new = await self.approvals.submit(parsed, once, key_id=caller.id, key_name=caller.name)
         location = {"Location": f"/v1/requests/{request.id}"}
         return respond_request(request, status=201 if new else 200, headers=location)
 

@@ -36,6 +36,11 @@ MAX_TIMEOUT_SECONDS = 100 * 366 * 24 * 3600
 MAX_GRACE_SECONDS = 24 * 3600
 """A day; whoever needs longer to think should not decide yet."""
 MAX_BULK = 100
+MAX_MEMBERS = 200
+"""Most labels of a request, and most lines of its details."""
+MAX_REMINDERS = 100
+MAX_REQUESTER = 500
+"""Characters."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Scalar = str | int | float | bool
@@ -145,7 +150,7 @@ class SubmitBody(Body):
     """One line: what is to be decided."""
     message: str = ""
     """More about it, in Markdown."""
-    details: dict[str, Scalar] = Field(default_factory=dict)
+    details: Annotated[dict[str, Scalar], Field(max_length=MAX_MEMBERS)] = Field(default_factory=dict)
     """A flat map, shown as a table."""
     audience: list[str] | None = None
     """Who may respond. Selectors: `slack:U…` a user, `slack:C…` or `slack:G…` a channel (any member may
@@ -197,7 +202,7 @@ class SubmitBody(Body):
     """The same as an instant to come. Give one or the other."""
     on_timeout: OnTimeout = OnTimeout.EXPIRE
     """What the deadline does. `escalate` asks the next level, which has as long again."""
-    remind_after_seconds: Seconds | list[Seconds] | None = None
+    remind_after_seconds: Seconds | Annotated[list[Seconds], Field(max_length=MAX_REMINDERS)] | None = None
     """When those who have not answered are asked again: a list of seconds, or one number repeated; from the
     opening of the step or the last escalation, within the configured working hours.
     """
@@ -209,9 +214,9 @@ class SubmitBody(Body):
     """Whether the requester's own answer counts."""
     callback_url: Url | None = None
     """Gets the outcome as a signed Standard Webhooks POST; a private address is refused unless allowed."""
-    requester: Text | None = None
+    requester: Annotated[Text, Field(max_length=MAX_REQUESTER)] | None = None
     """Who or what asks: `email:bob@example.com`, `slack:U…`, or any name of a workflow."""
-    labels: dict[str, Scalar] = Field(default_factory=dict)
+    labels: Annotated[dict[str, Scalar], Field(max_length=MAX_MEMBERS)] = Field(default_factory=dict)
     """For finding it again: `?label=env:prod`."""
     source_url: Url | None = None
     """Where it comes from, shown as a link."""
@@ -281,7 +286,7 @@ class ReviseBody(Body):
 
     title: Text | None = None
     message: str | None = None
-    details: dict[str, Scalar] | None = None
+    details: Annotated[dict[str, Scalar], Field(max_length=MAX_MEMBERS)] | None = None
     payload: Json = None
     reason: str | None = None
     """Why, for those who had answered."""

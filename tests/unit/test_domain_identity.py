@@ -102,7 +102,9 @@ def test_a_slack_id_in_a_text_is_that_user(text: str) -> None:
     assert named(text).slack_users == ("U0123456789",)
 
 
-@pytest.mark.parametrize("text", ["nightly build", "agent:refunds", "@ops", "a@b", "UPDATE", "slack:ursula@example.com"])
+@pytest.mark.parametrize(
+    "text", ["nightly build", "agent:refunds", "@ops", "a@b", "UPDATE", "slack:ursula@example.com"]
+)
 def test_other_words_name_no_slack_user(text: str) -> None:
     assert named(text).slack_users == ()
 
