@@ -166,7 +166,7 @@ def _answer(
         typed, values = pairs(value), None
         if decision not in {"reject", "skip"} and (typed or prompts.possible(as_json=server.json)):
             request = client.get(ids[0])
-            phrase = phrase or prompts.phrase(request, respondent, as_json=server.json)
+            phrase = phrase or prompts.phrase(request, as_json=server.json)
             values = prompts.values(request, typed, as_json=server.json)
         answered = client.respond(
             ids[0], decision, reason=reason, respondent=respondent, phrase=phrase, values=values

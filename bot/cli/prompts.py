@@ -21,10 +21,10 @@ def possible(*, as_json: bool) -> bool:
     return not as_json and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def phrase(request: Request, respondent: str | None, *, as_json: bool) -> str | None:
-    """The phrase that a respondent types at level `verify`; an operator needs none."""
+def phrase(request: Request, *, as_json: bool) -> str | None:
+    """The phrase that whoever says yes types at level `verify`, an operator too."""
     wanted = request.get("verification_phrase")
-    if not wanted or respondent is None or not possible(as_json=as_json):
+    if not wanted or not possible(as_json=as_json):
         return None
     return _ask(f"Type exactly: {display.line(wanted)}", "")
 

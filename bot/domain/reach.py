@@ -28,10 +28,10 @@ def told_of_losses(before: Request, change: Change, now: datetime) -> Change:
         return change
     hopeless = quorum.out_of_reach(after)
     text = _words(after, lost, hopeless=hopeless)
-    fact = Fact(type="request.updated", data={"lost": text, "quorum_out_of_reach": hopeless})
-    return change.then(
-        Change(request=noted(after, now, text), facts=(fact,), tells=telling.requester_news(after, text))
-    )
+    *facts, last = change.facts
+    fact = Fact(type=last.type, data={**last.data, "lost": text, "quorum_out_of_reach": hopeless})
+    tells = (*change.tells, *telling.requester_news(after, text))
+    return Change(request=noted(after, now, text), facts=(*facts, fact), tells=tells)
 
 
 def _people(before: Request, after: Request) -> Iterable[str]:

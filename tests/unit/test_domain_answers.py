@@ -114,8 +114,10 @@ class TestVerification:
         assert [d for d in decisions(self.VERIFY) if wants_phrase(self.VERIFY, d)] == ["approve"]
         assert faults(self.VERIFY, decision="reject") == faults(self.VERIFY, decision="skip") == {}
 
-    def test_an_operator_needs_none(self) -> None:
-        assert faults(self.VERIFY, operator=True) == {}
+    def test_an_operator_types_it_too_and_may_refuse_without(self) -> None:
+        assert set(faults(self.VERIFY, operator=True)) == {"/phrase"}
+        assert faults(self.VERIFY, operator=True, phrase=self.PHRASE) == {}
+        assert faults(self.VERIFY, operator=True, decision="reject") == {}
 
 
 def test_values_need_something_to_fill_in() -> None:
