@@ -103,14 +103,17 @@ class Asking:
 
     async def _all(self, selectors: Sequence[Selector]) -> list[Audience]:
         """What each comes to. A few at a time, so that other calls are answered in between."""
-        if self._directory is None or len(selectors) == 1:
-            return [await self._resolve(s) for s in selectors]
         parts: list[Audience] = []
         for start in range(0, len(selectors), AT_ONCE):
-            parts += await asyncio.gather(*(self._resolve(s) for s in selectors[start : start + AT_ONCE]))
-            if sum(len(part.found) + len(part.lookups) for part in parts) > 2 * MAX_AUDIENCE:
-                raise _TooManyError(sum(len(part.found) + len(part.lookups) for part in parts))
-            await asyncio.sleep(0)
+            few = selectors[start : start + AT_ONCE]
+            if self._directory is None or len(few) == 1:
+                parts += [await self._resolve(s) for s in few]
+            else:
+                parts += await asyncio.gather(*(self._resolve(s) for s in few))
+            if (people := sum(len(part.found) + len(part.lookups) for part in parts)) > 2 * MAX_AUDIENCE:
+                raise _TooManyError(people)
+            if len(parts) < len(selectors):
+                await asyncio.sleep(0)
         return parts
 
     async def _resolve(self, selector: Selector) -> Audience:
@@ -226,9 +229,7 @@ class Asking:
             return Identity(keys, known=False, addresses=where)
         more = self._addresses(Surface.EMAIL, person.email) if person.email else ()
         more += self._addresses(Surface.SLACK, person.slack_user_id) if person.slack_user_id else ()
-        return Identity(
-            keys | person.keys, name=person.name, addresses=tuple(dict.fromkeys(where + more))
-        )
+        return Identity(keys | person.keys, name=person.name, addresses=tuple(dict.fromkeys(where + more)))
 
 
 class Identity(NamedTuple):
@@ -289,9 +290,7 @@ def _placed(part: Audience, place: Place, groups: tuple[str, ...]) -> Audience:
     return Audience(
         found=tuple([_within(f, within) for f in found]) if within else found,
         channels=tuple([replace(place, selector=c.selector, groups=within) for c in channels]),
-        lookups=tuple(
-            [replace(place, selector=c.selector, groups=_each(c.groups, within)) for c in lookups]
-        ),
+        lookups=tuple([replace(place, selector=c.selector, groups=_each(c.groups, within)) for c in lookups]),
         unreached=unreached,
     )
 
@@ -359,7 +358,11 @@ _PERSON = frozenset({SelectorKind.SLACK_EMAIL, SelectorKind.SLACK_USER})
 
 
 def _keys(selector: Selector) -> frozenset[str]:
-    return email_keys(selector.value) if selector.kind is SelectorKind.SLACK_EMAIL else frozenset({selector.text})
+    return (
+        email_keys(selector.value)
+        if selector.kind is SelectorKind.SLACK_EMAIL
+        else frozenset({selector.text})
+    )
 
 
 def _nobody(

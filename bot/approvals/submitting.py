@@ -133,7 +133,10 @@ class Submitting(Core):
             respondents += seats
             _few_enough(len(respondents), pointer)
         for number, level in enumerate(spec.escalation, 1):
-            place, pointer = Place(selector="", step=LADDER, levels=(number,)), f"/escalation/{number - 1}/audience"
+            place, pointer = (
+                Place(selector="", step=LADDER, levels=(number,)),
+                f"/escalation/{number - 1}/audience",
+            )
             part, seats = await self._seats(level.audience, place, who, pointer)
             parts.append(part)
             respondents += seats

@@ -71,7 +71,9 @@ def rule_faults(rule: QuorumRule, pointer: str) -> list[Fault]:
     if not isinstance(rule, dict):
         return []
     if _leaves(rule, 0) > MAX_LEAVES:
-        return [Fault(pointer, f"counts from more than {MAX_LEAVES} groups, which nobody can follow; simplify it")]
+        return [
+            Fault(pointer, f"counts from more than {MAX_LEAVES} groups, which nobody can follow; simplify it")
+        ]
     faults = _node_faults(rule, pointer, 0)
     if not faults and _alternatives(rule) > MAX_WAYS:
         faults.append(

@@ -36,7 +36,7 @@ def respondent(text: str, http: web.Request, pointer: str = "/respondent") -> Ac
 
 
 def person(text: str, pointer: str = "/respondent") -> str:
-    """The key of a person as people write it: `rsp_…`, `email:…`, `slack:U…`, or a bare address, however it is spelt."""
+    """The key of a person as people write it: `rsp_…`, `email:…`, `slack:U…`, or a bare address, in any spelling."""
     if text.startswith("rsp_"):
         return text
     try:

@@ -96,7 +96,8 @@ def test_a_requester_is_whoever_the_text_names(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["slack:U0123456789", "<@U0123456789>", "<@U0123456789|bob>", "Bob (U0123456789)", "x SLACK:u0123456789"]
+    "text",
+    ["slack:U0123456789", "<@U0123456789>", "<@U0123456789|bob>", "Bob (U0123456789)", "x SLACK:u0123456789"],
 )
 def test_a_slack_id_in_a_text_is_that_user(text: str) -> None:
     assert named(text).slack_users == ("U0123456789",)
@@ -135,7 +136,9 @@ def test_an_alias_answers_from_the_seat_of_its_person() -> None:
 
 def test_a_thousand_people_are_seated_in_linear_time() -> None:
     def seconds(number: int) -> float:
-        people = [Found(person=Person(email=f"p{n}@example.com"), via=f"p{n}@example.com") for n in range(number)]
+        people = [
+            Found(person=Person(email=f"p{n}@example.com"), via=f"p{n}@example.com") for n in range(number)
+        ]
         ids = (f"rsp_{n}" for n in itertools.count())
         began = time.perf_counter()
         seats = seat(people, ids)

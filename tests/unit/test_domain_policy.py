@@ -171,7 +171,10 @@ def test_a_policy_may_say_that_people_decide() -> None:
         (Policy(name="x", then=Then.REJECT, when={"payload.amount": {"most": 1}}), "`min`, `max` or both"),
         (Policy(name="x", then=Then.REJECT, when={"payload.amount": {"max": "1"}}), "`min`, `max` or both"),
         (Policy(name="x", then=Then.REJECT, when={"payload.amount": {"max": float("nan")}}), "`min`, `max`"),
-        (Policy(name="x", then=Then.REJECT, when={"payload.amount": {"min": 2, "max": 1}}), "above its `max`"),
+        (
+            Policy(name="x", then=Then.REJECT, when={"payload.amount": {"min": 2, "max": 1}}),
+            "above its `max`",
+        ),
         (Policy(name="x", then=Then.REJECT, when={"labels": "prod"}), "whole table"),
         (Policy(name="x", then=Then.REJECT, when={"title.x": "prod"}), "has no members"),
         (Policy(name="x", then=Then.REJECT, when={"labels.env": []}), "empty list"),

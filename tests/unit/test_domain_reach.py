@@ -98,8 +98,6 @@ def test_whom_a_lookup_can_only_find_again_is_nobody_more() -> None:
     check_reach(asked(ANA, BEN, lookups=("slack:S1",), quorum=30))
 
 
-
-
 def lose(request: Request, name: str, at: Any = NOW) -> Any:
     return lifecycle.apply(request, NotTold(target=f"email:{name}@example.com", reason="no such mailbox"), at)
 
@@ -151,7 +149,9 @@ class TestLostLater:
     def test_a_channel_that_is_gone(self) -> None:
         request = self.asked(channels=("slack:C1",))
         change = lifecycle.apply(request, NotTold(target="slack:C1", reason="archived"), NOW)
-        assert change.request.trail[-1].text.startswith("The quorum can no longer be reached: slack:C1 cannot")
+        assert change.request.trail[-1].text.startswith(
+            "The quorum can no longer be reached: slack:C1 cannot"
+        )
 
     def test_somebody_who_was_looked_up_and_is_gone(self) -> None:
         request = self.asked(ANA, lookups=("slack:U3",), quorum=2)
@@ -207,7 +207,12 @@ def test_the_worst_tree_over_a_thousand_people_is_judged_in_a_moment() -> None:
     chance = random.Random(1)
     groups = [[f"group:g{g}" for g in range(MAX_LEAVES) if chance.random() < 0.5] for _ in range(1000)]
     pairs = [
-        {"any_of": [{"from": f"group:g{2 * i}", "approvals": 70}, {"from": f"group:g{2 * i + 1}", "approvals": 71}]}
+        {
+            "any_of": [
+                {"from": f"group:g{2 * i}", "approvals": 70},
+                {"from": f"group:g{2 * i + 1}", "approvals": 71},
+            ]
+        }
         for i in range(6)
     ]
     tree = {"all_of": [*pairs, *({"from": f"group:g{i}", "approvals": 72} for i in range(12, MAX_LEAVES))]}

@@ -223,7 +223,9 @@ class TestHowManyAreAsked:
         assert pointer.removeprefix("/") in fields
 
     async def test_other_calls_are_answered_meanwhile(self, product: Product) -> None:
-        steps = [{"audience": [f"s{s}p{n}@example.com" for n in range(1000)], "quorum": "all"} for s in range(3)]
+        steps = [
+            {"audience": [f"s{s}p{n}@example.com" for n in range(1000)], "quorum": "all"} for s in range(3)
+        ]
         asking = asyncio.create_task(post(product, "/v1/requests", title="T", steps=steps))
         slowest = 0.0
         while not asking.done():

@@ -126,7 +126,9 @@ class HumanLayer:
             submission = parse(SubmitBody, kind.submission(body))
             same = json.dumps(body.spec.model_dump(mode="json"), sort_keys=True).encode()
             key = Idempotency(key=_key(kind, body.call_id), digest=hashlib.sha256(same).hexdigest())
-            request, new = await self._approvals.submit(submission, key, key_id=caller.id, key_name=caller.name)
+            request, new = await self._approvals.submit(
+                submission, key, key_id=caller.id, key_name=caller.name
+            )
             return respond(_document(kind, request), status=201 if new else 200)
 
         async def look(http: web.Request) -> web.Response:
