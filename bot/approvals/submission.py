@@ -279,6 +279,12 @@ def _selector(destination: Destination) -> str:
     return f"email:{destination.email}"
 
 
+def named_in(body: SubmitBody) -> int:
+    """How many selectors a submission has, in all its steps and levels."""
+    parts = (body, *(body.steps or ()), *body.escalation)
+    return sum(len(part.audience or ()) + len(_listed(part.destination)) for part in parts)
+
+
 def audience_faults(audience: Sequence[str] | None, destination: Destinations) -> list[Fault]:
     """What is wrong with the selectors that a body names."""
     number = len(audience or ()) + len(_listed(destination))

@@ -17,6 +17,7 @@ from bot.approvals.submission import (
     build_spec,
     deadline,
     keeps_from_seating,
+    named_in,
     read_submission,
     selectors,
     submission_faults,
@@ -85,7 +86,7 @@ class Submitting(Core):
     ) -> Request:
         """The request that `body` asks for; raises `Invalid` with every fault, or `NoAudience`."""
         faults = await callback_faults(body.callback_url, allow_private=self._rules.callback_allow_private)
-        faults = [*faults, *submission_faults(body, now)]
+        faults += await aside(lambda: submission_faults(body, now), named_in(body))
         if keeps_from_seating(faults):
             raise Invalid(faults)
         defaults = Defaults(audience=self._rules.default_audience, hours=self._rules.hours)

@@ -89,6 +89,7 @@ def _folded(text: str) -> str:
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text.casefold())
 
 
+@lru_cache(maxsize=4096)
 def _ascii(domain: str) -> str:
     if domain.isascii() and "xn--" not in domain.lower():
         return domain.lower()
@@ -100,7 +101,7 @@ def _ascii(domain: str) -> str:
 
 def _readable(domain: str) -> str:
     try:
-        return idna.decode(idna.encode(domain, uts46=True))
+        return idna.decode(_ascii(domain))
     except (idna.IDNAError, UnicodeError):
         return domain
 
