@@ -8,9 +8,10 @@ from bot.domain import quorum, telling
 from bot.domain.audience import parse_selector
 from bot.domain.change import Change, Fact, noted
 from bot.domain.request import Request, RespondentState
+from bot.domain.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from bot.domain.request import Respondent
@@ -23,10 +24,12 @@ def told_of_losses(before: Request, change: Change, now: datetime) -> Change:
     after = change.request
     if after.status.final or not after.unreached:
         return change
-    lost = [*_people(before, after), *_places(before, after)]
+    people = _people(before, after)
+    lost = [*(_sentence(r.label, r.trouble) for r in people), *_places(before, after)]
     if not lost:
         return change
-    hopeless = quorum.out_of_reach(after)
+    steps = {r.step for r in people} or {after.step}
+    hopeless = any(quorum.out_of_reach(replace(after, step=step)) for step in steps)
     text = _words(after, lost, hopeless=hopeless)
     *facts, last = change.facts
     fact = Fact(type=last.type, data={**last.data, "lost": text, "quorum_out_of_reach": hopeless})
@@ -34,10 +37,10 @@ def told_of_losses(before: Request, change: Change, now: datetime) -> Change:
     return Change(request=noted(after, now, text), facts=(*facts, fact), tells=tells)
 
 
-def _people(before: Request, after: Request) -> Iterable[str]:
+def _people(before: Request, after: Request) -> Sequence[Respondent]:
     """Those who were asked, and have no address left at which they can be told."""
     gone = {r.id for r in before.respondents if _is_lost(r)}
-    return [_sentence(r.label, r.trouble) for r in after.known if _is_lost(r) and r.id not in gone]
+    return [r for r in after.known if _is_lost(r) and r.id not in gone]
 
 
 def _is_lost(respondent: Respondent) -> bool:

@@ -156,7 +156,7 @@ class SubmitBody(Body):
     """Who may respond. Selectors: `slack:U…` a user, `slack:C…` or `slack:G…` a channel (any member may
     respond), `slack:S…` a user group, `slack:ana@example.com` a Slack user by email, `email:ana@example.com`
     by mail, `ana@example.com` by Slack and by mail, `group:NAME` from the configuration. Without it and
-    without `destination` the configured default audience is asked.
+    without `destination` the configured default audience is asked. One audience has at most 1,000 people.
     """
     destination: Destinations | None = None
     """The short form of an audience: one place or several."""
@@ -189,7 +189,9 @@ class SubmitBody(Body):
     change sets back who approved other values before.
     """
     level: Level = Level.CONFIRM
-    """`info`: people are told, and it is approved at once. `verify`: to approve, they type a phrase."""
+    """`info`: people are told, and it is approved at once unless a policy rejects it. `verify`: whoever approves types
+    a phrase, an operator too.
+    """
     verification_phrase: Text | None = None
     """For level `verify`."""
     reason: ReasonRule = ReasonRule.OPTIONAL
@@ -201,7 +203,9 @@ class SubmitBody(Body):
     timeout_at: Instant | None = None
     """The same as an instant to come. Give one or the other."""
     on_timeout: OnTimeout = OnTimeout.EXPIRE
-    """What the deadline does. `escalate` asks the next level, which has as long again."""
+    """What the deadline does. `escalate` asks the next level, which has as long again. `approve` is not for level
+    `verify`, kind `choice` or `input`: silence types, chooses and fills in nothing.
+    """
     remind_after_seconds: Seconds | Annotated[list[Seconds], Field(max_length=MAX_REMINDERS)] | None = None
     """When those who have not answered are asked again: a list of seconds, or one number repeated; from the
     opening of the step or the last escalation, within the configured working hours.

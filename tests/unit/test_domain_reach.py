@@ -13,9 +13,9 @@ from bot.approvals.asking import check_reach
 from bot.domain import lifecycle, quorum
 from bot.domain.errors import Invalid, NoAudience
 from bot.domain.events import LookedUp, NotTold, Remind, Timer
-from bot.domain.request import Address, RespondentState, Status, Surface, Unreached
+from bot.domain.request import Address, Place, RespondentState, Status, Surface, Unreached
 from bot.domain.rules import MAX_LEAVES, rule_faults
-from bot.domain.spec import EscalationLevel, Kind, Level, OnTimeout
+from bot.domain.spec import EscalationLevel, Kind, Level, OnTimeout, Step
 from bot.domain.telling import Notice
 from bot.domain.values import replace
 from tests.support.asking import NOW, after, asked, places, somebody
@@ -152,6 +152,15 @@ class TestLostLater:
         assert change.request.trail[-1].text.startswith(
             "The quorum can no longer be reached: slack:C1 cannot"
         )
+
+    def test_somebody_of_a_later_step(self) -> None:
+        steps = (Step(audience=("email:ana@example.com",)), Step(audience=("slack:U3",)))
+        request = replace(self.asked(ANA, steps=steps), lookups=(Place(selector="slack:U3", step=1),))
+        found = replace(GONE, addresses=(), step=1)
+        note = Unreached(target="slack:U3", reason="deactivated")
+        event = LookedUp(places=request.lookups, found=(found,), unreached=(note,))
+        change = lifecycle.apply(request, event, NOW)
+        assert change.facts[-1].data["quorum_out_of_reach"] is True
 
     def test_somebody_who_was_looked_up_and_is_gone(self) -> None:
         request = self.asked(ANA, lookups=("slack:U3",), quorum=2)
