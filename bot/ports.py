@@ -289,6 +289,10 @@ class DirectoryUnavailableError(Exception):
     """The directory cannot be asked just now; try again later."""
 
 
+NOT_A_PERSON = "that is an app, not a person"
+"""Why a Slack user that is an app is asked nothing, as `UnknownTargetError` says it."""
+
+
 class UnknownTargetError(Exception):
     """The directory answers that this user, group or channel cannot be reached, and why, in words."""
 

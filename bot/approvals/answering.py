@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.approvals.core import Core
 from bot.approvals.groups import Asker
-from bot.domain.audience import Actor, SelectorKind, parse_selector, seat
+from bot.domain.audience import OUTSIDER, Actor, SelectorKind, parse_selector, seat
 from bot.domain.authority import told
 from bot.domain.errors import AssentError, Fault, Invalid, NotInAudience
 from bot.domain.events import UNKNOWN, Delegate, Escalate, Respond, Say, Seen, Withdraw
@@ -135,13 +135,11 @@ class Answering(Core):
         seats = seat(found.found, ("" for _ in found.found))
         if found.lookups and not seats:
             raise Invalid([Fault("/to", "cannot be looked up in Slack just now; try again")])
+        if any(f.person.external for f in found.found):
+            raise Invalid([Fault("/to", OUTSIDER)])
         if not seats or seats[0].trouble:
             why = "; ".join(u.reason for u in found.unreached) or "nobody is known by that"
             raise Invalid([Fault("/to", f"cannot be asked: {why}")])
-        if any(f.person.external for f in found.found):
-            raise Invalid(
-                [Fault("/to", "belongs to another organisation, and people from outside may not answer here")]
-            )
         return seats[0]
 
     async def _act(

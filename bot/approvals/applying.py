@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from bot.domain import authority, lifecycle
 from bot.domain.errors import AssentError, IdempotencyConflict, NotFound
 from bot.domain.events import Timer
+from bot.domain.policy import Policies
+from bot.domain.ruling import ruled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from bot.ports import Idempotency, Requests, Transaction
 
 
+NO_POLICIES = Policies()
+
+
 def apply(
     tx: Transaction,
     request_id: str,
@@ -27,6 +32,7 @@ def apply(
     follow: Callable[[Change], Change],
     *,
     key: Key | None = None,
+    policies: Policies = NO_POLICIES,
 ) -> Request | AssentError:
     """Apply a timer that is due and has not fired yet, then the event; `follow` adds what either brings with it.
 
@@ -45,7 +51,7 @@ def apply(
     except AssentError as refusal:
         return refusal
     try:
-        change = lifecycle.apply(timed.request, event, now)
+        change = ruled(timed.request, event, lifecycle.apply(timed.request, event, now), policies, now)
     except AssentError as refusal:
         return authority.told(refusal, key, timed.request)
     if change.facts:

@@ -7,6 +7,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.domain.audience import (
+    MAX_AUDIENCE,
+    OUTSIDER,
     Found,
     Person,
     Selector,
@@ -16,11 +18,12 @@ from bot.domain.audience import (
     parse_selector,
 )
 from bot.domain.errors import Fault, Invalid, NoAudience
-from bot.domain.quorum import reachable
+from bot.domain.identity import MAX_NAMED, email_keys, named, person_keys
+from bot.domain.quorum import Crowd, reachable
 from bot.domain.request import LADDER, Address, Place, Request, Surface, Unreached
 from bot.domain.rules import sources
 from bot.domain.values import replace
-from bot.ports import Directory, DirectoryUnavailableError, UnknownTargetError
+from bot.ports import NOT_A_PERSON, Directory, DirectoryUnavailableError, UnknownTargetError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from bot.approvals.groups import Asker, Groups
     from bot.domain.request import Respondent
     from bot.domain.spec import QuorumRule
+
+AT_ONCE = 100
+"""How many are looked up at the same time."""
 
 LOOKUP_SECONDS = 2.0
 """How long a submission waits for Slack to say who somebody is; later than that they are looked up afterwards."""
@@ -84,14 +90,31 @@ class Asking:
                 for index, text in enumerate(parsed)
                 for name in expand_groups([text], groups)[1]
             )
+        if len(found) > MAX_AUDIENCE:
+            raise too_many(pointer, len(found))
         place = place or Place(selector="")
-        if self._directory is None or len(found) == 1:
-            parts = [await self._resolve(s) for s in found]
-        else:
-            parts = await asyncio.gather(*(self._resolve(s) for s in found))
+        try:
+            parts = await self._all(list(found))
+        except _TooManyError as error:
+            raise too_many(pointer, error.number) from None
         return together(
             [_placed(part, place, within) for part, within in zip(parts, found.values(), strict=True)]
         )
+
+    async def _all(self, selectors: Sequence[Selector]) -> list[Audience]:
+        """What each comes to. A few at a time, so that other calls are answered in between."""
+        parts: list[Audience] = []
+        for start in range(0, len(selectors), AT_ONCE):
+            few = selectors[start : start + AT_ONCE]
+            if self._directory is None or len(few) == 1:
+                parts += [await self._resolve(s) for s in few]
+            else:
+                parts += await asyncio.gather(*(self._resolve(s) for s in few))
+            if (people := sum(len(part.found) + len(part.lookups) for part in parts)) > 2 * MAX_AUDIENCE:
+                raise _TooManyError(people)
+            if len(parts) < len(selectors):
+                await asyncio.sleep(0)
+        return parts
 
     async def _resolve(self, selector: Selector) -> Audience:
         match selector.kind:
@@ -101,7 +124,7 @@ class Asking:
                 return together([self._mailbox(selector), await self._by_slack_too(selector)])
         if self._directory is None:
             return _slack_is_off(selector)
-        ask: Mapping[SelectorKind, Callable[[Selector, Directory], Awaitable[Audience]]] = {
+        ask: Mapping[SelectorKind, Callable[[Selector, Directory], Awaitable[Audience | Sequence[str]]]] = {
             SelectorKind.SLACK_USER: self._user,
             SelectorKind.SLACK_EMAIL: self._user_by_email,
             SelectorKind.SLACK_GROUP: self._group,
@@ -109,11 +132,12 @@ class Asking:
         }
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
-                return await ask[selector.kind](selector, self._directory)
+                members = await ask[selector.kind](selector, self._directory)
         except (DirectoryUnavailableError, TimeoutError):
             return _look_up_later(selector)
         except UnknownTargetError as error:
             return _unknown(selector, str(error))
+        return members if isinstance(members, Audience) else await self._members(selector, members)
 
     def _mailbox(self, selector: Selector) -> Audience:
         address = selector.value
@@ -141,12 +165,22 @@ class Asking:
     async def _user_by_email(self, selector: Selector, directory: Directory) -> Audience:
         return self._seated(selector, await directory.user_by_email(selector.value))
 
-    async def _group(self, selector: Selector, directory: Directory) -> Audience:
-        members = await directory.group_members(selector.value)
+    async def _group(self, selector: Selector, directory: Directory) -> Audience | Sequence[str]:
+        members = tuple(dict.fromkeys(await directory.group_members(selector.value)))
         if not members:
             return _unknown(selector, "the user group has no members")
-        people = await asyncio.gather(*(directory.user(m) for m in members))
-        return together([self._seated(selector, p) for p in people])
+        return members
+
+    async def _members(self, group: Selector, members: Sequence[str]) -> Audience:
+        """Everybody in a user group. Each stands alone: whoever cannot be looked up takes nobody with them."""
+        if len(members) > MAX_AUDIENCE:
+            raise _TooManyError(len(members))
+        users = [Selector(SelectorKind.SLACK_USER, user, f"slack:{user}") for user in members]
+        found = together(await self._all(users))
+        people = tuple([f for f in found.found if f.trouble != NOT_A_PERSON])
+        if not people and not found.lookups:
+            return _unknown(group, "nobody in the user group is a person")
+        return _placed(found._replace(found=people), Place(selector=""), (group.text,))
 
     async def _channel(self, selector: Selector, directory: Directory) -> Audience:
         await directory.check_channel(selector.value)
@@ -154,6 +188,7 @@ class Asking:
 
     def _seated(self, selector: Selector, person: Person) -> Audience:
         trouble = "their Slack account is deactivated" if person.deactivated else None
+        trouble = OUTSIDER if person.external else trouble
         where = () if trouble else self._addresses(Surface.SLACK, person.slack_user_id or "")
         found = Found(person=person, via=selector.text, addresses=where, trouble=trouble)
         note = (Unreached(target=f"slack:{person.slack_user_id}", reason=trouble),) if trouble else ()
@@ -162,53 +197,67 @@ class Asking:
     def _addresses(self, surface: Surface, value: str) -> tuple[Address, ...]:
         return (Address(surface=surface, value=value),) if surface in self._surfaces else ()
 
-    def reach(self, keys: frozenset[str]) -> tuple[Address, ...]:
-        """Where somebody known by these keys can be told something."""
-        return tuple(
-            address
-            for key in sorted(keys)
-            for address in self._addresses(Surface(key.partition(":")[0]), key.partition(":")[2])
+    async def identity(self, requester: str | None) -> Identity:
+        """Every key of whom the requester's text names, so that no address of theirs can answer, and their name."""
+        people = named(requester or "")
+        asked = [(email, SelectorKind.SLACK_EMAIL) for email in people.emails]
+        asked += [(user, SelectorKind.SLACK_USER) for user in people.slack_users]
+        found = await asyncio.gather(*(self._who(value, kind) for value, kind in asked[:MAX_NAMED]))
+        keys = people.keys.union(*(who.keys for who in found))
+        alone = found[0] if len(found) == 1 else Identity()
+        return Identity(
+            keys,
+            known=all(who.known for who in found),
+            name=alone.name,
+            addresses=alone.addresses,
         )
 
-    async def identity(self, requester: str | None) -> Identity:
-        """Every key of the requester, so that no address of theirs can answer, and their name."""
-        selector = _person(requester or "")
-        if selector is None:
-            return Identity()
-        by_email = selector.kind in _BY_EMAIL
-        keys = frozenset({f"email:{selector.value}" if by_email else f"slack:{selector.value}"})
+    async def _who(self, value: str, kind: SelectorKind) -> Identity:
+        """What is known of one person."""
+        by_email = kind is SelectorKind.SLACK_EMAIL
+        keys = email_keys(value) if by_email else frozenset({f"slack:{value}"})
+        where = self._addresses(Surface.EMAIL if by_email else Surface.SLACK, value)
         if self._directory is None:
-            return Identity(keys)
+            return Identity(keys, addresses=where)
         ask = self._directory.user_by_email if by_email else self._directory.user
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
-                person = await ask(selector.value)
+                person = await ask(value)
         except UnknownTargetError:
-            return Identity(keys)
+            return Identity(keys, addresses=where)
         except (DirectoryUnavailableError, TimeoutError):
-            return Identity(keys, known=False)
-        return Identity(keys | person.keys, name=person.name)
+            return Identity(keys, known=False, addresses=where)
+        more = self._addresses(Surface.EMAIL, person.email) if person.email else ()
+        more += self._addresses(Surface.SLACK, person.slack_user_id) if person.slack_user_id else ()
+        return Identity(keys | person.keys, name=person.name, addresses=tuple(dict.fromkeys(where + more)))
 
 
 class Identity(NamedTuple):
-    """Who a requester is: all their keys, unless `known` is false (Slack could not be asked), and their name."""
+    """Who a requester is: all their keys, unless `known` is false (Slack could not be asked), and their name.
+
+    `addresses`: where they can be told something, where the text names one person.
+    """
 
     keys: frozenset[str] = frozenset()
     known: bool = True
     name: str | None = None
+    addresses: tuple[Address, ...] = ()
 
 
-def _person(requester: str) -> Selector | None:
-    """The one person that a requester is by what is written, `Bob <bob@example.com>` too; None for anything else."""
-    _, bracket, address = requester.rpartition("<")
-    try:
-        selector = parse_selector(address.removesuffix(">") if bracket else requester)
-    except ValueError:
-        return None
-    return selector if selector.kind in {*_BY_EMAIL, SelectorKind.SLACK_USER} else None
+class _TooManyError(Exception):
+    """One audience comes to so many people."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
-_BY_EMAIL = frozenset({SelectorKind.EMAIL, SelectorKind.BOTH, SelectorKind.SLACK_EMAIL})
+def too_many(pointer: str, number: int, most: int = MAX_AUDIENCE) -> Invalid:
+    """The refusal of an audience that is too large."""
+    what = "one audience" if most == MAX_AUDIENCE else "all audiences of a request together"
+    return Invalid(
+        [Fault(pointer, f"comes to {number:,} people; {what} may have {most:,} at most, so ask fewer")]
+    )
 
 
 def _slack_is_off(selector: Selector) -> Audience:
@@ -239,11 +288,22 @@ def _placed(part: Audience, place: Place, groups: tuple[str, ...]) -> Audience:
     within = (*groups, *place.groups)
     found, channels, lookups, unreached = part
     return Audience(
-        found=tuple([replace(f, groups=within) for f in found]) if within else found,
+        found=tuple([_within(f, within) for f in found]) if within else found,
         channels=tuple([replace(place, selector=c.selector, groups=within) for c in channels]),
-        lookups=tuple([replace(place, selector=c.selector, groups=within) for c in lookups]),
+        lookups=tuple([replace(place, selector=c.selector, groups=_each(c.groups, within)) for c in lookups]),
         unreached=unreached,
     )
+
+
+def _within(found: Found, groups: tuple[str, ...]) -> Found:
+    """Somebody found through groups; whoever a user group of Slack led to must be in it when they answer."""
+    every = _each(found.groups, groups)
+    slack_group = next((g for g in every if parse_selector(g).kind is SelectorKind.SLACK_GROUP), None)
+    return replace(found, groups=every, via=slack_group or found.via)
+
+
+def _each(*parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(parts)))
 
 
 def check_reach(request: Request) -> None:
@@ -260,25 +320,67 @@ def _check_stage(
     request: Request, stage: tuple[int, int], rule: QuorumRule, pointer: str, reject_quorum: int = 1
 ) -> None:
     seats = [r for r in request.respondents if (r.step, r.levels[0]) == stage]
-    reached = [r for r in seats if not r.trouble]
     places = [p for p in (*request.places, *request.lookups) if (p.step, p.levels[0]) == stage]
-    if not reached and not places:
-        why = "; ".join(f"{u.target}: {u.reason}" for u in request.unreached)
-        where = f" of {pointer.removeprefix('/')}" if pointer else ""
-        raise NoAudience(f"The audience{where} reaches nobody ({why or 'it is empty'}).")
-    deciding = [r for r in reached if may_count(request, r)] or reached
-    channel = any(parse_selector(p.selector).kind is SelectorKind.SLACK_CHANNEL for p in places)
-    open_sources = frozenset(s for p in places for s in (*p.groups, p.selector))
+    counting = [r for r in seats if may_count(request, r)]
+    able = [r for r in counting if not r.trouble]
+    crowd = _crowd(request, places, able, [r for r in counting if r.trouble])
+    if not able and crowd.extra == 0:
+        raise _nobody(request, seats, counting, pointer)
     faults = []
-    if why_not := reachable(rule, deciding, open_sources, channel=channel) or _stranger(
-        rule, seats, open_sources
-    ):
+    if why_not := reachable(rule, crowd) or _stranger(rule, seats, crowd.sources):
         faults.append(Fault(f"{pointer}/quorum", why_not))
-    if not places and deciding and reject_quorum > len(deciding):
-        why_not = f"needs {reject_quorum} rejections, but only {len(deciding)} may answer"
+    if crowd.extra is not None and reject_quorum > len(able) + crowd.extra:
+        why_not = f"needs {reject_quorum} rejections, but only {len(able) + crowd.extra} may answer"
         faults.append(Fault(f"{pointer}/reject_quorum", why_not))
     if faults:
         raise Invalid(faults)
+
+
+def _crowd(
+    request: Request, places: Sequence[Place], able: Sequence[Respondent], unreachable: Sequence[Respondent]
+) -> Crowd:
+    """Who can be counted on in a stage. Whom a lookup can only find again, or who asked, is nobody more."""
+    kinds = [parse_selector(p.selector) for p in places]
+    known = frozenset().union(*(r.keys for r in (*able, *unreachable)))
+    if not request.spec.allow_self_approval:
+        known |= person_keys(request.requester_keys)
+    people = {frozenset(_keys(s)) for s in kinds if s.kind in _PERSON and known.isdisjoint(_keys(s))}
+    return Crowd(
+        able,
+        unreachable,
+        frozenset(s for p in places for s in (*p.groups, p.selector)),
+        extra=len(people) if all(s.kind in _PERSON for s in kinds) else None,
+        channel=any(s.kind is SelectorKind.SLACK_CHANNEL for s in kinds),
+    )
+
+
+_PERSON = frozenset({SelectorKind.SLACK_EMAIL, SelectorKind.SLACK_USER})
+
+
+def _keys(selector: Selector) -> frozenset[str]:
+    return (
+        email_keys(selector.value)
+        if selector.kind is SelectorKind.SLACK_EMAIL
+        else frozenset({selector.text})
+    )
+
+
+def _nobody(
+    request: Request, seats: Sequence[Respondent], counting: Sequence[Respondent], pointer: str
+) -> Invalid | NoAudience:
+    """The refusal of an audience of which nobody could ever decide."""
+    if any(not r.trouble for r in seats):
+        fault = "names only who asks, and nobody decides their own request: name somebody else"
+        return Invalid([Fault(f"{pointer}/audience", f"{fault} (or set allow_self_approval)")])
+    if counting and all(r.trouble == OUTSIDER for r in counting):
+        fault = "names only people of other organisations, who may not answer here: name somebody else"
+        return Invalid([Fault(f"{pointer}/audience", f"{fault} (or set SLACK_ALLOW_EXTERNAL)")])
+    why = "; ".join(f"{u.target}: {u.reason}" for u in request.unreached[:MAX_REASONS])
+    where = f" of {pointer.removeprefix('/')}" if pointer else ""
+    return NoAudience(f"The audience{where} reaches nobody ({why or 'it is empty'}).")
+
+
+MAX_REASONS = 20
 
 
 def _stranger(rule: QuorumRule, seats: Iterable[Respondent], open_sources: frozenset[str]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.approvals.applying import apply
-from bot.approvals.core import Core
+from bot.approvals.core import Core, warn_if_lost
 from bot.approvals.submission import revision
 from bot.domain import authority
 from bot.domain.errors import AssentError
@@ -67,7 +67,7 @@ class Changing(Core):
 
     async def not_told(self, request_id: str, event: NotTold) -> None:
         """Show on the request that an address could not be told."""
-        await self._apply(request_id, event)
+        warn_if_lost(await self._apply(request_id, event))
 
     async def tick(self, limit: int = 100) -> int:
         """Let every pending request whose time has come move on; how many there were."""

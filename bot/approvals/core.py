@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -11,10 +12,12 @@ from bot.approvals.applying import apply, must, replayed
 from bot.approvals.asking import Asking
 from bot.approvals.groups import Asker, Groups
 from bot.approvals.standing import StandIns
-from bot.domain import authority, lifecycle
+from bot.domain import authority, lifecycle, quorum
 from bot.domain.audience import Actor, Person, parse_selector
 from bot.domain.errors import AssentError, NotInAudience, Unavailable
+from bot.domain.policy import Policies
 from bot.domain.request import Request, Surface
+from bot.domain.ruling import ruled
 from bot.domain.values import replace
 from bot.ports import DirectoryUnavailableError, UnknownTargetError
 
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from bot.domain.policy import Policy
     from bot.domain.spec import Hours, Spec
     from bot.ports import Clock, Directory, Idempotency, Ids, Store, Transaction
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,11 @@ class Rules:
     callback_allow_private: bool = False
     surfaces: frozenset[Surface] = frozenset()
     """Where people can be told: `slack`, `email`."""
+
+    @property
+    def deciding(self) -> Policies:
+        """The policies, for what is decided without anybody."""
+        return Policies(self.policies, self.auto_approve)
 
 
 class Core:
@@ -129,6 +140,7 @@ class Core:
                 now,
                 lambda change: standing.take_over(change, now, self._ids),
                 key=self._key,
+                policies=self._rules.deciding,
             )
             if once and isinstance(applied, Request):
                 tx.remember(once, request_id, now)
@@ -140,9 +152,16 @@ class Core:
         return outcome
 
     async def _dry_run(self, request_id: str, event: Event) -> Request:
-        return lifecycle.apply(await self.get(request_id), event, self._clock.now()).request
+        request, now = await self.get(request_id), self._clock.now()
+        return ruled(request, event, lifecycle.apply(request, event, now), self._rules.deciding, now).request
 
 
 def asker(spec: Spec) -> Asker:
     """What computed groups may know of a request."""
     return Asker(requester=spec.requester, labels=spec.labels)
+
+
+def warn_if_lost(request: Request) -> None:
+    """Tell the operators, in the log, that nobody can decide a request any more."""
+    if not request.status.final and quorum.out_of_reach(request):
+        log.warning("%s: the quorum can no longer be reached; its trail says who cannot be told", request.id)

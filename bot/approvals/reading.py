@@ -10,6 +10,7 @@ from bot.approvals.applying import must
 from bot.approvals.core import Core
 from bot.domain.audience import may_still_answer
 from bot.domain.authority import only_own, reads
+from bot.domain.identity import person_keys
 from bot.domain.request import RespondentState, Status
 from bot.ports import DirectoryUnavailableError, Query
 
@@ -102,7 +103,7 @@ class Reading(Core):
 
 def _awaits(request: Request, person: Person, joined: Sequence[str]) -> bool:
     """Whether this person's answer is still wanted; nobody's own request waits for them."""
-    if request.requester_keys & person.keys and not request.spec.allow_self_approval:
+    if person_keys(request.requester_keys) & person.keys and not request.spec.allow_self_approval:
         return False
     mine = [r for r in request.seated if r.keys & person.keys]
     if not mine:

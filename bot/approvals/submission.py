@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bot.approvals.callbacks import url_faults
-from bot.domain.audience import SelectorKind, parse_selector
+from bot.domain.audience import MAX_AUDIENCE, SelectorKind, parse_selector
 from bot.domain.digest import canonical_faults, check_canonical, escape_pointer, payload_digest
 from bot.domain.errors import Fault, Invalid, NoAudience
 from bot.domain.forms import read_only_faults
+from bot.domain.identity import MAX_NAMED, named
 from bot.domain.request import APPROVE, REJECT, SKIP
 from bot.domain.rules import rule_faults
 from bot.domain.schemas import form_faults
@@ -157,14 +158,16 @@ def submission_faults(body: SubmitBody, now: datetime) -> list[Fault]:
         faults += url_faults(body.source_url, "/source_url")
     if body.requester and body.requester.lower().startswith(("email:", "slack:")):
         faults += selector_faults([body.requester], "/requester")
+    if body.requester and len(named(body.requester).keys) > MAX_NAMED:
+        faults.append(Fault("/requester", f"names more than {MAX_NAMED} people; say who asks"))
     if body.steps is not None and not 1 <= len(body.steps) <= MAX_STEPS:
         faults.append(Fault("/steps", f"must be 1 to {MAX_STEPS} steps"))
-    for index, step in enumerate(body.steps or ()):
+    for index, step in enumerate((body.steps or ())[:MAX_STEPS]):
         faults += _rule_faults(body, step.quorum, f"/steps/{index}/quorum")
         faults += _stage_faults(step, f"/steps/{index}")
     if len(body.escalation) > MAX_LEVELS:
         faults.append(Fault("/escalation", f"has more than {MAX_LEVELS} levels"))
-    for index, level in enumerate(body.escalation):
+    for index, level in enumerate(body.escalation[:MAX_LEVELS]):
         faults += _rule_faults(body, level.quorum, f"/escalation/{index}/quorum")
         faults += _stage_faults(level, f"/escalation/{index}")
         if not level.audience and not _listed(level.destination):
@@ -270,8 +273,18 @@ def _selector(destination: Destination) -> str:
     return f"email:{destination.email}"
 
 
+def named_in(body: SubmitBody) -> int:
+    """How many selectors a submission has, in all its steps and levels."""
+    parts = (body, *(body.steps or ()), *body.escalation)
+    return sum(len(part.audience or ()) + len(_listed(part.destination)) for part in parts)
+
+
 def audience_faults(audience: Sequence[str] | None, destination: Destinations) -> list[Fault]:
     """What is wrong with the selectors that a body names."""
+    number = len(audience or ()) + len(_listed(destination))
+    if number > MAX_AUDIENCE:
+        pointer = "/audience" if audience else "/destination"
+        return [Fault(pointer, f"names {number:,}; one audience has at most {MAX_AUDIENCE:,} people")]
     return [*selector_faults(audience or (), "/audience"), *_destination_faults(destination)]
 
 
@@ -312,7 +325,7 @@ def _choice_faults(body: SubmitBody) -> list[Fault]:
     if not ids:
         faults.append(Fault("/choices", "a request of kind `choice` needs at least one choice"))
     if len(ids) > MAX_CHOICES:
-        faults.append(Fault("/choices", f"are more than {MAX_CHOICES}; a Slack select holds no more"))
+        return [Fault("/choices", f"are more than {MAX_CHOICES}; a Slack select holds no more")]
     faults += [
         Fault(f"/choices/{i}/id", "is used twice or is a built-in decision; ids must differ")
         for i, choice in enumerate(ids)
@@ -377,4 +390,16 @@ def _time_faults(body: SubmitBody, now: datetime) -> list[Fault]:
         for pointer, rule in rules.items()
         if rule is OnTimeout.ESCALATE and not body.escalation
     ]
+    if why_not := _silence_cannot(body):
+        faults += [Fault(p, why_not) for p, rule in rules.items() if rule is OnTimeout.APPROVE]
     return faults
+
+
+def _silence_cannot(body: SubmitBody) -> str | None:
+    """Why a deadline cannot approve this, if it cannot."""
+    if body.level is Level.VERIFY:
+        return "`approve` would approve without anybody typing the phrase; use another rule, or another level"
+    if body.kind in {Kind.CHOICE, Kind.INPUT}:
+        what = "choose" if body.kind is Kind.CHOICE else "fill in the form"
+        return f"`approve` cannot {what}; use `expire`, `reject`, `skip` or `escalate`"
+    return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from bot.approvals.applying import replayed
-from bot.approvals.asking import Audience, check_reach, together
+from bot.approvals.aside import aside
+from bot.approvals.asking import AT_ONCE, Audience, check_reach, together, too_many
 from bot.approvals.callbacks import callback_faults
-from bot.approvals.core import Core, asker
+from bot.approvals.core import Core, asker, warn_if_lost
 from bot.approvals.groups import Asker
 from bot.approvals.submission import (
     Defaults,
@@ -15,15 +17,16 @@ from bot.approvals.submission import (
     build_spec,
     deadline,
     keeps_from_seating,
+    named_in,
     read_submission,
     selectors,
     submission_faults,
 )
 from bot.domain import lifecycle, policy
-from bot.domain.audience import seat
+from bot.domain.audience import MAX_AUDIENCE, MAX_PEOPLE, seat
 from bot.domain.errors import Invalid, NoAudience
 from bot.domain.events import LookedUp
-from bot.domain.request import LADDER, Place, Request
+from bot.domain.request import LADDER, Place, Request, Unreached
 from bot.domain.values import replace
 from bot.ports import Idempotency, Notification
 
@@ -52,7 +55,10 @@ class Submitting(Core):
             request.spec, auto_approve=self._rules.auto_approve, policies=self._rules.policies
         )
         standing = await self._stand_ins.now()
-        change = standing.take_over(lifecycle.open_request(request, ruling, now), now, self._ids)
+        change = await aside(
+            lambda: standing.take_over(lifecycle.open_request(request, ruling, now), now, self._ids),
+            len(request.respondents),
+        )
         if self._key:
             change = change.with_key(self._key.name)
 
@@ -73,7 +79,7 @@ class Submitting(Core):
     async def _checked(self, body: SubmitBody, now: datetime) -> Request:
         """The request that `body` asks for; raises `Invalid` with every fault, or `NoAudience`."""
         faults = await callback_faults(body.callback_url, allow_private=self._rules.callback_allow_private)
-        faults = [*faults, *submission_faults(body, now)]
+        faults += await aside(lambda: submission_faults(body, now), named_in(body))
         if keeps_from_seating(faults):
             raise Invalid(faults)
         defaults = Defaults(audience=self._rules.default_audience, hours=self._rules.hours)
@@ -97,7 +103,7 @@ class Submitting(Core):
             requester_keys=requester.keys,
             requester_known=requester.known,
             requester_name=requester.name,
-            requester_addresses=self._asking.reach(requester.keys),
+            requester_addresses=requester.addresses,
             respondents=respondents,
             places=audience.channels,
             lookups=audience.lookups,
@@ -106,7 +112,7 @@ class Submitting(Core):
             timeout_at=timeout_at,
             opened_at=now,
         )
-        check_reach(request)
+        await aside(lambda: check_reach(request), len(respondents))
         return lifecycle.at_first_step(request, now)
 
     async def _audience(self, spec: Spec) -> tuple[Audience, tuple[Respondent, ...]]:
@@ -119,11 +125,16 @@ class Submitting(Core):
             part, seats = await self._seats(step.audience, Place(selector="", step=index), who, pointer)
             parts.append(part)
             respondents += seats
+            _few_enough(len(respondents), pointer)
         for number, level in enumerate(spec.escalation, 1):
-            place = Place(selector="", step=LADDER, levels=(number,))
-            part, seats = await self._seats(level.audience, place, who, f"/escalation/{number - 1}/audience")
+            place, pointer = (
+                Place(selector="", step=LADDER, levels=(number,)),
+                f"/escalation/{number - 1}/audience",
+            )
+            part, seats = await self._seats(level.audience, place, who, pointer)
             parts.append(part)
             respondents += seats
+            _few_enough(len(respondents), pointer)
         return together(parts), tuple(respondents)
 
     async def _seats(
@@ -131,7 +142,12 @@ class Submitting(Core):
     ) -> tuple[Audience, tuple[Respondent, ...]]:
         part = await self._asking.resolve(audience, who, pointer=pointer, place=place)
         ids = (self._ids.respondent() for _ in part.found)
-        return part, seat(part.found, ids, step=place.step, levels=place.levels)
+        seats = await aside(
+            lambda: seat(part.found, ids, step=place.step, levels=place.levels), len(part.found)
+        )
+        if len(seats) > MAX_AUDIENCE:
+            raise too_many(pointer, len(seats))
+        return part, seats
 
     async def look_up(self, limit: int = 20) -> int:
         """Try again to find the people Slack could not be asked about; how many requests have news."""
@@ -140,27 +156,41 @@ class Submitting(Core):
             request = await self.get(request_id)
             event = await self._found(request)
             if event.places or event.requester_keys is not None:
-                await self._apply(request_id, event)
+                warn_if_lost(await self._apply(request_id, event))
                 found += 1
         return found
 
     async def _found(self, request: Request) -> LookedUp:
         """What Slack says now about everybody it could not name before."""
-        event = LookedUp()
-        for place in request.lookups:
-            part, seats = await self._seats((place.selector,), place, asker(request.spec))
-            if not part.lookups:
+        event, room = LookedUp(), MAX_PEOPLE - len(request.respondents)
+        for start in range(0, len(request.lookups), AT_ONCE):
+            places = request.lookups[start : start + AT_ONCE]
+            answers = await asyncio.gather(*(self._again(place, request) for place in places))
+            for place, (part, seats) in zip(places, answers, strict=True):
+                if any(p.selector == place.selector for p in part.lookups):
+                    continue
+                if len(seats) > room:
+                    part, seats = _no_room(place), ()  # noqa: PLW2901 - they are not asked
+                room -= len(seats)
                 event = replace(
                     event,
                     places=(*event.places, place),
                     found=(*event.found, *seats),
                     rooms=(*event.rooms, *part.channels),
+                    lookups=(*event.lookups, *part.lookups),
                     unreached=(*event.unreached, *part.unreached),
                 )
         if request.requester_known:
             return event
-        keys, known, name = await self._asking.identity(request.spec.requester)
-        return replace(event, requester_keys=keys, requester_name=name) if known else event
+        asks = await self._asking.identity(request.spec.requester)
+        return replace(event, requester_keys=asks.keys, requester_name=asks.name) if asks.known else event
+
+    async def _again(self, place: Place, request: Request) -> tuple[Audience, tuple[Respondent, ...]]:
+        """What one selector comes to now; a user group that has grown too large is shown as such."""
+        try:
+            return await self._seats((place.selector,), place, asker(request.spec))
+        except Invalid:
+            return _no_room(place), ()
 
     async def notify(self, body: NotifyBody) -> None:
         """Tell people without asking; raises `Invalid`, or `NoAudience` where that reaches nobody."""
@@ -188,3 +218,14 @@ class Submitting(Core):
         now = self._clock.now()
         accepted = Notification(surface=surface, address=address, message=content)
         await self._store.write(lambda tx: tx.notify(accepted, now))
+
+
+def _few_enough(people: int, pointer: str) -> None:
+    if people > MAX_PEOPLE:
+        raise too_many(pointer, people, MAX_PEOPLE)
+
+
+def _no_room(place: Place) -> Audience:
+    """What a selector comes to that brings more people than one request may have."""
+    reason = f"brings more people than one request may ask ({MAX_PEOPLE:,}, {MAX_AUDIENCE:,} in one audience)"
+    return Audience(unreached=(Unreached(target=place.selector, reason=reason),))

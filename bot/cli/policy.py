@@ -11,13 +11,21 @@ from bot.cli import display
 from bot.cli.common import Failure, load_settings, read_json
 
 
-def policy(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, json: bool = False) -> None:
+def policy(
+    file: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
+    *,
+    key_name: str | None = None,
+    json: bool = False,
+) -> None:
     """Say what the policies of assent.toml would do with a request; nothing is sent or stored.
 
     Parameters
     ----------
     file
         File of JSON with the fields of a request; - is standard input.
+    key_name
+        As if it came with the API key of this name.
     """
     from bot.approvals.submission import Defaults, build_spec, read_submission, submission_faults
     from bot.domain.errors import AssentError, Invalid
@@ -30,7 +38,7 @@ def policy(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, jso
         body = read_submission(read_json(file), now)
         if faults := submission_faults(body, now):
             raise Invalid(faults)
-        spec = build_spec(body, defaults, now)
+        spec = build_spec(body, defaults, now, submitted_by_name=key_name)
     except AssentError as error:
         raise Failure(error.detail) from None
     ruling = rule(spec, auto_approve=settings.assent_auto_approve, policies=settings.policies)

@@ -55,6 +55,11 @@ def wants_phrase(spec: Spec, decision: str) -> bool:
     return spec.level is Level.VERIFY and decision not in {REJECT, SKIP}
 
 
+def wants_people(spec: Spec) -> bool:
+    """Whether a yes needs somebody who types a phrase, chooses or fills in, so that silence can never be one."""
+    return spec.level is Level.VERIFY or spec.kind in {Kind.CHOICE, Kind.INPUT}
+
+
 def state_after(decision: str) -> RespondentState:
     """Where an answer leaves its respondent; a custom choice is an approval of that choice."""
     return _STATES.get(decision, RespondentState.APPROVED)
@@ -64,7 +69,7 @@ _STATES = {REJECT: RespondentState.REJECTED, SKIP: RespondentState.SKIPPED}
 
 
 def check(request: Request, answer: Answer, *, operator: bool = False) -> None:
-    """Raise `Invalid` with every fault of `answer`. An operator may always skip."""
+    """Raise `Invalid` with every fault of `answer`. An operator may always skip, but types the phrase like others."""
     faults: list[Fault] = []
     spec = request.spec
     allowed = decisions(spec)

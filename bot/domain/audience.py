@@ -14,16 +14,19 @@ from functools import lru_cache, reduce
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import NotInAudience, SelfApproval, StepClosed, Unavailable
+from bot.domain.identity import email_keys, mailbox, person_keys
 from bot.domain.request import LADDER, Address, Place, Request, Respondent, RespondentState, Surface
 from bot.domain.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-EMAIL = re.compile(
-    r"[^\s@<>(),:;\"\\\[\]\x00-\x1f\x7f]{1,64}@(?=.{1,255}$)[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)+"
-)
-"""A mailbox as people write it: RFC 5321's dot-string and a dotted domain, no quoting, no address literals."""
+MAX_AUDIENCE = 1000
+"""Most people of one audience, groups counted by their members."""
+MAX_PEOPLE = 3000
+"""Most people of one request, all its steps and levels together."""
+OUTSIDER = "belongs to another organisation, and people from outside may not answer here"
+"""Why somebody of another organisation is not asked."""
 
 
 class SelectorKind(StrEnum):
@@ -67,26 +70,23 @@ def parse_selector(text: str) -> Selector:
     text = text.strip()
     scheme, colon, rest = text.partition(":")
     if not colon:
-        return Selector(SelectorKind.BOTH, _email(text), text.lower())
+        address = mailbox(text)
+        return Selector(SelectorKind.BOTH, address, address)
     match scheme.lower():
         case "email":
-            return Selector(SelectorKind.EMAIL, _email(rest), f"email:{rest.lower()}")
+            address = mailbox(rest)
+            return Selector(SelectorKind.EMAIL, address, f"email:{address}")
         case "group" if re.fullmatch(r"[\w.-]{1,100}", rest):
             return Selector(SelectorKind.GROUP, rest, f"group:{rest}")
         case "slack" if "@" in rest:
-            return Selector(SelectorKind.SLACK_EMAIL, _email(rest), f"slack:{rest.lower()}")
+            address = mailbox(rest)
+            return Selector(SelectorKind.SLACK_EMAIL, address, f"slack:{address}")
         case "slack" if re.fullmatch(r"[UWCGS][A-Za-z0-9_]{1,40}", rest):
             return Selector(_SLACK_IDS[rest[0]], rest, f"slack:{rest}")
     raise ValueError(
         f"{text[:80]!r} is no selector; write slack:U… (user), slack:C… (channel), slack:S… (user group), "
         "slack:NAME@HOST, email:NAME@HOST, NAME@HOST or group:NAME"
     )
-
-
-def _email(text: str) -> str:
-    if not EMAIL.fullmatch(text):
-        raise ValueError(f"{text[:80]!r} is no email address; write NAME@HOST, for example ana@example.com")
-    return text.lower()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +104,10 @@ class Person:
 
     @property
     def keys(self) -> frozenset[str]:
-        """The names that identify this person."""
-        keys = set()
+        """The names that identify this person, however they are spelt."""
+        keys: set[str] = set()
         if self.email:
-            keys.add(f"email:{self.email.lower()}")
+            keys |= email_keys(self.email)
         if self.slack_user_id:
             keys.add(f"slack:{self.slack_user_id}")
         return frozenset(keys)
@@ -140,17 +140,32 @@ class Actor:
 def seat(
     found: Iterable[Found], ids: Iterable[str], *, step: int = 0, levels: tuple[int, ...] = (0,)
 ) -> tuple[Respondent, ...]:
-    """Merge people who share a confirmed email or a Slack id into one respondent each; ids are taken as needed."""
-    seats: list[Respondent] = []
+    """Merge people who share a confirmed email or a Slack id into one respondent each, who takes one of the ids."""
+    newcomers = [_respondent(item, step, levels) for item in found]
+    keys = [r.keys - {""} for r in newcomers]
     fresh = iter(ids)
-    for item in found:
-        newcomer = _respondent(item, step, levels)
-        same = [s for s in seats if s.keys & item.person.keys]
-        seats = [s for s in seats if s not in same]
-        for other in same:
-            newcomer = merge(other, newcomer)
-        seats.append(newcomer if newcomer.id else replace(newcomer, id=next(fresh)))
-    return tuple(seats)
+    return tuple(replace(_merged([newcomers[i] for i in one]), id=next(fresh)) for one in _joined(keys))
+
+
+def _joined(keys: Sequence[Iterable[Hashable]]) -> list[list[int]]:
+    """The places of those who are one person, through whoever lies between: in linear time, in the order given."""
+    parent = list(range(len(keys)))
+
+    def root(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = parent[parent[place]]
+            place = parent[place]
+        return place
+
+    first: dict[Hashable, int] = {}
+    for place, names in enumerate(keys):
+        for name in names:
+            one, other = sorted((root(first.setdefault(name, place)), root(place)))
+            parent[other] = one
+    groups: dict[int, list[int]] = {}
+    for place in range(len(keys)):
+        groups.setdefault(root(place), []).append(place)
+    return list(groups.values())
 
 
 def _respondent(found: Found, step: int, levels: tuple[int, ...] = (0,)) -> Respondent:
@@ -173,23 +188,32 @@ def _respondent(found: Found, step: int, levels: tuple[int, ...] = (0,)) -> Resp
 
 def merge(kept: Respondent, other: Respondent) -> Respondent:
     """One respondent out of two that are one person: the first's id, the answer of either, everybody's addresses."""
-    stands = min((kept, other), key=lambda r: _STANDING.get(r.state, 0))
+    return _merged([kept, other])
+
+
+def _merged(seats: Sequence[Respondent]) -> Respondent:
+    """One respondent out of all that are one person, as `merge` has it."""
+    if len(seats) == 1:
+        return seats[0]
+    ids = [i for r in seats for i in (r.id, *r.aliases) if i]
+    kept = next((r.id for r in seats if r.id), "")
+    stands = min(seats, key=lambda r: _STANDING.get(r.state, 0))
     return replace(
-        kept,
-        id=kept.id or other.id,
-        aliases=tuple(dict.fromkeys(i for i in (*kept.aliases, other.id, *other.aliases) if i and kept.id)),
+        seats[0],
+        id=kept,
+        aliases=tuple(dict.fromkeys(i for i in ids if i != kept)),
         state=stands.state,
         trouble=stands.trouble,
-        name=kept.name or other.name,
-        email=kept.email or other.email,
-        slack_user_id=kept.slack_user_id or other.slack_user_id,
-        via=tuple(dict.fromkeys(kept.via + other.via)),
-        groups=tuple(dict.fromkeys(kept.groups + other.groups)),
-        levels=tuple(sorted({*kept.levels, *other.levels})),
-        generation=max(kept.generation, other.generation),
-        delegate_of=kept.delegate_of or other.delegate_of,
-        addresses=tuple(dict.fromkeys(kept.addresses + other.addresses)),
-        time_zone=kept.time_zone or other.time_zone,
+        name=next((r.name for r in seats if r.name), None),
+        email=next((r.email for r in seats if r.email), None),
+        slack_user_id=next((r.slack_user_id for r in seats if r.slack_user_id), None),
+        via=tuple(dict.fromkeys(v for r in seats for v in r.via)),
+        groups=tuple(dict.fromkeys(g for r in seats for g in r.groups)),
+        levels=tuple(sorted({level for r in seats for level in r.levels})),
+        generation=max(r.generation for r in seats),
+        delegate_of=next((r.delegate_of for r in seats if r.delegate_of), None),
+        addresses=tuple(dict.fromkeys(a for r in seats for a in r.addresses)),
+        time_zone=next((r.time_zone for r in seats if r.time_zone), None),
     )
 
 
@@ -199,35 +223,44 @@ _STANDING = {RespondentState.DELEGATED: 1, RespondentState.WAITING: 2, Responden
 
 def unite(seated: Sequence[Respondent], late: Sequence[Respondent]) -> tuple[Respondent, ...]:
     """The people already seated and those found later, each once."""
+    seats = [*seated, *late]
+    scoped = [[(_scope(r), key) for key in r.keys] for r in seats]
     result = list(seated)
-    for newcomer in late:
-        same = [r for r in result if _beside(r, newcomer) and r.keys & newcomer.keys]
-        if not same:
-            result.append(newcomer)
+    for one in _joined(scoped):
+        if one[-1] < len(seated):
             continue
-        one = reduce(merge, [*_answered_first(same), newcomer])
-        result = [one if r is same[0] else r for r in result if r not in same[1:]]
-    return _kept_up(result)
+        before = [seats[i] for i in one if i < len(seated)]
+        merged = _merged([*_answered_first(before), *(seats[i] for i in one if i >= len(seated))])
+        if not before:
+            result.append(merged)
+            continue
+        result[one[0]] = merged
+        for place in one[1 : len(before)]:
+            result[place] = _TAKEN
+    return _kept_up(r for r in result if r is not _TAKEN)
+
+
+_TAKEN = Respondent(id="")
+"""The seat of somebody who has another one."""
+
+
+def _scope(seat: Respondent) -> tuple[int, tuple[int, ...]]:
+    """What two seats have in common that are asked the same, so that one person needs only one of them."""
+    return seat.step, seat.levels if seat.step == LADDER else ()
 
 
 def _kept_up(seats: Iterable[Respondent]) -> tuple[Respondent, ...]:
     """Whoever took over from somebody counts wherever that person would count now."""
     result: list[Respondent] = []
+    known: dict[str, Respondent] = {}
     for r in seats:
-        giver = (
-            next((g for g in result if r.delegate_of in (g.id, *g.aliases)), None) if r.delegate_of else None
-        )
-        if giver:
+        if r.delegate_of and (giver := known.get(r.delegate_of)):
             levels = tuple(sorted({*r.levels, *giver.levels}))
             groups = tuple(dict.fromkeys((*r.groups, *giver.groups, *giver.via)))
             r = replace(r, levels=levels, groups=groups)  # noqa: PLW2901 - the next in the chain needs the new one
+        known.update(dict.fromkeys((r.id, *r.aliases), r))
         result.append(r)
     return tuple(result)
-
-
-def _beside(one: Respondent, other: Respondent) -> bool:
-    """Whether two seats are asked the same, so that one person needs only one of them."""
-    return one.step == other.step and (one.step != LADDER or one.levels == other.levels)
 
 
 def _answered_first(seats: Iterable[Respondent]) -> list[Respondent]:
@@ -237,7 +270,7 @@ def _answered_first(seats: Iterable[Respondent]) -> list[Respondent]:
 
 def may_count(request: Request, respondent: Respondent) -> bool:
     """Whether this respondent's answer may count at all: the requester's own does not, unless that was allowed."""
-    own = request.requester_keys
+    own = person_keys(request.requester_keys)
     return not own or request.spec.allow_self_approval or own.isdisjoint(respondent.keys)
 
 
@@ -319,7 +352,7 @@ def refuse_outsiders(person: Person | None) -> None:
 
 
 def _is_requester(request: Request, actor: Actor, seats: Sequence[Respondent]) -> bool:
-    return bool(actor.keys.union(*(s.keys for s in seats)) & request.requester_keys)
+    return bool(actor.keys.union(*(s.keys for s in seats)) & person_keys(request.requester_keys))
 
 
 def _still_seated(respondent: Respondent, actor: Actor) -> bool:
@@ -357,22 +390,44 @@ def _not_admitted(request: Request, seats: Sequence[Respondent]) -> Exception:
 def expand_groups(
     selectors: Iterable[str], groups: Mapping[str, Sequence[str]]
 ) -> tuple[dict[Selector, tuple[str, ...]], tuple[str, ...]]:
-    """Parse selectors and replace `group:NAME` by its members (nested groups too).
+    """Parse selectors and replace `group:NAME` by its members (nested groups too), each group looked at once.
 
     Gives each selector with the groups that led to it, and the names of unknown groups.
     """
-    found: dict[Selector, tuple[str, ...]] = {}
+    found: dict[Selector, dict[str, None]] = {}
     unknown: dict[str, None] = {}
-
-    def expand(selector: Selector, within: tuple[str, ...]) -> None:
-        if selector.kind is not SelectorKind.GROUP:
-            found[selector] = tuple(dict.fromkeys(found.get(selector, ()) + within))
-        elif selector.value not in groups:
-            unknown[selector.value] = None
-        elif selector.text not in within:
-            for member in groups[selector.value]:
-                expand(parse_selector(member), (*within, selector.text))
-
+    expanded: dict[Selector, None] = {}
     for text in selectors:
-        expand(parse_selector(text), ())
-    return found, tuple(unknown)
+        selector = parse_selector(text)
+        if selector.kind is not SelectorKind.GROUP:
+            found.setdefault(selector, {})
+            continue
+        for group in _nested(selector, groups, unknown):
+            if group in expanded:
+                continue
+            expanded[group] = None
+            for member in _leaves(group, groups):
+                found.setdefault(member, {})[group.text] = None
+    return {selector: tuple(within) for selector, within in found.items()}, tuple(unknown)
+
+
+def _nested(top: Selector, groups: Mapping[str, Sequence[str]], unknown: dict[str, None]) -> list[Selector]:
+    """A group and all groups within it, each once; those that there are not become `unknown`."""
+    known: dict[Selector, None] = {}
+    waiting = [top]
+    while waiting:
+        group = waiting.pop()
+        if group.value not in groups:
+            unknown[group.value] = None
+        elif group not in known:
+            known[group] = None
+            inside = [parse_selector(member) for member in groups[group.value]]
+            waiting += [s for s in reversed(inside) if s.kind is SelectorKind.GROUP]
+    return list(known)
+
+
+def _leaves(top: Selector, groups: Mapping[str, Sequence[str]]) -> dict[Selector, None]:
+    """Everybody and everything in a group that is no group, however deep."""
+    within = _nested(top, groups, {})
+    members = [parse_selector(member) for group in within for member in groups[group.value]]
+    return dict.fromkeys(m for m in members if m.kind is not SelectorKind.GROUP)

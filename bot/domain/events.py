@@ -121,13 +121,15 @@ class Delegate:
 class LookedUp:
     """What became of `places`, which Slack could not be asked about before.
 
-    `found` are new seats (in the `step` and `levels` of their place), `rooms` channels, `unreached` what cannot be
-    told, `requester_keys` the requester's addresses where those were the question, and `requester_name` their name.
+    `found` are new seats (in the `step` and `levels` of their place), `rooms` channels, `lookups` whoever of a user
+    group is still to be looked up, `unreached` what cannot be told, `requester_keys` the requester's addresses where
+    those were the question, and `requester_name` their name.
     """
 
     places: tuple[Place, ...] = ()
     found: tuple[Respondent, ...] = ()
     rooms: tuple[Place, ...] = ()
+    lookups: tuple[Place, ...] = ()
     unreached: tuple[Unreached, ...] = ()
     requester_keys: frozenset[str] | None = None
     requester_name: str | None = None

@@ -44,9 +44,8 @@ def climb(
     number = request.level + 1
     before = request.spec.escalation[request.level - 1].name if request.level else "audience"
     reached = [r for r in request.respondents if _on(r, number)]
-    seats = unite(
-        [r for r in request.respondents if r not in reached], [replace(r, step=request.step) for r in reached]
-    )
+    others = [r for r in request.respondents if not _on(r, number)]
+    seats = unite(others, [replace(r, step=request.step) for r in reached])
     why = f": {reason}" if reason else "."
     climbed = replace(
         noted(request, now, f"Escalated from {before} to {level.name} by {by}{why}"),

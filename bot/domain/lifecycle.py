@@ -62,6 +62,7 @@ from bot.domain.events import (
     Withdraw,
 )
 from bot.domain.handover import delegate, escalate
+from bot.domain.reach import told_of_losses
 from bot.domain.request import (
     APPROVE,
     LADDER,
@@ -129,7 +130,7 @@ def apply(request: Request, event: Event, now: datetime) -> Change:
     if not change.facts:
         return change
     newer = replace(_unreachable(change.request), version=request.version + 1)
-    return change._replace(request=newer)
+    return told_of_losses(request, change._replace(request=newer), now)
 
 
 def _respond(request: Request, event: Respond, now: datetime) -> Change:
@@ -259,7 +260,10 @@ def _looked_up(request: Request, event: LookedUp, now: datetime) -> Change:
         request,
         respondents=unite(request.respondents, [_where_asked(r, request) for r in event.found]),
         places=(*request.places, *(_where_asked(p, request) for p in event.rooms)),
-        lookups=tuple(p for p in request.lookups if _question(p) not in answered),
+        lookups=(
+            *(p for p in request.lookups if _question(p) not in answered),
+            *(_where_asked(p, request) for p in event.lookups),
+        ),
         unreached=(*request.unreached, *event.unreached),
         requester_keys=request.requester_keys | (event.requester_keys or frozenset()),
         requester_known=request.requester_known or event.requester_keys is not None,
@@ -275,9 +279,10 @@ def _looked_up(request: Request, event: LookedUp, now: datetime) -> Change:
     return widen(request, changed, fact, now)
 
 
-def _question(place: Place) -> tuple[str, tuple[int, ...], int | None]:
+def _question(place: Place) -> tuple[str, tuple[str, ...], tuple[int, ...], int | None]:
     """What tells one open question from another; a level's moves to the step in which it is reached."""
-    return place.selector, place.levels, place.step if place.levels == (0,) else None
+    step = place.step if place.levels == (0,) else None
+    return place.selector, place.groups, place.levels, step
 
 
 def _where_asked(seat: Seat, request: Request) -> Seat:

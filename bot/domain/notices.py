@@ -28,8 +28,9 @@ def instant(at: datetime) -> str:
 def names(request: Request, respondents: Iterable[str]) -> str:
     """`Ana, Ben and Cy`, in the order given; who answered in several steps is named once."""
     people = {}
+    seats = request.by_id
     for key in respondents:
-        r = request.respondent(key)
+        r = seats.get(key) or request.respondent(key)
         people[(r.email or r.slack_user_id or r.id) if r else key] = r.label if r else key
     labels = list(people.values())
     if len(labels) < 2:

@@ -1,9 +1,13 @@
-"""Rules that decide without asking anybody: the first that matches rules, and says why.
+"""Rules that decide without asking anybody, and say why.
 
-A policy names what it wants of a request by dotted paths (`title`, `requester`, `labels.env`, `payload.amount`, …): a
-value, a text with `*`, a list of those, or `{min, max}` for a number. What is not there, or of another type, matches
-nothing, so that a mistyped policy asks people. No policy approves at level `verify`, or what only people can choose,
-fill in or rate.
+A policy names what it wants of a request by dotted paths (`title`, `requester`, `key`, `labels.env`, `payload.amount`,
+…): a value, a text with `*`, a list of those, or `{min, max}` for a number. All of them must fit. What is not there
+matches nothing. A value that cannot be held against what is wanted (a list where a text is wanted, a number that is
+none) makes the policy *fail*: nobody knows then whether it speaks of this request.
+
+Whatever the order, a `reject` that matches wins, and where one fails, people decide: nothing else may approve what it
+might have rejected, not level `info` and not `ASSENT_AUTO_APPROVE`. Of the others the first that matches rules, and one
+that fails counts as `ask`. No policy approves at level `verify`, or what only people can choose, fill in or rate.
 """
 
 from __future__ import annotations
@@ -12,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from math import inf, isnan
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bot.domain.request import Status
 from bot.domain.spec import Kind, Level, Spec
@@ -49,51 +54,122 @@ class Ruling:
     by: str = "policy"
 
 
+class Policies(NamedTuple):
+    """What the configuration says about requests that nobody need decide."""
+
+    policies: Sequence[Policy] = ()
+    auto_approve: bool = False
+
+
 def rule(spec: Spec, *, auto_approve: bool, policies: Sequence[Policy] = ()) -> Ruling | None:
-    """The policy's ruling on a new request, or None where people must decide."""
+    """The policy's ruling on a request as it is asked now, or None where people must decide."""
+    verdicts = [(policy, speaks_of(policy, spec)) for policy in policies]
+    if rejecting := next((p for p, fits in verdicts if fits and p.then is Then.REJECT), None):
+        return _ruling(rejecting)
+    if any(fits is None and policy.then is Then.REJECT for policy, fits in verdicts):
+        return None
     if auto_approve:
         return Ruling("ASSENT_AUTO_APPROVE is on: nobody was asked.", tell=False)
     if spec.level is Level.INFO:
         return Ruling("For information only: nobody had to decide.", tell=True)
-    found = next((policy for policy in policies if matches(policy, spec)), None)
-    if found is None or found.then is Then.ASK:
-        return None
+    found, fits = next(((p, fits) for p, fits in verdicts if fits is not False), (None, False))
+    return _ruling(found) if found and fits and found.then is Then.APPROVE else None
+
+
+def rejects(spec: Spec, policies: Sequence[Policy]) -> Ruling | None:
+    """The ruling of the policy that rejects this request, if there is one."""
+    return next((_ruling(p) for p in policies if p.then is Then.REJECT and speaks_of(p, spec)), None)
+
+
+def _ruling(policy: Policy) -> Ruling:
     return Ruling(
-        found.reason or f"The policy {found.name!r} decides this: nobody was asked.",
+        policy.reason or f"The policy {policy.name!r} decides this: nobody was asked.",
         tell=False,
-        decision=Status.APPROVED if found.then is Then.APPROVE else Status.REJECTED,
-        by=f"policy {found.name}",
+        decision=Status.APPROVED if policy.then is Then.APPROVE else Status.REJECTED,
+        by=f"policy {policy.name}",
     )
 
 
-def matches(policy: Policy, spec: Spec) -> bool:
-    """Whether a policy speaks of this request."""
+def speaks_of(policy: Policy, spec: Spec) -> bool | None:
+    """Whether a policy speaks of this request; None where that cannot be told."""
     if policy.then is Then.APPROVE and (spec.level is Level.VERIFY or spec.kind is not Kind.APPROVAL):
         return False
-    return all(_fits(_member(spec, path), wanted) for path, wanted in policy.when.items())
+    try:
+        found = [_held_against(spec, path, wanted, policy.then) for path, wanted in policy.when.items()]
+    except Exception:  # noqa: BLE001 - whatever goes wrong, it approves nothing
+        return None
+    if False in found:
+        return False
+    return None if None in found else True
 
 
-MEMBERS = ("title", "message", "requester", "kind", "level", "source_url", "labels", "details", "payload")
-"""What a policy can look at."""
+def _held_against(spec: Spec, path: str, wanted: Any, then: Then) -> bool | None:
+    """Whether what stands at a path fits.
+
+    Where several things stand there (`{"a": {"b": 1}, "a.b": 2}`), all must fit for a yes, and one is enough else.
+    """
+    found = [_fits(value, wanted) for value in _members(spec, path)]
+    if not found:
+        return False
+    if then is not Then.APPROVE and True in found:
+        return True
+    if None in found:
+        return None
+    return all(found) if then is Then.APPROVE else False
 
 
-def _member(spec: Spec, path: str) -> Json:
-    """What stands at a dotted path; None where nothing does."""
+MEMBERS = (
+    "title",
+    "message",
+    "requester",
+    "key",
+    "kind",
+    "level",
+    "source_url",
+    "labels",
+    "details",
+    "payload",
+)
+"""What a policy can look at; `key` is the name of the API key that the request came with."""
+
+WITH_MEMBERS = frozenset({"labels", "details", "payload"})
+
+
+def _members(spec: Spec, path: str) -> list[Json]:
+    """What stands at a dotted path; a name may have dots in it, and a number counts in a list."""
     name, *rest = path.split(".")
-    value: Any = getattr(spec, name) if name in MEMBERS else None
-    for part in rest:
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
+    if name not in MEMBERS:
+        return []
+    values: list[tuple[Json, tuple[str, ...]]] = [
+        (spec.submitted_by_name if name == "key" else getattr(spec, name), tuple(rest))
+    ]
+    found = []
+    while values:
+        value, parts = values.pop()
+        if not parts and value is not None:
+            found.append(value)
+        if isinstance(value, Mapping):
+            names = [(".".join(parts[:n]), parts[n:]) for n in range(1, len(parts) + 1)]
+            values += [(value[one], left) for one, left in names if one in value]
+        elif isinstance(value, list) and parts and parts[0].isdecimal() and int(parts[0]) < len(value):
+            values.append((value[int(parts[0])], parts[1:]))
+    return found
 
 
-def _fits(value: Json, wanted: Any) -> bool:
+def _fits(value: Json, wanted: Any) -> bool | None:
+    """Whether a value is what is wanted; None where it is of another sort, so that nobody can tell."""
     if isinstance(wanted, Mapping):
-        return _number(value) and wanted.get("min", value) <= value <= wanted.get("max", value)
+        if not _number(value) or isnan(value):
+            return None
+        return bool(wanted.get("min", value) <= value <= wanted.get("max", value))
     if isinstance(wanted, list | tuple):
-        return any(_fits(value, one) for one in wanted)
+        fitting = [_fits(value, one) for one in wanted]
+        return True if True in fitting else None if None in fitting else False
     if isinstance(wanted, str):
-        return isinstance(value, str) and fnmatchcase(value, wanted)
-    return isinstance(value, bool) is isinstance(wanted, bool) and value is not None and bool(value == wanted)
+        return fnmatchcase(value, wanted) if isinstance(value, str) else None
+    if isinstance(value, bool) is not isinstance(wanted, bool) or not isinstance(value, bool | int | float):
+        return None
+    return bool(value == wanted)
 
 
 def _number(value: Json) -> bool:
@@ -103,12 +179,33 @@ def _number(value: Json) -> bool:
 def policy_fault(policy: Policy) -> str | None:
     """What is wrong with a configured policy, in words."""
     for path, wanted in policy.when.items():
-        if path.partition(".")[0] not in MEMBERS:
-            return f"policy {policy.name}: {path!r} is nothing to look at; there are {', '.join(MEMBERS)}"
-        if isinstance(wanted, Mapping) and not (
-            wanted and wanted.keys() <= {"min", "max"} and all(map(_number, wanted.values()))
-        ):
-            return f"policy {policy.name}: {path}: must have a number as `min`, `max` or both"
+        name, dot, inside = path.partition(".")
+        fault = None
+        if name not in MEMBERS:
+            fault = f"{path!r} is nothing to look at; there are {', '.join(MEMBERS)}"
+        elif dot and (name not in WITH_MEMBERS or not inside):
+            fault = f"{path!r} is nothing to look at; {name} has no members"
+        elif not dot and name in {"labels", "details"}:
+            fault = f"{path!r} is a whole table; say which of it, for example {name}.env"
+        elif wrong := _wanted_fault(wanted):
+            fault = f"{path}: {wrong}"
+        if fault:
+            return f"policy {policy.name}: {fault}"
     if policy.then is not Then.ASK and not policy.when:
         return f"policy {policy.name}: would decide everything; say `when` (ASSENT_AUTO_APPROVE is for tests)"
     return None
+
+
+def _wanted_fault(wanted: Any) -> str | None:
+    if isinstance(wanted, Mapping):
+        known = wanted and wanted.keys() <= {"min", "max"} and all(map(_number, wanted.values()))
+        if not known or any(map(isnan, wanted.values())):
+            return "must have a number as `min`, `max` or both"
+        return "has a `min` above its `max`" if wanted.get("min", -inf) > wanted.get("max", inf) else None
+    if isinstance(wanted, list | tuple):
+        if not wanted:
+            return "is an empty list, which nothing is in"
+        return next(filter(None, map(_wanted_fault, wanted)), None)
+    if isinstance(wanted, str | bool) or (_number(wanted) and not isnan(wanted)):
+        return None
+    return "must be a text, a number, true, false, a list of those, or { min, max }"

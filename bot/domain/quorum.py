@@ -6,7 +6,7 @@ Whoever a level of the escalation ladder brought in decides by that level's own 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,9 +14,10 @@ from bot.domain.audience import lowest_level, may_count, parse_selector
 from bot.domain.request import Request, Respondent, RespondentState, Status
 from bot.domain.rules import Leaf, ways_to_meet
 from bot.domain.spec import Kind, QuorumRule
+from bot.domain.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 
 class Verdict(NamedTuple):
@@ -46,26 +47,82 @@ class _Tally(NamedTuple):
     rejections: int
     uncounted: bool
     """Some people could not be looked up yet, so that a rule that counts heads must wait."""
+    sets: dict[str | None, _Heads]
+    """Who is behind each selector; filled once it is asked for."""
+
+    @property
+    def everybody(self) -> list[Respondent]:
+        """Whoever counts, wherever they stand."""
+        return [*self.approved, *self.rejected, *self.waiting]
+
+    def heads(self, source: str | None) -> _Heads:
+        """Whom a leaf counts, as sets of bits: the place of each in `everybody`."""
+        if not self.sets:
+            self.sets.update(_by_source(self))
+        return self.sets.get(source, _NO_HEADS)
+
+    def bits(self, ids: Collection[str]) -> int:
+        """The same of whoever has these ids."""
+        if not ids:
+            return 0
+        return sum(1 << place for place, r in enumerate(self.everybody) if r.id in ids)
 
     def only(self, source: str | None) -> _Tally:
         """The part of it that a leaf counts."""
         if source is None:
             return self
+        heads, people = self.heads(source), self.everybody
         return self._replace(
-            approved=[r for r in self.approved if belongs(r, source)],
-            rejected=[r for r in self.rejected if belongs(r, source)],
-            waiting=[r for r in self.waiting if belongs(r, source)],
+            approved=_chosen(people, heads.approved),
+            rejected=_chosen(people, heads.rejected),
+            waiting=_chosen(people, heads.waiting),
             open_ended=source in self.open_sources,
+            sets={},
         )
 
     def needed(self, approvals: int | str) -> int:
         """How many approvals a number, `all` or `majority` comes to."""
-        seats = len(self.approved) + len(self.rejected) + len(self.waiting)
-        if approvals == "all":
-            return max(1, seats)
-        if approvals == "majority":
-            return seats // 2 + 1
-        return int(approvals)
+        return _needed(approvals, len(self.approved) + len(self.rejected) + len(self.waiting))
+
+
+def _needed(approvals: int | str, people: int) -> int:
+    if approvals == "all":
+        return max(1, people)
+    if approvals == "majority":
+        return people // 2 + 1
+    return int(approvals)
+
+
+class _Heads(NamedTuple):
+    """Who approved, rejected and is awaited, as sets of bits."""
+
+    approved: int = 0
+    rejected: int = 0
+    waiting: int = 0
+
+    @property
+    def all(self) -> int:
+        """All of them."""
+        return self.approved | self.rejected | self.waiting
+
+
+_NO_HEADS = _Heads()
+
+
+def _by_source(tally: _Tally) -> dict[str | None, _Heads]:
+    """Everybody by the selectors that led to them (None: by any), in one pass."""
+    sets: dict[str | None, list[int]] = {None: [0, 0, 0]}
+    place = 0
+    for standing, people in enumerate((tally.approved, tally.rejected, tally.waiting)):
+        for r in people:
+            for source in {None, *r.groups, *r.via}:
+                sets.setdefault(source, [0, 0, 0])[standing] |= 1 << place
+            place += 1
+    return {source: _Heads(*bits) for source, bits in sets.items()}
+
+
+def _chosen(people: Sequence[Respondent], bits: int) -> list[Respondent]:
+    return [r for place, r in enumerate(people) if bits >> place & 1] if bits else []
 
 
 class _Chances(NamedTuple):
@@ -75,11 +132,6 @@ class _Chances(NamedTuple):
     hopeless: bool
     counts_heads: bool
     required: int
-
-
-def belongs(respondent: Respondent, source: str) -> bool:
-    """Whether the selector `source` of a tree seated this person."""
-    return source in respondent.groups or source in respondent.via
 
 
 def judge(request: Request) -> Verdict:
@@ -140,11 +192,15 @@ def _plain_chances(rule: int | str, tally: _Tally) -> _Chances:
 
 def _tree_chances(rule: dict[str, Any], tally: _Tally) -> _Chances:
     ways, distinct = ways_to_meet(rule), bool(rule.get("distinct", True))
+    met = any(_met(way, tally, distinct=distinct) for way in ways)
     return _Chances(
-        met=any(_met(way, tally, distinct=distinct) for way in ways),
-        hopeless=not any(_reachable(way, tally, distinct=distinct) for way in ways),
+        met=met,
+        hopeless=not (met or any(_reachable(way, tally, distinct=distinct) for way in ways)),
         counts_heads=any(isinstance(leaf.approvals, str) for way in ways for leaf in way),
-        required=min(sum(tally.only(leaf.source).needed(leaf.approvals) for leaf in way) for way in ways),
+        required=min(
+            sum(_needed(leaf.approvals, tally.heads(leaf.source).all.bit_count()) for leaf in way)
+            for way in ways
+        ),
     )
 
 
@@ -160,54 +216,121 @@ def _tally(request: Request, level: int) -> _Tally:
         frozenset([s for p in (*places, *lookups) for s in (*p.groups, p.selector)]),
         bool(places or lookups),
         len([r for r in counting if r.state is RespondentState.REJECTED]),
-        bool(lookups),
+        uncounted=bool(lookups),
+        sets={},
     )
 
 
 def _met(way: Iterable[Leaf], tally: _Tally, *, distinct: bool) -> bool:
-    return _filled(way, tally, tally.approved, distinct=distinct, hoping=False)
+    return _filled(way, tally, tally.heads(None).approved, distinct=distinct, hoping=False)
 
 
-def _reachable(way: Iterable[Leaf], tally: _Tally, *, distinct: bool) -> bool:
-    return _filled(way, tally, [*tally.approved, *tally.waiting], distinct=distinct, hoping=True)
+def _reachable(way: Iterable[Leaf], tally: _Tally, *, distinct: bool, without: int = 0) -> bool:
+    """Whether a way can still be met, even if those `without` whom (a set of bits) never answer."""
+    heads = tally.heads(None)
+    able = (heads.approved | heads.waiting) & ~without
+    return _filled(way, tally, able, distinct=distinct, hoping=True)
 
 
-def _filled(
-    way: Iterable[Leaf], tally: _Tally, people: Sequence[Respondent], *, distinct: bool, hoping: bool
-) -> bool:
-    """Whether `people` fill every place of the leaves. `hoping`: whoever may still turn up is counted on."""
-    places: list[Leaf] = []
+def _filled(way: Iterable[Leaf], tally: _Tally, able: int, *, distinct: bool, hoping: bool) -> bool:
+    """Whether the people in the set `able` fill every place of the leaves.
+
+    `hoping`: whoever may still turn up is counted on.
+    """
+    places: list[tuple[int, int]] = []
     for leaf in way:
-        part = tally.only(leaf.source)
-        if leaf.rejections is not None and len(part.rejected) >= leaf.rejections:
+        heads = tally.heads(leaf.source)
+        if leaf.rejections is not None and heads.rejected.bit_count() >= leaf.rejections:
             return False
-        if hoping and part.open_ended:
-            continue
-        needed = part.needed(leaf.approvals)
-        if not distinct or leaf.source is None:
-            able = people if leaf.source is None else [r for r in people if belongs(r, leaf.source)]
-            if len(able) < needed:
+        if hoping and (leaf.source in tally.open_sources if leaf.source else tally.open_ended):
+            if leaf.approvals == "all" and heads.waiting & ~able:
                 return False
-        else:
-            places += [leaf] * needed
-    return _assigned(places, people)
+            continue
+        needed = _needed(leaf.approvals, heads.all.bit_count())
+        if (heads.all & able).bit_count() < needed:
+            return False
+        if distinct and leaf.source is not None:
+            places.append((needed, heads.all & able))
+    return _assigned(places)
 
 
-def _assigned(places: Sequence[Leaf], people: Sequence[Respondent]) -> bool:
-    """Whether every place finds a person of its own: augmenting paths (Kuhn's algorithm)."""
-    holder: dict[str, int] = {}
+def _assigned(places: Sequence[tuple[int, int]]) -> bool:
+    """Whether every leaf finds so many people of its own, out of its set.
 
-    def find(place: int, tried: set[str]) -> bool:
-        for person in people:
-            if person.id in tried or not belongs(person, places[place].source or ""):
-                continue
-            tried.add(person.id)
-            if person.id not in holder or find(holder[person.id], tried):
-                holder[person.id] = place
-                return True
+    Augmenting paths over the leaves, of whom there are few. The people are bits, so that many are moved at once.
+    """
+    everybody = 0
+    for _, able in places:
+        everybody |= able
+    if everybody.bit_count() < sum(needed for needed, _ in places):
         return False
+    taken = [0] * len(places)
+    return all(_place(leaf, needed, places, taken) for leaf, (needed, _) in enumerate(places))
 
-    return all(find(place, set()) for place in range(len(places)))
+
+def _place(leaf: int, needed: int, places: Sequence[tuple[int, int]], taken: list[int]) -> bool:
+    """Find `needed` people for a leaf; others give theirs to it, where they find somebody else."""
+    while needed:
+        path = _path(leaf, places, taken)
+        if path is None:
+            return False
+        moved = min(needed, *(people.bit_count() for _, people in path))
+        owner = leaf
+        for giver, people in path:
+            some = _first(moved, people)
+            taken[owner] |= some
+            if giver is not None:
+                taken[giver] &= ~some
+                owner = giver
+        needed -= moved
+    return True
+
+
+def _path(
+    leaf: int, places: Sequence[tuple[int, int]], taken: Sequence[int]
+) -> list[tuple[int | None, int]] | None:
+    """From whom a leaf can get people, and who they are: from one leaf after the other, at last those who are free."""
+    free = ~0
+    for people in taken:
+        free &= ~people
+    before: dict[int, int | None] = {leaf: None}
+    waiting = deque([leaf])
+    while waiting:
+        current = waiting.popleft()
+        able = places[current][1]
+        if able & free:
+            return _way_back(current, able & free, before, places, taken)
+        for other, people in enumerate(taken):
+            if other not in before and able & people:
+                before[other] = current
+                waiting.append(other)
+    return None
+
+
+def _way_back(
+    leaf: int,
+    people: int,
+    before: Mapping[int, int | None],
+    places: Sequence[tuple[int, int]],
+    taken: Sequence[int],
+) -> list[tuple[int | None, int]]:
+    path: list[tuple[int | None, int]] = [(None, people)]
+    while (parent := before[leaf]) is not None:
+        path.append((leaf, places[parent][1] & taken[leaf]))
+        leaf = parent
+    return path[::-1]
+
+
+def _first(number: int, people: int) -> int:
+    """So many of a set."""
+    if people.bit_count() == number:
+        return people
+    some = 0
+    for _ in range(number):
+        lowest = people & -people
+        some |= lowest
+        people ^= lowest
+    return some
 
 
 def _most_chosen(request: Request, tally: _Tally) -> tuple[str | None, int]:
@@ -226,27 +349,68 @@ def _split(request: Request, tally: _Tally, required: int) -> bool:
     return _most_chosen(request, tally)[1] + len(tally.waiting) < required
 
 
-def reachable(
-    rule: QuorumRule, people: Sequence[Respondent], sources: frozenset[str], *, channel: bool
-) -> str | None:
-    """Why an audience of `people` could never meet `rule`, or None where it can.
+class Crowd(NamedTuple):
+    """Who can be counted on: `able` people, those `unreachable`, and who may still turn up.
 
-    `sources`: the selectors behind which more people may turn up (empty: these are all); `channel`: nobody can say
-    how many.
+    `sources`: the selectors behind which more people may be found; `extra`: how many those are, None where nobody
+    can say; `channel`: one of them is a channel.
     """
-    if isinstance(rule, int):
-        if not people or sources or rule <= len(people):
-            return None
-        return f"needs {rule} approvals, but only {len(people)} {_people(len(people))} of the audience may approve"
-    if isinstance(rule, str):
-        if not channel:
-            return None
+
+    able: Sequence[Respondent]
+    unreachable: Sequence[Respondent] = ()
+    sources: frozenset[str] = frozenset()
+    extra: int | None = 0
+    channel: bool = False
+
+
+def reachable(rule: QuorumRule, crowd: Crowd) -> str | None:
+    """Why an audience could never meet `rule`, with the names of who is missing, or None where it can."""
+    if isinstance(rule, str) and crowd.channel:
         return f"{rule!r} needs people who can be counted; an audience with a channel takes a number"
-    tally = _Tally((), (), people, sources, bool(sources), rejections=0, uncounted=False)
-    distinct = bool(rule.get("distinct", True))
-    if not people or any(_reachable(way, tally, distinct=distinct) for way in ways_to_meet(rule)):
+    people = [*crowd.able, *crowd.unreachable]
+    tally = _Tally((), (), people, crowd.sources, crowd.extra is None, 0, uncounted=False, sets={})
+    if _possible(rule, tally, frozenset(r.id for r in crowd.unreachable), crowd.extra or 0):
         return None
-    return f"can never be met by this audience: {_tree_words(rule, tally)}"
+    missing = f"; {_cannot_be_told(crowd.unreachable)}" if crowd.unreachable else ""
+    if isinstance(rule, dict):
+        return f"can never be met by this audience: {_tree_words(rule, tally)}{missing}"
+    able = len(crowd.able) + (crowd.extra or 0)
+    needed = rule if isinstance(rule, int) else f"{rule} of {len(people) + (crowd.extra or 0)}"
+    return f"needs {needed} approvals, but only {able} {_people(able)} of the audience may approve{missing}"
+
+
+def out_of_reach(request: Request) -> bool:
+    """Whether the open step can never be approved unless somebody answers who cannot be told."""
+    gone = frozenset(r.id for r in request.seated if r.state is RespondentState.UNREACHABLE)
+    silent = {u.target for u in request.unreached}
+    places = tuple([p for p in request.places if p.selector not in silent])
+    if not gone and request.seated and len(places) == len(request.places):
+        return False
+    request = replace(request, places=places)
+    return not any(_possible(rule, _tally(request, level), gone) for level, rule in _rules(request))
+
+
+def _possible(rule: QuorumRule, tally: _Tally, without: frozenset[str], extra: int = 0) -> bool:
+    """Whether a rule can be met even if those whose ids are in `without` never answer."""
+    if isinstance(rule, dict):
+        distinct = bool(rule.get("distinct", True))
+        gone = tally.bits(without)
+        return any(_reachable(way, tally, distinct=distinct, without=gone) for way in ways_to_meet(rule))
+    able = len([r for r in (*tally.approved, *tally.waiting) if r.id not in without]) + extra
+    if rule == "all" and any(r.id in without for r in tally.waiting):
+        return False
+    if tally.open_ended:
+        return True
+    heads = len(tally.everybody) + extra
+    needed = {"all": max(1, heads), "majority": heads // 2 + 1}
+    return able >= (needed[rule] if isinstance(rule, str) else rule)
+
+
+def _cannot_be_told(people: Sequence[Respondent]) -> str:
+    """`Cy cannot be told (their Slack account is deactivated)`."""
+    named = [f"{r.label} ({r.trouble})" if r.trouble else r.label for r in people[:MAX_NAMES]]
+    more = f" and {len(people) - MAX_NAMES} more" if len(people) > MAX_NAMES else ""
+    return f"{', '.join(named)}{more} cannot be told"
 
 
 def _words(request: Request, level: int, rule: QuorumRule, tally: _Tally, decision: Status | None) -> str:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from bot.domain.hours import working
+from bot.domain.identity import email_keys
 from bot.domain.spec import EscalationLevel, Spec, Step  # noqa: TC001 - the store reads the annotations of Request
 
 Json = Any
@@ -118,12 +119,17 @@ class Respondent:
 
     @property
     def keys(self) -> frozenset[str]:
-        """Every name this person is known by: `rsp_…`, `email:…`, `slack:U…`."""
+        """Every name this person is known by, however it is spelt: `rsp_…`, `email:…`, `slack:U…`."""
         keys = {self.id, *self.aliases}
         if self.email:
-            keys.add(f"email:{self.email}")
+            keys |= email_keys(self.email)
         if self.slack_user_id:
             keys.add(f"slack:{self.slack_user_id}")
+        for address in self.addresses:
+            if address.surface is Surface.EMAIL:
+                keys |= email_keys(address.value)
+            else:
+                keys.add(f"{address.surface}:{address.value}")
         return frozenset(keys)
 
     @property
@@ -293,6 +299,12 @@ class Request:
         """The respondent known by `key` (`rsp_…`, `email:…`, `slack:U…`), of the open step first."""
         matches = [r for r in self.respondents if key == r.id or key in r.keys]
         return next((r for r in matches if r.step == self.step), matches[0] if matches else None)
+
+    @property
+    def by_id(self) -> dict[str, Respondent]:
+        """Every respondent by their ids, those of the open step first."""
+        ordered = sorted(self.respondents, key=lambda r: r.step == self.step)
+        return {i: r for r in ordered for i in (*r.aliases, r.id)}
 
     def response_of(self, respondent_id: str) -> Response | None:
         """The answer this respondent gave."""

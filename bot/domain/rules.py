@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAX_DEPTH = 5
 MAX_WAYS = 64
 """Most alternatives of a tree: ways in which it can be met."""
+MAX_LEAVES = 20
+"""Most groups that a tree counts from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +70,24 @@ def rule_faults(rule: QuorumRule, pointer: str) -> list[Fault]:
     """What is wrong with the shape of a rule, each fault with its place under `pointer`."""
     if not isinstance(rule, dict):
         return []
+    if _leaves(rule, 0) > MAX_LEAVES:
+        return [
+            Fault(pointer, f"counts from more than {MAX_LEAVES} groups, which nobody can follow; simplify it")
+        ]
     faults = _node_faults(rule, pointer, 0)
     if not faults and _alternatives(rule) > MAX_WAYS:
         faults.append(
             Fault(pointer, f"can be met in more than {MAX_WAYS} ways, which nobody can follow; simplify it")
         )
     return faults
+
+
+def _leaves(node: Any, depth: int) -> int:
+    """How many leaves a tree has, of whatever shape; no deeper than one may be."""
+    if not isinstance(node, Mapping) or depth > MAX_DEPTH:
+        return 1
+    parts = [part for name in ("all_of", "any_of") if isinstance(node.get(name), list) for part in node[name]]
+    return sum(_leaves(part, depth + 1) for part in parts) or 1
 
 
 def _node_faults(node: Any, pointer: str, depth: int) -> list[Fault]:

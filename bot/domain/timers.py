@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bot.domain import notices, telling
+from bot.domain.answers import wants_people
 from bot.domain.change import Change, Fact, noted
 from bot.domain.handover import climb
 from bot.domain.request import Request, ResolvedBy, RespondentState, Status, Surface
@@ -69,6 +70,8 @@ def _deadline(request: Request, at: datetime, now: datetime) -> Change:
         status, reason = Status.APPROVED, f"Collected until {notices.instant(at)}."
     else:
         status = ON_TIMEOUT[rule]
+    if status is Status.APPROVED and wants_people(request.spec):
+        status, reason = Status.EXPIRED, f"{reason} Silence cannot type a phrase, choose or fill in."
     if status is Status.APPROVED and not whole and request.step + 1 < len(request.spec.steps):
         return next_step(replace(request, step_timeout_at=None), now, reason.rstrip("."))
     outcome = outcome_of(

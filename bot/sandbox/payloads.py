@@ -20,7 +20,9 @@ def user_json(workspace: Workspace, user: User) -> Json:
         "team": user.team_id,
     }
     stranger = user.team_id != workspace.team_id
-    if user.email and not stranger and "users:read.email" in workspace.scopes:
+    grid = user.enterprise_id
+    colleague = not stranger or (grid is not None and grid == workspace.enterprise_id)
+    if user.email and colleague and "users:read.email" in workspace.scopes:
         profile["email"] = user.email
     shown: Json = {
         "id": user.id,
@@ -34,6 +36,15 @@ def user_json(workspace: Workspace, user: User) -> Json:
     }
     if stranger:
         shown["is_stranger"] = True
+    if grid:
+        shown["enterprise_user"] = {
+            "id": user.id,
+            "enterprise_id": grid,
+            "enterprise_name": f"{workspace.name} Grid",
+            "is_admin": False,
+            "is_owner": False,
+            "teams": [user.team_id],
+        }
     if not user.deleted:
         shown |= {
             "real_name": user.name,

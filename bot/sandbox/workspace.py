@@ -59,6 +59,8 @@ class User:
     is_bot: bool = False
     tz: str = "Europe/Amsterdam"
     tz_offset: int = 3600
+    enterprise_id: str | None = None
+    """The organisation (`E…`) of an Enterprise Grid that their workspace belongs to."""
 
     @property
     def handle(self) -> str:
@@ -176,6 +178,8 @@ class Workspace:
         self.name = name
         self.domain = name.lower()
         self.team_id = self.new_id("T")
+        self.enterprise_id: str | None = None
+        """Set it to `E…` before anybody is added, and the workspace is one of an Enterprise Grid."""
         self.app_id = self.new_id("A")
         self.bot_id = self.new_id("B")
         self.scopes = set(BOT_SCOPES)
@@ -211,8 +215,11 @@ class Workspace:
         confirmed: bool = True,
         deleted: bool = False,
         team_id: str | None = None,
+        enterprise_id: str | None = None,
     ) -> User:
+        """Add somebody, of another workspace (`team_id`) or organisation (`enterprise_id`) where that is said."""
         user = User(self.new_id("U"), name, email, team_id or self.team_id, confirmed, deleted)
+        user.enterprise_id = enterprise_id or (None if team_id else self.enterprise_id)
         self.users[user.id] = user
         return user
 

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bot.domain.audience import Person
-from bot.ports import DirectoryUnavailableError, UnknownTargetError
+from bot.domain.identity import same_mailbox
+from bot.ports import NOT_A_PERSON, DirectoryUnavailableError, UnknownTargetError
 from bot.slack.errors import Later, SlackDown, SlackError, Terminal, Throttled, TokenInvalid
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ Key = tuple[str, str]
 class SlackDirectory:
     """Looks people, groups and channels up (`ports.Directory`).
 
-    `team_id` is the bot token's workspace, asked of Slack where it is not given. People of other workspaces
-    are external, unless `allow_external`.
+    `team_id` is the bot token's workspace, asked of Slack where it is not given. People of other organisations
+    are external, unless `allow_external`; the workspaces of one Enterprise Grid are one organisation.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class SlackDirectory:
         self._answers = _Answers(clock)
         self._allow_external = allow_external
         self._team_id = team_id
+        self._enterprise_id: str | None = None
+        self._home_known = False
 
     async def user(self, user_id: str) -> Person:
         """A user as they were in the last five minutes. `email` is set only where Slack says it is confirmed."""
@@ -52,6 +55,8 @@ class SlackDirectory:
         """
         person = await self._answers.get(("user", user_id), lambda: self._person(user_id), fresh=True)
         if team is None or self._allow_external or team in (person.teams or {self._team_id}):
+            return person
+        if self._enterprise_id and self._enterprise_id in person.teams:
             return person
         return replace(person, external=True)
 
@@ -81,13 +86,13 @@ class SlackDirectory:
 
     async def _owner(self, email: str) -> Person:
         person = await self._described(await self._gateway.user_by_email(email))
-        if person.email != email:
+        if not person.email or not same_mailbox(person.email, email):
             raise UnknownTargetError("Slack does not confirm that this address is theirs")
         return person
 
     async def _described(self, found: Json) -> Person:
         if found.get("is_bot") or found["id"] == "USLACKBOT":
-            raise UnknownTargetError("that is an app, not a person")
+            raise UnknownTargetError(NOT_A_PERSON)
         profile = found.get("profile", {})
         confirmed = profile.get("email") if found.get("is_email_confirmed") else None
         return Person(
@@ -101,10 +106,24 @@ class SlackDirectory:
         )
 
     async def _is_external(self, found: Json) -> bool:
-        if self._team_id is None:
-            self._team_id = str((await self._gateway.identity())["team_id"])
+        """Whether a user is of another organisation. All workspaces of an Enterprise Grid are one organisation.
+
+        Slack calls whoever is in another workspace of the same Grid a stranger too, so that comes second.
+        """
+        await self._find_home()
         teams = _teams(found)
+        if self._enterprise_id and self._enterprise_id in teams:
+            return False
         return bool(found.get("is_stranger")) or bool(teams and self._team_id not in teams)
+
+    async def _find_home(self) -> None:
+        """Which workspace and, on Enterprise Grid, which organisation the token belongs to."""
+        if self._home_known:
+            return
+        identity = await self._gateway.identity()
+        self._team_id = self._team_id or identity.get("team_id")
+        self._enterprise_id = identity.get("enterprise_id")
+        self._home_known = True
 
     async def _open_channel(self, channel_id: str) -> None:
         if (await self._gateway.channel(channel_id)).get("is_archived"):
@@ -121,7 +140,9 @@ class SlackDirectory:
 
 
 def _teams(found: Json) -> frozenset[str]:
-    teams = (found.get("team_id"), *found.get("enterprise_user", {}).get("teams", ()))
+    """The workspaces somebody is in, and on Enterprise Grid the organisation (`E…`)."""
+    grid = found.get("enterprise_user") or {}
+    teams = (found.get("team_id"), grid.get("enterprise_id"), *grid.get("teams", ()))
     return frozenset(team for team in teams if team)
 
 

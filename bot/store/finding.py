@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, func, select, union_all
 
+from bot.domain.identity import person_keys
 from bot.domain.request import Status
 from bot.store.tables import requests, terms
 
@@ -50,6 +51,7 @@ def _filters(query: Query) -> list[Keys]:
         filters.append([f"respondent:{key}" for key in query.respondents])
     if query.requester:
         asked = [query.requester, query.requester.lower(), f"email:{query.requester.lower()}"]
+        asked += sorted(person_keys(frozenset(a for a in asked if a.startswith("email:"))))
         filters.append([f"requester:{name}" for name in dict.fromkeys(asked)])
     if query.submitted_by:
         filters.append([f"key:{query.submitted_by}"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.audience import Actor, SelectorKind, parse_selector
 from bot.domain.errors import Fault, Invalid
+from bot.domain.identity import canonical
 from bot.domain.request import Surface
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def respondent(text: str, http: web.Request, pointer: str = "/respondent") -> Ac
 
 
 def person(text: str, pointer: str = "/respondent") -> str:
-    """The key of a person as people write it: `rsp_…`, `email:…`, `slack:U…`, or a bare address."""
+    """The key of a person as people write it: `rsp_…`, `email:…`, `slack:U…`, or a bare address, in any spelling."""
     if text.startswith("rsp_"):
         return text
     try:
@@ -37,7 +38,7 @@ def person(text: str, pointer: str = "/respondent") -> str:
         raise Invalid([Fault(pointer, str(error))]) from None
     match selector.kind:
         case SelectorKind.EMAIL | SelectorKind.BOTH | SelectorKind.SLACK_EMAIL:
-            return f"email:{selector.value}"
+            return f"email:{canonical(selector.value)}"
         case SelectorKind.SLACK_USER | SelectorKind.SLACK_CHANNEL:
             return selector.text
     raise Invalid([Fault(pointer, "names no single person; write rsp_…, email:NAME@HOST or slack:U…")])

@@ -36,6 +36,11 @@ MAX_TIMEOUT_SECONDS = 100 * 366 * 24 * 3600
 MAX_GRACE_SECONDS = 24 * 3600
 """A day; whoever needs longer to think should not decide yet."""
 MAX_BULK = 100
+MAX_MEMBERS = 200
+"""Most labels of a request, and most lines of its details."""
+MAX_REMINDERS = 100
+MAX_REQUESTER = 500
+"""Characters."""
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Scalar = str | int | float | bool
@@ -145,13 +150,13 @@ class SubmitBody(Body):
     """One line: what is to be decided."""
     message: str = ""
     """More about it, in Markdown."""
-    details: dict[str, Scalar] = Field(default_factory=dict)
+    details: Annotated[dict[str, Scalar], Field(max_length=MAX_MEMBERS)] = Field(default_factory=dict)
     """A flat map, shown as a table."""
     audience: list[str] | None = None
     """Who may respond. Selectors: `slack:U…` a user, `slack:C…` or `slack:G…` a channel (any member may
     respond), `slack:S…` a user group, `slack:ana@example.com` a Slack user by email, `email:ana@example.com`
     by mail, `ana@example.com` by Slack and by mail, `group:NAME` from the configuration. Without it and
-    without `destination` the configured default audience is asked.
+    without `destination` the configured default audience is asked. One audience has at most 1,000 people.
     """
     destination: Destinations | None = None
     """The short form of an audience: one place or several."""
@@ -184,7 +189,9 @@ class SubmitBody(Body):
     change sets back who approved other values before.
     """
     level: Level = Level.CONFIRM
-    """`info`: people are told, and it is approved at once. `verify`: to approve, they type a phrase."""
+    """`info`: people are told, and it is approved at once unless a policy rejects it. `verify`: whoever approves types
+    a phrase, an operator too.
+    """
     verification_phrase: Text | None = None
     """For level `verify`."""
     reason: ReasonRule = ReasonRule.OPTIONAL
@@ -196,8 +203,10 @@ class SubmitBody(Body):
     timeout_at: Instant | None = None
     """The same as an instant to come. Give one or the other."""
     on_timeout: OnTimeout = OnTimeout.EXPIRE
-    """What the deadline does. `escalate` asks the next level, which has as long again."""
-    remind_after_seconds: Seconds | list[Seconds] | None = None
+    """What the deadline does. `escalate` asks the next level, which has as long again. `approve` is not for level
+    `verify`, kind `choice` or `input`: silence types, chooses and fills in nothing.
+    """
+    remind_after_seconds: Seconds | Annotated[list[Seconds], Field(max_length=MAX_REMINDERS)] | None = None
     """When those who have not answered are asked again: a list of seconds, or one number repeated; from the
     opening of the step or the last escalation, within the configured working hours.
     """
@@ -209,9 +218,9 @@ class SubmitBody(Body):
     """Whether the requester's own answer counts."""
     callback_url: Url | None = None
     """Gets the outcome as a signed Standard Webhooks POST; a private address is refused unless allowed."""
-    requester: Text | None = None
+    requester: Annotated[Text, Field(max_length=MAX_REQUESTER)] | None = None
     """Who or what asks: `email:bob@example.com`, `slack:U…`, or any name of a workflow."""
-    labels: dict[str, Scalar] = Field(default_factory=dict)
+    labels: Annotated[dict[str, Scalar], Field(max_length=MAX_MEMBERS)] = Field(default_factory=dict)
     """For finding it again: `?label=env:prod`."""
     source_url: Url | None = None
     """Where it comes from, shown as a link."""
@@ -287,7 +296,7 @@ class ReviseBody(Body):
 
     title: Text | None = None
     message: str | None = None
-    details: dict[str, Scalar] | None = None
+    details: Annotated[dict[str, Scalar], Field(max_length=MAX_MEMBERS)] | None = None
     payload: Json = None
     reason: str | None = None
     """Why, for those who had answered."""

@@ -125,7 +125,9 @@ async def test_a_reason_is_asked_for_where_there_must_be_one(
 async def test_the_same_rules_as_on_a_card(
     product: Product, slack: SlackSandbox, ana: User, ben: User
 ) -> None:
-    request = await product.submit(audience=[f"slack:{ana.id}"], requester="email:ana@example.com", quorum=1)
+    cy = slack.add_user("Cy", email="cy@example.com")
+    people = [f"slack:{ana.id}", f"slack:{cy.id}"]
+    request = await product.submit(audience=people, requester="email:ana@example.com", quorum=1)
     assert "somebody else has to decide" in (await typed(slack, ana, f"approve {request['id']}")).words
     assert "not in the audience" in (await typed(slack, ben, f"approve {request['id']}")).words
     await product.answer(request, "reject", reason="Enough")

@@ -114,7 +114,7 @@ class TestVerification:
         assert [d for d in decisions(self.VERIFY) if wants_phrase(self.VERIFY, d)] == ["approve"]
         assert faults(self.VERIFY, decision="reject") == faults(self.VERIFY, decision="skip") == {}
 
-    def test_an_operator_types_it_too(self) -> None:
+    def test_an_operator_types_it_too_and_may_refuse_without(self) -> None:
         assert set(faults(self.VERIFY, operator=True)) == {"/phrase"}
         assert faults(self.VERIFY, operator=True, phrase=self.PHRASE) == {}
         assert faults(self.VERIFY, operator=True, decision="reject") == {}

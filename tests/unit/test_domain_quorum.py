@@ -8,7 +8,7 @@ import pytest
 
 from bot.domain import lifecycle
 from bot.domain.events import LookedUp
-from bot.domain.quorum import judge, reachable
+from bot.domain.quorum import Crowd, judge, reachable
 from bot.domain.request import Request, RespondentState, Status
 from tests.support.asking import NOW, after, asked, by_slack, places, response, somebody
 
@@ -155,4 +155,5 @@ def test_a_quorum_that_could_never_be_reached_is_known_at_once(
     quorum: QuorumRule, people: int, *, more: tuple[str, ...], channel: bool, why_not: str | None
 ) -> None:
     seats = [somebody(f"p{number}") for number in range(people)]
-    assert reachable(quorum, seats, frozenset(more), channel=channel) == why_not
+    crowd = Crowd(seats, sources=frozenset(more), extra=None if more else 0, channel=channel)
+    assert reachable(quorum, crowd) == why_not

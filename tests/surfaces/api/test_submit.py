@@ -346,11 +346,9 @@ async def test_a_requester_does_not_count_towards_the_quorum(product: Product) -
     assert (await product.submit(**asked, quorum=2, allow_self_approval=True))["quorum"]["required"] == 2
 
 
-async def test_more_approvals_than_people_are_refused_also_where_only_the_requester_is_asked(
-    product: Product,
-) -> None:
+async def test_an_audience_of_the_requester_alone_is_refused_for_itself(product: Product) -> None:
     asked = {"title": "T", "audience": ANA, "requester": "email:ana@example.com"}
-    assert await refused(product, asked | {"quorum": 3}) == (422, "invalid", {"/quorum"})
+    assert await refused(product, asked | {"quorum": 3}) == (422, "invalid", {"/audience"})
 
 
 async def test_information_is_approved_at_once(product: Product) -> None:
