@@ -30,7 +30,7 @@ from bot.email.sender import EmailSender
 from bot.links import Links
 from bot.receipts import Receipts
 from bot.rendering import templates
-from bot.settings import Settings, stored_secret
+from bot.settings import SIGNING_KEY, Settings, stored_secret
 from bot.slack.app import SlackApp, SlackConfig
 from bot.slack.directory import SlackDirectory
 from bot.slack.gateway import Gateway
@@ -54,8 +54,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-SIGNING_KEY = "assent.key"
-"""The file of the signing key that is made where none is set."""
 AUTO_APPROVE_BANNER = "ASSENT_AUTO_APPROVE is on: every request is approved at once, and nobody is asked."
 SHUTDOWN_SECONDS = 3.0
 """How long open answers may take when the process ends."""
@@ -97,7 +95,7 @@ class Assent:
 
     async def _open(self) -> None:
         await asyncio.to_thread(migrations.upgrade, self.settings.assent_database_url)
-        self.store = SqlStore(self.settings.assent_database_url)
+        self.store = SqlStore(self.settings.assent_database_url, self._sealing_keys())
         await self.store.start()
         self._stack.push_async_callback(self.store.stop)
 
@@ -156,6 +154,9 @@ class Assent:
         if self.settings.assent_secret_keys:
             return [key.get_secret_value() for key in self.settings.assent_secret_keys]
         return [self._generated(SIGNING_KEY, "ASSENT_SECRET_KEYS")]
+
+    def _sealing_keys(self) -> list[str]:
+        return self._signing_keys()
 
     def _webhook_secret(self) -> str:
         if self.settings.assent_webhook_secret:

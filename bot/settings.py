@@ -37,6 +37,9 @@ from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.links import MAX_BASE_URL
 from bot.store.engine import database_url, sqlite_file
 
+SIGNING_KEY = "assent.key"
+"""The file of the signing key that is made where none is set."""
+
 MIN_KEY_LENGTH = 32
 """Characters of a signing key; 128 bits as hex digits."""
 
@@ -236,6 +239,14 @@ class Settings(BaseModel):
         """Where generated secrets are kept: beside the SQLite file, else the working folder."""
         file = sqlite_file(self.assent_database_url)
         return file.parent if file else Path.cwd()
+
+    @property
+    def secrets(self) -> list[str]:
+        """The signing keys, newest first: those that are set, else the one that a server has made, else none."""
+        if self.assent_secret_keys:
+            return [key.get_secret_value() for key in self.assent_secret_keys]
+        kept = self.data_folder / SIGNING_KEY
+        return [kept.read_text(encoding="ascii").strip()] if kept.exists() else []
 
 
 IN_FILE = frozenset({"groups", "policies", "templates", "working_hours"})

@@ -15,14 +15,12 @@ from bot.ports import AuditEvent, DeliveryState, Page, Query
 from bot.store import codec
 from bot.store.finding import newest
 from bot.store.prepared import ByIds
+from bot.store.seals import GENESIS
 from bot.store.tables import chain, deliveries, events, requests, terms
 from bot.store.transaction import link, recorded_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-
-GENESIS = "0" * 64
-"""What the first event of the chain is hashed with."""
 
 
 class SqlReader:

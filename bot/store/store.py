@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
+from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING, TypeVar
 
 from bot.domain.errors import Unavailable
@@ -11,7 +12,9 @@ from bot.store import migrations
 from bot.store.engine import open_engine
 from bot.store.readers import Readers
 from bot.store.registry import Registry
+from bot.store.seals import Sealer, Seals
 from bot.store.tail import Tail
+from bot.store.trail import seal_at_start
 from bot.store.wakeups import Wakeups, Watch
 from bot.store.writer import Writer
 
@@ -30,23 +33,28 @@ T = TypeVar("T")
 class SqlStore:
     """The store of one process; it belongs to the event loop in which it was started.
 
+    `secrets` are the signing keys, newest first, that seal the audit trail; without them it is only chained.
     `happened`: how often each type of audit event was committed here, by the status that it led to.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, secrets: Sequence[str] = ()) -> None:
         self.wakeups = Wakeups()
         self.registry = Registry(self)
         self.happened: Counter[tuple[str, str]] = Counter()
         self._engine = open_engine(url)
         self._readers = Readers(self._engine)
-        origin = secrets.token_hex(4)
-        self._writer = Writer(self._engine, self._committed, self.wakeups.recent, origin)
+        origin = token_hex(4)
+        self._seals = Seals(secrets) if secrets else None
+        self._sealer = Sealer(self._seals) if self._seals else None
+        self._writer = Writer(self._engine, self._committed, self.wakeups.recent, origin, self._sealer)
         self._tail = Tail(self._engine, self.wakeups, self.run_read, origin)
 
     async def start(self) -> None:
         """Begin to read and write, and to listen for what others commit."""
         self._readers.start()
         self._writer.start()
+        if self._seals and self._sealer:
+            await self.run_write(partial(seal_at_start, seals=self._seals, sealer=self._sealer))
         await self._tail.start()
 
     async def stop(self) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from bot.domain.request import Request
+    from bot.store.seals import Sealer
     from bot.store.transaction import SqlTransaction
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ class Writer:
         committed: Callable[[Batch], None],
         recent: Mapping[str, Request],
         origin: str,
+        sealer: Sealer | None = None,
     ) -> None:
         self._driver = Driver(engine)
         self._connection = KeptConnection(for_writing(engine))
@@ -56,6 +58,7 @@ class Writer:
         self._committed = committed
         self._origin = origin
         self._recent = recent
+        self._sealer = sealer
         self._exchange = Exchange(MAX_BATCH)
         self._thread = threading.Thread(target=self._loop, name="assent-writer", daemon=True)
 
@@ -102,7 +105,7 @@ class Writer:
                 self._retry(unit)
 
     def _commit(self, units: list[Unit]) -> None:
-        batch = Batch(self._driver, self._recent)
+        batch = Batch(self._driver, self._recent, self._sealer)
         with self._driver.transaction():
             batch.lock(i for unit in units for i in unit.ids)
             answers = [_decide(batch, unit) for unit in units]

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from bot.ports import Clock
     from bot.receipts import Receipts
 
+RESOLVED = "request.resolved"
+"""The audit event of an outcome, whose place in the chain its receipt names."""
+
 CACHED = {"Cache-Control": "public, max-age=300"}
 
 
@@ -23,7 +26,9 @@ def routes(approvals: Approvals, receipts: Receipts, auth: Auth, clock: Clock) -
     async def receipt(http: web.Request) -> web.Response:
         await auth.caller(http, Scope.READ)
         request = await approvals.get(http.match_info["id"])
-        return respond({"receipt": receipts.sign(request, clock.now())})
+        events = await approvals.audit(request.id)
+        resolved = next((event for event in events if event.type == RESOLVED), events[-1])
+        return respond({"receipt": receipts.sign(request, resolved, clock.now())})
 
     async def jwks(_http: web.Request) -> web.Response:
         return respond(receipts.jwks(), headers=CACHED)
