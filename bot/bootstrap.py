@@ -20,7 +20,6 @@ from bot.approvals import Approvals, Rules
 from bot.delivery.callbacks import CallbackSender
 from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.receivers import Airflow, Prefect, Receiver
-from bot.delivery.signing import secret_from
 from bot.delivery.supervisor import Supervisor, Work
 from bot.domain.request import Surface
 from bot.email.addresses import parse_sender
@@ -30,7 +29,7 @@ from bot.email.sender import EmailSender
 from bot.links import Links
 from bot.receipts import Receipts
 from bot.rendering import templates
-from bot.settings import SIGNING_KEY, Settings, stored_secret
+from bot.settings import SIGNING_KEY, WEBHOOK_KEY, Settings, stored_secret, stored_webhook_secret
 from bot.slack.app import SlackApp, SlackConfig
 from bot.slack.directory import SlackDirectory
 from bot.slack.gateway import Gateway
@@ -48,7 +47,9 @@ from bot.web.events import Events
 from bot.web.metrics import Metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
     from bot.ports import Clock, Sender
 
@@ -161,10 +162,12 @@ class Assent:
     def _webhook_secret(self) -> str:
         if self.settings.assent_webhook_secret:
             return self.settings.assent_webhook_secret.get_secret_value()
-        return secret_from(self._generated("webhook.key", "ASSENT_WEBHOOK_SECRET"))
+        return self._generated(WEBHOOK_KEY, "ASSENT_WEBHOOK_SECRET", stored_webhook_secret)
 
-    def _generated(self, file: str, setting: str) -> str:
-        secret, new = stored_secret(self.settings.data_folder, file)
+    def _generated(
+        self, file: str, setting: str, kept: Callable[[Path, str], tuple[str, bool]] = stored_secret
+    ) -> str:
+        secret, new = kept(self.settings.data_folder, file)
         if new:
             log.warning(
                 "a secret is not set: made one and keep it; several replicas need the same, so set it",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
+from bot.private_files import private_database
 from bot.store.prepared import errors_of
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def open_engine(text: str, *, readers: int = 4) -> Engine:
     """An engine whose transactions are begun as each database needs it."""
     url = database_url(text)
     if file := sqlite_file(text):
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private_database(file)
         return _sqlite(url, readers)
     return create_engine(
         url,
