@@ -9,6 +9,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+MAGIC = b"SQLite format 3\0"
+
 log = logging.getLogger(__name__)
 
 BESIDE = ("-wal", "-shm", "-journal")
@@ -20,7 +22,7 @@ def private(path: Path) -> None:
 
     A folder that is not there is made, and told. Raises `OSError` where that cannot be.
     """
-    if not path.parent.exists():
+    if not path.parent.is_dir():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         log.warning("there was no folder %s: made it", path.parent)
     with contextlib.suppress(FileExistsError):
@@ -32,10 +34,17 @@ def private(path: Path) -> None:
 
 
 def private_database(path: Path) -> None:
-    """The same for the file of a SQLite database and what stands beside it."""
+    """The same for the file of a SQLite database and what stands beside it; a file of anything else is left alone."""
+    if path.is_file() and not _is_database(path):
+        return
     private(path)
     for suffix in BESIDE:
         tighten(Path(f"{path}{suffix}"))
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) in {MAGIC, b""}
 
 
 def tighten(path: Path) -> None:

@@ -37,7 +37,7 @@ from bot.domain.spec import Hours
 from bot.email.addresses import parse_sender
 from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.links import MAX_BASE_URL
-from bot.store.engine import database_url, sqlite_file
+from bot.store.engine import check_url, sqlite_file
 
 SIGNING_KEY = "assent.key"
 """The file of the signing key that is made where none is set."""
@@ -134,7 +134,7 @@ class Settings(BaseModel):
     @classmethod
     def _database(cls, value: str) -> str:
         try:
-            database_url(value)
+            check_url(value)
         except ValueError as error:
             raise _fault(str(error)) from None
         return value
