@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from bot.domain.errors import Unavailable
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -24,6 +26,11 @@ BY_KEYS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin"
 nothing of a table that has just grown, would read all of it for each batch until it is analysed (measured)."""
 
 SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+
+BY_STATEMENT = (
+    "the database is reached through a pooler in statement mode, which takes no transactions: set its pool_mode to "
+    "session or transaction"
+)
 
 ROUNDS = 5
 PROBE_SECONDS = 5.0
@@ -67,8 +74,10 @@ class Postgres:
     async def look(self) -> None:
         """Find out whether connections are lent for one transaction: then two of ours use one in turn.
 
-        Raises psycopg's errors where there is no connection.
+        Raises psycopg's errors where there is no connection, and `Unavailable` where there are no transactions.
         """
+        import psycopg  # noqa: PLC0415 - as above
+
         try:
             async with asyncio.timeout(PROBE_SECONDS), AsyncExitStack() as stack:
                 pair = [await stack.enter_async_context(await self.listening()) for _ in range(2)]
@@ -77,6 +86,10 @@ class Postgres:
                     for connection, pids in zip(pair, seen, strict=True):
                         row = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
                         pids.add(row[0] if row else 0)
+                try:
+                    await pair[0].execute("BEGIN")
+                except psycopg.Error:
+                    raise Unavailable(BY_STATEMENT) from None
         except TimeoutError:  # there is no second connection while the first one is held
             self.by_transaction = False
             return
@@ -105,10 +118,10 @@ def parameters(text: str) -> dict[str, str]:
 
 
 _STRICT = re.compile(
-    r"(?:(?P<user>[^:/@?]*)(?::(?P<password>[^@/?]*))?@)?(?P<hosts>[^/?]*)(?P<rest>.*)", re.DOTALL
+    r"(?:(?P<user>[^:/@?]*)(?::(?P<password>[^@/?]*))?@)?(?P<hosts>[^/?@]*)(?P<rest>(?:[/?].*)?)", re.DOTALL
 )
 _LIBERAL = re.compile(
-    r"(?:(?P<user>[^:/@?]*)(?::(?P<password>.*))?@)(?P<hosts>[^/?@]*)(?P<rest>[^@]*)", re.DOTALL
+    r"(?:(?P<user>[^:/@?]*)(?::(?P<password>.*))?@)(?P<hosts>[^/?@]*)(?P<rest>(?:[/?][^@]*)?)", re.DOTALL
 )
 
 

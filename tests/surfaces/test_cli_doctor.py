@@ -11,7 +11,9 @@ from aiohttp import web
 
 from bot.sandbox.mail import Mailbox
 from bot.sandbox.slack import SlackSandbox
+from bot.store import migrations
 from tests.support import command
+from tests.support.pgbouncer import pooled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -176,3 +178,13 @@ async def test_a_manifest_for_an_address_slack_cannot_call_says_so() -> None:
         assert done.json["settings"]["event_subscriptions"]["request_url"] == f"{url}/slack/events"
         assert done.status == 0
         assert done.err.startswith(f"assent: {url}: Slack calls https addresses only")
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
+async def test_a_pooler_is_looked_through(postgres_url: str, mode: str) -> None:
+    migrations.upgrade(postgres_url)
+    with pooled(postgres_url, mode) as url:
+        done = await command.run("doctor", "--json", ASSENT_DATABASE_URL=url)
+    [found] = [finding for finding in done.json if finding["check"] == "database"]
+    words = {"session": "reachable, its", "transaction": "in transaction mode", "statement": "statement"}
+    assert (found["ok"], words[mode] in found["text"]) == (mode != "statement", True)
