@@ -54,7 +54,7 @@ def tighten(path: Path) -> None:
         if not path.is_file() or not mode & 0o077:
             return
         try:
-            path.chmod(0o600)
+            path.chmod(mode & 0o700)
         except OSError as error:
             log.warning(
                 "others may read %s (mode %03o), and it cannot be changed: %s", path, mode, error.strerror
