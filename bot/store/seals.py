@@ -130,10 +130,16 @@ class Sealer:
         self._highest = 0
         self._said = ""
 
-    def follow(self, seq: int, digest: str, seal: str | None, hash_at: HashAt) -> Head:
-        """The head that a row of `chain` stands for. One whose seal does not hold is told, and marked as broken."""
+    def follow(self, seq: int, digest: str, seal: str | None, hash_at: HashAt) -> Head | None:
+        """The head that a row of `chain` stands for; None where a key that is not ours has sealed it.
+
+        One whose seal does not hold is told, and marked as broken.
+        """
         try:
             head = self._standing(seq, digest, seal, hash_at)
+        except UnknownKeyError as error:
+            self.complain(error)
+            return None
         except SealError as error:
             self.complain(error)
             return Head(seq=seq, hash=digest, loose=seq, last_loose=seq, broken=seq)
