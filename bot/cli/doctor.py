@@ -59,7 +59,10 @@ async def examine() -> AsyncIterator[Finding]:
             yield Finding("settings", ok=False, text=fault)
         return
     yield Finding("settings", ok=True, text=f"complete; links begin with {found.base_url}")
-    yield await _database(found)
+    database = await _database(found)
+    yield database
+    if database.ok and (finding := _seal(found)):
+        yield finding
     async for finding in _slack(found):
         yield finding
     yield await _mail(found)
@@ -82,6 +85,19 @@ async def _database(settings: Settings) -> Finding:
     except Unavailable as error:
         return Finding("database", ok=False, text=f"{error}.")
     return Finding("database", ok=True, text=f"reachable{pooler}, its schema is up to date")
+
+
+def _seal(settings: Settings) -> Finding | None:
+    """Say where the keys here are not those that sealed the audit trail, or its seal does not hold."""
+    from bot.store import direct, trail
+
+    if not settings.secrets:
+        return None  # a server makes them
+    with direct.reading(settings.assent_database_url) as connection:
+        sealed, fault = trail.seal_fault(connection, settings.secrets)
+    if fault is None or (sealed.seq and not sealed.key):
+        return None  # the next start seals what has no seal yet
+    return Finding("audit trail", ok=False, text=f"{fault}. Look with `assent audit verify`.")
 
 
 async def _pooler(url: str) -> str:

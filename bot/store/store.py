@@ -51,8 +51,8 @@ class SqlStore:
         self._probe = Probe(self._engine)
         self._readers = Readers(self._engine)
         origin = token_hex(4)
-        self._seals = Seals(secrets) if secrets else None
-        self._sealer = Sealer(self._seals) if self._seals else None
+        self._secrets = secrets
+        self._sealer = Sealer(Seals(secrets)) if secrets else None
         self._writer = Writer(self._engine, self._committed, self.wakeups.recent, origin, self._sealer)
         self._tail = Tail(self._engine, self.wakeups, self.run_read, origin)
 
@@ -62,8 +62,8 @@ class SqlStore:
             await self._reach(reached)
         self._readers.start()
         self._writer.start()
-        if self._seals and self._sealer:
-            await self.run_write(partial(seal_at_start, seals=self._seals, sealer=self._sealer))
+        if self._sealer:
+            await self.run_write(partial(seal_at_start, secrets=self._secrets, sealer=self._sealer))
         await self._tail.start()
 
     async def _reach(self, reached: Postgres) -> None:

@@ -77,15 +77,16 @@ def seal(connection: Connection, secrets: Sequence[str]) -> tuple[int, str | Non
     return good, broken
 
 
-def seal_at_start(connection: Connection, seals: Seals, sealer: Sealer) -> None:
+def seal_at_start(connection: Connection, secrets: Sequence[str], sealer: Sealer | None = None) -> None:
     """Seal what was written without the newest key; what no key of ours has sealed is told, and left as it is."""
+    seals = Seals(secrets)
     row = connection.execute(_ROW.with_for_update()).first()
     if row is None:
         return
     try:
         found = standing(seals, row.seq, row.hash, row.seal, lambda seq: hash_at(connection, seq))
     except SealError as error:
-        sealer.complain(error)
+        (sealer or Sealer(seals)).complain(error)
         return
     if row.seal is None and row.seq:
         log.warning(

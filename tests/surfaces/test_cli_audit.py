@@ -192,3 +192,16 @@ async def test_what_is_understood_is_sealed_anew(url: str) -> None:
     assert "req_1 is stored as other than its events say" in " ".join(done.out.split())
     tamper(url, "UPDATE events SET body = 'x'")
     assert (await run(url, "seal")).status == 1
+
+
+async def test_a_trail_of_before_is_sealed_by_the_upgrade(url: str) -> None:
+    tamper(url, "UPDATE chain SET seal = NULL")
+    done = await verify(url)
+    assert (done.status, "has no seal" in done.out) == (1, True)
+    upgraded = await command.run("db", "upgrade", ASSENT_DATABASE_URL=url, ASSENT_SECRET_KEYS=KEY)
+    assert upgraded.status == 0
+    done = await verify(url)
+    assert done.status == 0
+    assert "3 of them, the last being event 3, were written before there was a seal" in " ".join(
+        done.out.split()
+    )

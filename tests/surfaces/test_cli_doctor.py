@@ -12,8 +12,11 @@ from aiohttp import web
 from bot.sandbox.mail import Mailbox
 from bot.sandbox.slack import SlackSandbox
 from bot.store import migrations
+from tests.store.conftest import opened
 from tests.support import command
+from tests.support.asking import asked, somebody
 from tests.support.pgbouncer import pooled
+from tests.support.storing import save
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -188,3 +191,16 @@ async def test_a_pooler_is_looked_through(postgres_url: str, mode: str) -> None:
     [found] = [finding for finding in done.json if finding["check"] == "database"]
     words = {"session": "reachable, its", "transaction": "in transaction mode", "statement": "statement"}
     assert (found["ok"], words[mode] in found["text"]) == (mode != "statement", True)
+
+
+async def test_other_secret_keys_than_those_of_the_audit_trail_are_told(sqlite_url: str) -> None:
+    migrations.upgrade(sqlite_url)
+    async with opened(sqlite_url, "k" * 32) as store:
+        await save(store, asked(somebody("ana")))
+    for key, told in (("k", []), ("n", [False])):
+        done = await command.run(
+            "doctor", "--json", ASSENT_DATABASE_URL=sqlite_url, ASSENT_SECRET_KEYS=key * 32
+        )
+        found = [finding for finding in done.json if finding["check"] == "audit trail"]
+        assert [finding["ok"] for finding in found] == told
+        assert all("is not among the secret keys here" in finding["text"] for finding in found)
