@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import json
 import sqlite3
+import stat
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +28,6 @@ from tests.support.product import KEY, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
     from tests.support.product import Product
 
@@ -424,6 +425,13 @@ async def test_a_request_that_was_revised_is_not_what_the_run_asked(place: Place
     await place.product.answer(request, "approve", ANA)
     with pytest.raises(RunFailed, match="its payload is another, or was revised since"):
         await place.result(run)
+
+
+async def test_only_the_owner_reads_what_runs_hold(place: Place) -> None:
+    database = Path(place.app.database_url.removeprefix("sqlite:///"))
+    beside = [path for path in database.parent.iterdir() if path.is_file()]
+    assert database in beside
+    assert {stat.S_IMODE(path.stat().st_mode) for path in beside} == {0o600}
 
 
 async def until(found: Callable[[], Any]) -> None:
