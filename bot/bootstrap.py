@@ -21,7 +21,6 @@ from bot.approvals import Approvals, Rules
 from bot.delivery.callbacks import CallbackSender
 from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.receivers import Airflow, Prefect, Receiver
-from bot.delivery.signing import secret_from
 from bot.delivery.supervisor import Supervisor, Work
 from bot.domain.request import Surface
 from bot.email.addresses import parse_sender
@@ -31,7 +30,7 @@ from bot.email.sender import EmailSender
 from bot.links import Links
 from bot.receipts import Receipts
 from bot.rendering import templates
-from bot.settings import Settings, stored_secret
+from bot.settings import SIGNING_KEY, WEBHOOK_KEY, Settings, stored_secret, stored_webhook_secret
 from bot.slack.app import SlackApp, SlackConfig
 from bot.slack.directory import SlackDirectory
 from bot.slack.gateway import Gateway
@@ -51,14 +50,14 @@ from bot.web.events import Events
 from bot.web.metrics import Metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
     from bot.ports import Clock, Sender
 
 log = structlog.get_logger(__name__)
 
-SIGNING_KEY = "assent.key"
-"""The file of the signing key that is made where none is set."""
 AUTO_APPROVE_BANNER = "ASSENT_AUTO_APPROVE is on: every request is approved at once, and nobody is asked."
 SHUTDOWN_SECONDS = 3.0
 """How long open answers may take when the process ends."""
@@ -100,7 +99,7 @@ class Assent:
 
     async def _open(self) -> None:
         await asyncio.to_thread(migrations.upgrade, self.settings.assent_database_url)
-        self.store = SqlStore(self.settings.assent_database_url)
+        self.store = SqlStore(self.settings.assent_database_url, self._sealing_keys())
         await self.store.start()
         self._stack.push_async_callback(self.store.stop)
 
@@ -160,13 +159,18 @@ class Assent:
             return [key.get_secret_value() for key in self.settings.assent_secret_keys]
         return [self._generated(SIGNING_KEY, "ASSENT_SECRET_KEYS")]
 
+    def _sealing_keys(self) -> list[str]:
+        return self._signing_keys()
+
     def _webhook_secret(self) -> str:
         if self.settings.assent_webhook_secret:
             return self.settings.assent_webhook_secret.get_secret_value()
-        return secret_from(self._generated("webhook.key", "ASSENT_WEBHOOK_SECRET"))
+        return self._generated(WEBHOOK_KEY, "ASSENT_WEBHOOK_SECRET", stored_webhook_secret)
 
-    def _generated(self, file: str, setting: str) -> str:
-        secret, new = stored_secret(self.settings.data_folder, file)
+    def _generated(
+        self, file: str, setting: str, kept: Callable[[Path, str], tuple[str, bool]] = stored_secret
+    ) -> str:
+        secret, new = kept(self.settings.data_folder, file)
         if new:
             log.warning(
                 "a secret is not set: made one and keep it; several replicas need the same, so set it",

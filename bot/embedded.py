@@ -15,13 +15,13 @@ from aiohttp import web
 
 from bot import logs
 from bot.approvals import Approvals
-from bot.bootstrap import SIGNING_KEY, Assent
+from bot.bootstrap import Assent
 from bot.domain.authority import Scope
 from bot.domain.errors import NotFound, Unavailable
 from bot.domain.request import Surface
 from bot.links import Links
 from bot.ports import ApiKey, DirectoryUnavailableError
-from bot.settings import SettingsError, load
+from bot.settings import SIGNING_KEY, SettingsError, load
 from bot.store import failures
 from bot.store.engine import sqlite_file
 from bot.system import RandomIds
@@ -68,6 +68,9 @@ class Embedded(Assent):
 
     def _signing_keys(self) -> list[str]:
         return self._keys
+
+    def _sealing_keys(self) -> list[str]:
+        return self._keys if self._signs else []
 
     def _surfaces(self) -> frozenset[Surface]:
         return frozenset({Surface.SLACK, Surface.EMAIL})

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from joserfc.jwk import KeySet, OKPKey
 
     from bot.domain.request import Request
+    from bot.ports import AuditEvent
 
 ALGORITHM = "Ed25519"
 """The signature (RFC 9864 §2.2)."""
@@ -48,8 +49,22 @@ class Receipts:
         """The public keys, as a JWK set (RFC 7517)."""
         return {"keys": [key.as_dict(private=False) for key in self._keys.keys]}
 
-    def sign(self, request: Request, now: datetime) -> str:
-        """The receipt of a request's outcome; raises `NotFinal`."""
+    def place(self, receipt: str) -> tuple[int, str]:
+        """The number and the hash of the event that a receipt was made of; raises `ValueError` where it is not ours."""
+        from joserfc import jwt  # noqa: PLC0415 - as above
+        from joserfc.errors import JoseError  # noqa: PLC0415 - as above
+
+        try:
+            token = jwt.decode(receipt, self._keys, algorithms=[ALGORITHM])
+        except (JoseError, ValueError) as error:
+            raise ValueError(f"this is no receipt that the secret keys here have signed ({error})") from None
+        seq, hashed = token.claims.get("seq"), token.claims.get("chain")
+        if token.header.get("typ") != TYPE or not (isinstance(seq, int) and isinstance(hashed, str)):
+            raise ValueError("this receipt does not say where in the audit trail it stands: get it anew")
+        return seq, hashed
+
+    def sign(self, request: Request, resolved: AuditEvent, now: datetime) -> str:
+        """The receipt of a request's outcome, which the event `resolved` recorded; raises `NotFinal`."""
         from joserfc import jwt  # noqa: PLC0415 - as above
 
         outcome = request.outcome
@@ -64,11 +79,14 @@ class Receipts:
             "iat": int(now.timestamp()),
             "status": request.status.value,
             "choice": outcome.choice,
+            "revision": request.revision,
             "payload_digest": payload_digest(outcome.payload),
             "respondents": list(outcome.respondents),
             "resolved_by": outcome.resolved_by.value,
             "resolved_at": instant(request.resolved_at),
             "by": outcome.by,
+            "seq": resolved.seq,
+            "chain": resolved.hash,
         }
         header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.kid}
         return jwt.encode(header, claims, key, algorithms=[ALGORITHM])

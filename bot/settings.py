@@ -10,7 +10,7 @@ import re
 import secrets
 import sys
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -27,15 +27,23 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from yarl import URL
 
-from bot.delivery.signing import check_secret
+from bot import private_files
+from bot.delivery.signing import check_secret, secret_from
 from bot.domain.audience import parse_selector
+from bot.domain.errors import Unavailable
 from bot.domain.hours import hours_fault
 from bot.domain.policy import Policy, policy_fault
 from bot.domain.spec import Hours
 from bot.email.addresses import parse_sender
 from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.links import MAX_BASE_URL
-from bot.store.engine import database_url, sqlite_file
+from bot.store.engine import check_url, sqlite_file
+
+SIGNING_KEY = "assent.key"
+"""The file of the signing key that is made where none is set."""
+
+WEBHOOK_KEY = "webhook.key"
+"""The file of the secret that signs callbacks, likewise."""
 
 MIN_KEY_LENGTH = 32
 """Characters of a signing key; 128 bits as hex digits."""
@@ -126,7 +134,7 @@ class Settings(BaseModel):
     @classmethod
     def _database(cls, value: str) -> str:
         try:
-            database_url(value)
+            check_url(value)
         except ValueError as error:
             raise _fault(str(error)) from None
         return value
@@ -237,6 +245,14 @@ class Settings(BaseModel):
         file = sqlite_file(self.assent_database_url)
         return file.parent if file else Path.cwd()
 
+    @property
+    def secrets(self) -> list[str]:
+        """The signing keys, newest first: those that are set, else the one that a server has made, else none."""
+        if self.assent_secret_keys:
+            return [key.get_secret_value() for key in self.assent_secret_keys]
+        kept = self.data_folder / SIGNING_KEY
+        return [kept.read_text(encoding="ascii").strip()] if kept.exists() else []
+
 
 IN_FILE = frozenset({"groups", "policies", "templates", "working_hours"})
 """What `assent.toml` sets; everything else comes from the environment."""
@@ -325,15 +341,34 @@ def _fault(message: str) -> PydanticCustomError:
     return PydanticCustomError("setting", "{message}", {"message": message})
 
 
-def stored_secret(folder: Path, name: str) -> tuple[str, bool]:
+def stored_secret(folder: Path, name: str, make: Callable[[], str] | None = None) -> tuple[str, bool]:
     """A secret kept in `folder`, made on first use and readable only by its owner; whether it was made just now."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
+    if not path.exists() and private_files.keep(path, (secret := (make or _random)()) + "\n"):
+        return secret, True
+    private_files.tighten(path)
+    return path.read_text(encoding="ascii").strip(), False
+
+
+def stored_webhook_secret(folder: Path, name: str) -> tuple[str, bool]:
+    """The secret kept in `folder` that signs callbacks, as receivers take it (`whsec_…`); likewise.
+
+    What earlier versions kept as hex digits is written anew in that form: the same bytes, which sign as before. Raises
+    `Unavailable` for a file that holds anything else.
+    """
+    secret, new = stored_secret(folder, name, lambda: secret_from(_random()))
+    if _HEX.fullmatch(secret):
+        secret = secret_from(secret)
+        private_files.replace(folder / name, secret + "\n")
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip(), False
-    secret = secrets.token_hex(32)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(secret + "\n")
-    return secret, True
+        check_secret(secret)
+    except ValueError as error:
+        raise Unavailable(f"{folder / name}: {error}") from None
+    return secret, new
+
+
+def _random() -> str:
+    return secrets.token_hex(32)
+
+
+_HEX = re.compile(r"[0-9a-f]{64}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bot.adapters.tool_calls import approved, default_audience, key, question, refusal
 from bot.client import Unanswered
+from bot.client.binding import held_against
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +47,11 @@ def _asked(
     connect: Callable[[], Client], event: dict[str, Any], wait: float, pending: Pending
 ) -> dict[str, Any]:
     arguments: dict[str, Any] = event["tool_input"]
+    asked = question(event["tool_name"], arguments, edit=True)
     may_defer = pending == "defer" and event.get("permission_mode", "default") in ASKING_MODES
     with connect() as client:
         request = client.submit(
-            **question(event["tool_name"], arguments, edit=True),
+            **asked,
             details={"Folder": event["cwd"]} if event.get("cwd") else {},
             requester="Claude Code",
             audience=default_audience(),
@@ -58,6 +60,7 @@ def _asked(
         )
         try:
             outcome = client.wait(request.id, wait if may_defer else wait + GRACE_SECONDS)
+            outcome = held_against(outcome, asked["payload"])
         except Unanswered:
             raise
         except TimeoutError:

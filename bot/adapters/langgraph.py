@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.adapters import needs
 from bot.adapters.tool_calls import approved, ask, key, question, refusal
+from bot.client.binding import held_against
 
 with needs("langgraph"):
     from langgraph.types import Command
@@ -118,8 +119,10 @@ class Gate(_Gate):
             output = graph.invoke(None if state.next else given, config)
         while (state := graph.get_state(config)).next:
             pauses = self._pauses(state)
-            asked = [self._client.submit(**each.fields) for pause in pauses for each in pause.questions]
-            resume, update = _resumed(pauses, [self._client.wait(request.id) for request in asked])
+            questions = [each.fields for pause in pauses for each in pause.questions]
+            asked = [(self._client.submit(**fields), fields.get("payload")) for fields in questions]
+            outcomes = [held_against(self._client.wait(each.id), payload) for each, payload in asked]
+            resume, update = _resumed(pauses, outcomes)
             if update:
                 graph.update_state(config, update)
             output = graph.invoke(resume, config)

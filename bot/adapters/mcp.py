@@ -15,6 +15,7 @@ from bot import __version__
 from bot.adapters import needs
 from bot.adapters.tool_calls import approved, default_audience, key, question, refusal
 from bot.client import AssentError, Outcome
+from bot.client.binding import held_against
 
 with needs("mcp"):
     import uvicorn
@@ -106,14 +107,15 @@ class Tools:
     ) -> str:
         """Decide whether a tool may be used: for Claude Code's --permission-prompt-tool, not for models."""
         try:
+            asked = question(tool_name, input, edit=True)
             request = await self._client.submit(
-                **question(tool_name, input, edit=True),
+                **asked,
                 requester="Claude Code",
                 audience=default_audience(),
                 timeout_seconds=self._prompt_timeout,
                 idempotency_key=key("permission-prompt", tool_use_id) if tool_use_id else None,
             )
-            outcome = await self._client.wait(request.id)
+            outcome = held_against(await self._client.wait(request.id), asked["payload"])
             answer: dict[str, Any] = {"behavior": "deny", "message": refusal(outcome)}
             if outcome:
                 answer = {"behavior": "allow", "updatedInput": approved(outcome, input)}

@@ -7,6 +7,8 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from bot.client.binding import held_against
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -38,9 +40,16 @@ def question(name: str, arguments: Mapping[str, Any], *, edit: bool) -> dict[str
 
 
 async def ask(client: AsyncClient, questions: Sequence[Mapping[str, Any]]) -> list[Outcome]:
-    """Ask all of these (fields of `submit`) at once, and wait for every outcome, however long that takes."""
+    """Ask all of these (fields of `submit`) at once, and wait for every outcome, however long that takes.
+
+    One about another payload than was asked about here, since it was revised, is a refusal.
+    """
     asked = [await client.submit(**fields) for fields in questions]
-    return await asyncio.gather(*(client.wait(request.id) for request in asked))
+    outcomes = await asyncio.gather(*(client.wait(request.id) for request in asked))
+    return [
+        held_against(outcome, fields.get("payload"))
+        for outcome, fields in zip(outcomes, questions, strict=True)
+    ]
 
 
 def approved(outcome: Outcome, arguments: Mapping[str, Any]) -> dict[str, Any]:

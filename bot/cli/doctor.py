@@ -59,13 +59,16 @@ async def examine() -> AsyncIterator[Finding]:
             yield Finding("settings", ok=False, text=fault)
         return
     yield Finding("settings", ok=True, text=f"complete; links begin with {found.base_url}")
-    yield _database(found)
+    database = await _database(found)
+    yield database
+    if database.ok and (finding := _seal(found)):
+        yield finding
     async for finding in _slack(found):
         yield finding
     yield await _mail(found)
 
 
-def _database(settings: Settings) -> Finding:
+async def _database(settings: Settings) -> Finding:
     from bot.domain.errors import Unavailable
     from bot.store import failures, migrations
 
@@ -77,7 +80,37 @@ def _database(settings: Settings) -> Finding:
         return Finding("database", ok=False, text=f"{error}. Look at ASSENT_DATABASE_URL.")
     if not current:
         return Finding("database", ok=False, text="its schema is behind: run `assent db upgrade`.")
-    return Finding("database", ok=True, text="reachable, its schema is up to date")
+    try:
+        pooler = await _pooler(url)
+    except Unavailable as error:
+        return Finding("database", ok=False, text=f"{error}.")
+    return Finding("database", ok=True, text=f"reachable{pooler}, its schema is up to date")
+
+
+def _seal(settings: Settings) -> Finding | None:
+    """Say where the keys here are not those that sealed the audit trail, or its seal does not hold."""
+    from bot.store import direct, trail
+
+    if not settings.secrets:
+        return None  # a server makes them
+    with direct.reading(settings.assent_database_url) as connection:
+        sealed, fault = trail.seal_fault(connection, settings.secrets)
+    if fault is None or (sealed.seq and not sealed.key):
+        return None  # the next start seals what has no seal yet
+    return Finding("audit trail", ok=False, text=f"{fault}. Look with `assent audit verify`.")
+
+
+async def _pooler(url: str) -> str:
+    """Say whether a pooler lends connections for one transaction, which works, but tells nobody of commits."""
+    from bot.store import postgres
+
+    if not url.startswith(postgres.SCHEMES):
+        return ""
+    reached = postgres.Postgres(postgres.parameters(url))
+    await reached.look()
+    if not reached.by_transaction:
+        return ""
+    return " (through a pooler in transaction mode, where replicas hear of each other a quarter of a second late)"
 
 
 async def _slack(settings: Settings) -> AsyncIterator[Finding]:

@@ -49,10 +49,14 @@ def demo(*, port: Port | None = None, socket_mode: bool = False) -> int:
 @db.command
 def upgrade(*, json: bool = False) -> None:
     """Bring the schema up to date; `assent serve` does so too."""
-    from bot.store import failures, migrations
+    from bot.store import direct, failures, migrations, trail
 
-    with failures.in_words(url := load_settings().assent_database_url):
+    settings = load_settings()
+    with failures.in_words(url := settings.assent_database_url):
         migrations.upgrade(url)
+    if secrets := settings.secrets:
+        with direct.writing(url) as connection:
+            trail.seal_at_start(connection, secrets)
     _say(json=json, current=True)
 
 

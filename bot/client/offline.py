@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bot.wire.bodies import SubmitBody
 
 URL = "http://offline.invalid"
+GENESIS = "0" * 64
+"""The hash of a chain in which nothing stands yet: offline there is none."""
 _ONE = re.compile(r"/v1/requests/(?P<id>[^/]+)/?(?P<what>[a-z]*)")
 
 
@@ -149,12 +151,23 @@ class Offline:
             "iss": URL,
             "sub": request.id,
             "status": request.status,
+            "choice": request["outcome"]["choice"],
+            "revision": request.revision,
             "payload_digest": payload_digest(request["outcome"]["payload"]),
             "respondents": [],
+            "resolved_by": request["outcome"]["resolved_by"],
             "resolved_at": request.resolved_at,
+            "by": request["outcome"]["by"],
+            "seq": self._ended(request),
+            "chain": GENESIS,
         }
         header = {"alg": ALGORITHM, "typ": TYPE, "kid": self._key.kid}
         return jwt.encode(header, claims, self._key, algorithms=[ALGORITHM])
+
+    def _ended(self, request: Request) -> int:
+        """The number of the event of an outcome."""
+        ids: list[int] = [event["id"] for event in self._events if event["request_id"] == request.id]
+        return ids[-1]
 
 
 def _checked(body: Any) -> SubmitBody:

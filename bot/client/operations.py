@@ -7,7 +7,7 @@ import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bot.client import receipts
@@ -16,6 +16,9 @@ from bot.client.events import Following
 from bot.client.flows import Answer, Call, Flow, Lost, decode, exchange, get, may_pass, pauses, post, put
 from bot.client.methods import operation, stream
 from bot.client.outcome import Outcome, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 Requests = list[Request]
 Rows = list[dict[str, Any]]
@@ -215,14 +218,27 @@ class Operations:
         return str((yield from exchange(get(_path(id, "receipt")), self.retries))["receipt"])
 
     @operation
-    def verify(self, /, receipt: str, payload: Any) -> Flow[dict[str, Any]]:
-        """Return the claims of a receipt that proves that exactly this payload was approved.
+    def verify(
+        self,
+        /,
+        receipt: str,
+        payload: Any,
+        request: str | Mapping[str, Any] | None = None,
+        choice: str | None = None,
+        allow: str | Collection[str] = (),
+    ) -> Flow[dict[str, Any]]:
+        """Return the claims of a receipt that proves that people approved exactly this payload.
 
-        Raises `Unverified` for another payload, for any other outcome, and where none of the keys that the server
-        publishes has signed it.
+        `request` (its id, or the request) says of which request it must be, `choice` which option of a choice must
+        have been chosen, without which the receipt of a choice proves nothing. What no person approved satisfies only
+        who names it in `allow`: `policy` (level `info` and ASSENT_AUTO_APPROVE are that, too), `grant`, `timeout`.
+
+        Raises `Unverified` for anything else, and where none of the keys that the server publishes has signed it;
+        ValueError for an unknown name in `allow`.
         """
+        wanted = receipts.Wanted.of(payload, request, choice, allow)
         keys = yield from self._published_keys(receipts.key_id(receipt))
-        return receipts.check(receipt, payload, keys)
+        return receipts.check(receipt, wanted, keys)
 
     @operation
     def notify(self, /, message: str, **target: Any) -> Flow[dict[str, Any]]:

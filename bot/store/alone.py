@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.private_files import private
 from bot.store.engine import sqlite_file
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def alone(url: str) -> Iterator[bool]:
     if file is None:
         yield False
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with Path(f"{file}.lock").open("ab") as lock:
+    private(beside := Path(f"{file}.lock"))
+    with beside.open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

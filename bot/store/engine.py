@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InternalError, OperationalError
 
+from bot.private_files import private_database
+from bot.store import postgres
+from bot.store.postgres import Postgres
 from bot.store.prepared import errors_of
 
 if TYPE_CHECKING:
@@ -16,54 +19,86 @@ if TYPE_CHECKING:
 
     from sqlalchemy import PoolProxiedConnection
 
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "temp_store=MEMORY",
+    "cache_size=-16000",
+)
+"""How every connection to SQLite is set."""
+
 BUSY_SECONDS = 10
 """How long one process waits for another that writes to the same SQLite file."""
 
 
-def database_url(text: str) -> URL:
-    """The SQLAlchemy URL of `sqlite:///path.db` or `postgresql://…`; raises `ValueError` with how to write it."""
+def check_url(text: str) -> None:
+    """Raise `ValueError`, with how to write it, unless `text` is `sqlite:///path.db` or `postgresql://…`."""
+    if text.partition("://")[0] in postgres.SCHEMES:
+        postgres.parameters(text)
+    else:
+        _file(text)
+
+
+def _file(text: str) -> str:
+    """The path of a SQLite URL; raises `ValueError`."""
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError(
             "is no database URL; write sqlite:///assent.db or postgresql://USER:PW@HOST/DB"
         ) from None
-    match url.drivername:
-        case "sqlite" if url.database and url.database != ":memory:":
-            return url.set(database=str(Path(url.database).expanduser()))
-        case "sqlite":
-            raise ValueError("needs a file, because several connections share it; write sqlite:///assent.db")
-        case "postgresql" | "postgres" | "postgresql+psycopg":
-            return url.set(drivername="postgresql+psycopg")
-    raise ValueError(
-        f"names {url.drivername!r}; Assent stores in sqlite:///PATH or postgresql://USER:PW@HOST/DB"
-    )
+    if url.drivername != "sqlite":
+        raise ValueError(
+            f"names {url.drivername!r}; Assent stores in sqlite:///PATH or postgresql://USER:PW@HOST/DB"
+        )
+    if not url.database or url.database == ":memory:":
+        raise ValueError("needs a file, because several connections share it; write sqlite:///assent.db")
+    return str(Path(url.database).expanduser())
 
 
 def sqlite_file(text: str) -> Path | None:
     """The file behind a SQLite URL; None for PostgreSQL."""
-    url = database_url(text)
-    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+    return None if text.partition("://")[0] in postgres.SCHEMES else Path(_file(text))
+
+
+def shown(text: str) -> str:
+    """Which database a URL names, without its password."""
+    file = sqlite_file(text)
+    return f"sqlite:///{file}" if file else postgres.shown(text)
 
 
 def open_engine(text: str, *, readers: int = 4) -> Engine:
     """An engine whose transactions are begun as each database needs it."""
-    url = database_url(text)
     if file := sqlite_file(text):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return _sqlite(url, readers)
-    return create_engine(
-        url,
+        private_database(file)
+        return _sqlite(URL.create("sqlite", database=str(file)), readers)
+    return _postgres(Postgres(postgres.parameters(text)), readers)
+
+
+def postgres_of(engine: Engine) -> Postgres | None:
+    """How this engine reaches PostgreSQL; None for SQLite."""
+    found: Postgres | None = engine.get_execution_options().get("postgres")
+    return found
+
+
+def _postgres(reached: Postgres, readers: int) -> Engine:
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=reached.connect,
         pool_size=readers + 2,
         max_overflow=4,
         pool_pre_ping=True,
         pool_timeout=BUSY_SECONDS,
-        connect_args={
-            "connect_timeout": 10,
-            "application_name": "assent",
-            "options": "-c lock_timeout=10s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s",
-        },
+        execution_options={"postgres": reached},
     )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        if reached.by_transaction:
+            connection.exec_driver_sql(postgres.configuring(postgres.SETTINGS, local=True))
+
+    return engine
 
 
 def _sqlite(url: URL, readers: int) -> Engine:
@@ -77,13 +112,7 @@ def _sqlite(url: URL, readers: int) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "temp_store=MEMORY",
-            "cache_size=-16000",
-        ):
+        for pragma in PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -119,6 +148,8 @@ class Driver:
                 self.connection = self.connection or self._open()
                 with self._queued():
                     self._run(_BEGIN[self.dialect.name])
+                    if self._shared:
+                        self._run(postgres.configuring(postgres.SETTINGS | postgres.BY_KEYS, local=True))
                     yield
                     self._run("COMMIT")
         except BaseException:
@@ -130,8 +161,15 @@ class Driver:
         if self.dialect.name == "postgresql":
             driver: Any = connection.driver_connection
             driver.autocommit = True  # BEGIN and COMMIT are ours
-            driver.execute(_BY_KEYS)
+            if not self._shared:
+                driver.execute(postgres.configuring(postgres.BY_KEYS, local=False))
         return connection
+
+    @property
+    def _shared(self) -> bool:
+        """Whether the connection is lent by a pooler, for one transaction."""
+        reached = postgres_of(self._engine)
+        return bool(reached and reached.by_transaction)
 
     def _queued(self) -> AbstractContextManager[Any]:
         connection = self.connection.driver_connection
@@ -146,10 +184,6 @@ class Driver:
             self.connection.invalidate()
             self.connection = None
 
-
-_BY_KEYS = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
-"""Every statement of a batch finds its rows by keys. PostgreSQL, which takes the given rows for a hundred and knows
-nothing of a table that has just grown, would read all of it for each batch until it is analysed (measured)."""
 
 _BEGIN = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
 
@@ -171,7 +205,9 @@ class KeptConnection:
         try:
             with connection.begin():
                 yield connection
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, InternalError | OperationalError):
+                connection.invalidate()  # another server may be the one that takes writes by now
             connection.close()
             raise
         self._connection = connection

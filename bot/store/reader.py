@@ -16,14 +16,12 @@ from bot.ports import AuditEvent, DeliveryState, Page, Query
 from bot.store import codec
 from bot.store.finding import newest
 from bot.store.prepared import ByIds
+from bot.store.seals import GENESIS
 from bot.store.tables import api_keys, chain, deliveries, events, idempotency, requests, terms
 from bot.store.transaction import link, recorded_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-
-GENESIS = "0" * 64
-"""What the first event of the chain is hashed with."""
 
 
 SCAN = 1000

@@ -71,10 +71,18 @@ REDRAW_FAILED = Prepared(
     .values(due_at=bindparam("now"), **_ANEW)
 )
 """One that could not be changed."""
-LAST_EVENT = Prepared(select(chain.c.seq, chain.c.hash).where(chain.c.id == 1).with_for_update())
+LAST_EVENT = Prepared(
+    select(chain.c.seq, chain.c.hash, chain.c.seal).where(chain.c.id == 1).with_for_update()
+)
 MOVE_ON = Prepared(
     update(chain).where(chain.c.id == 1).values(seq=bindparam("last_seq"), hash=bindparam("last_hash"))
 )
+MOVE_ON_SEALED = Prepared(
+    update(chain)
+    .where(chain.c.id == 1)
+    .values(seq=bindparam("last_seq"), hash=bindparam("last_hash"), seal=bindparam("sealed"))
+)
+HASH_AT = Prepared(select(events.c.hash).where(events.c.seq == bindparam("at")))
 NOTIFY = Prepared(select(func.pg_notify(CHANNEL, bindparam("message"))))
 IDEMPOTENT = Prepared(
     select(idempotency.c.digest, idempotency.c.request_id).where(idempotency.c.key == bindparam("wanted"))

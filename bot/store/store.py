@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
+from functools import partial
+from secrets import token_hex
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
 from bot.domain.errors import Unavailable
-from bot.store import migrations
-from bot.store.engine import open_engine
+from bot.store import failures
+from bot.store.engine import open_engine, postgres_of
+from bot.store.probe import Probe
 from bot.store.readers import Readers
 from bot.store.registry import Registry
+from bot.store.seals import Sealer, Seals
 from bot.store.tail import Tail
+from bot.store.trail import seal_at_start
 from bot.store.wakeups import Wakeups, Watch
 from bot.store.writer import Writer
 
@@ -22,7 +28,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from bot.ports import Reader, Transaction
+    from bot.store.postgres import Postgres
     from bot.store.transaction import Batch
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -30,24 +39,47 @@ T = TypeVar("T")
 class SqlStore:
     """The store of one process; it belongs to the event loop in which it was started.
 
+    `secrets` are the signing keys, newest first, that seal the audit trail; without them it is only chained.
     `happened`: how often each type of audit event was committed here, by the status that it led to.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, secrets: Sequence[str] = ()) -> None:
         self.wakeups = Wakeups()
         self.registry = Registry(self)
         self.happened: Counter[tuple[str, str]] = Counter()
         self._engine = open_engine(url)
+        self._probe = Probe(self._engine)
         self._readers = Readers(self._engine)
-        origin = secrets.token_hex(4)
-        self._writer = Writer(self._engine, self._committed, self.wakeups.recent, origin)
+        origin = token_hex(4)
+        self._secrets = secrets
+        self._sealer = Sealer(Seals(secrets)) if secrets else None
+        self._writer = Writer(self._engine, self._committed, self.wakeups.recent, origin, self._sealer)
         self._tail = Tail(self._engine, self.wakeups, self.run_read, origin)
 
     async def start(self) -> None:
         """Begin to read and write, and to listen for what others commit."""
+        if reached := postgres_of(self._engine):
+            await self._reach(reached)
         self._readers.start()
         self._writer.start()
+        if self._sealer:
+            await self.run_write(partial(seal_at_start, secrets=self._secrets, sealer=self._sealer))
         await self._tail.start()
+
+    async def _reach(self, reached: Postgres) -> None:
+        import psycopg  # noqa: PLC0415 - 9 MiB that a server on SQLite does without
+
+        try:
+            await reached.look()
+        except psycopg.Error as error:
+            raise Unavailable(f"the database cannot be used: {failures.cause(error)}") from error
+        if reached.by_transaction:
+            log.warning(
+                "the database is reached through a pooler that lends connections for one transaction: what other "
+                "processes commit is found by looking, every quarter of a second; a pooler in session mode, or the "
+                "database itself, tells at once",
+                action="store.pooled",
+            )
 
     async def stop(self) -> None:
         """Finish what was handed in, then close every connection."""
@@ -81,12 +113,8 @@ class SqlStore:
         return self.wakeups.watch(request_id)
 
     async def check(self) -> str | None:
-        """None where the database answers and its schema is up to date, else what is wrong, in words."""
-        try:
-            current = await self.run_read(migrations.current)
-        except Unavailable as error:
-            return error.detail
-        return None if current else "the schema is behind: run `assent db upgrade`"
+        """None where the database takes what is written and its schema is up to date, else what is wrong, in words."""
+        return await self._probe.check()
 
     def wake(self) -> None:
         """Hint every waiter."""

@@ -5,7 +5,8 @@
 - `terms`: one row for every key a request can be found by (`respondent:email:…`, `requester:…`, `label:env:prod`).
 - `events`: the audit chain. `body` is the exact text that was hashed with the hash before it; `seq` has no gaps, and
   rises in the order of commits, so that who has read up to a number has missed nothing.
-- `chain`: one row, the last event; whoever appends holds it.
+- `chain`: one row, the last event, and its seal (`seals`); whoever appends holds it.
+- `probes`: scratch rows, written to find out whether anything can be.
 - `groups`, `standins`: small tables that people keep, read whole.
 - `deliveries`: the outbox and the memory of what was sent. A row is due while `due_at` is in the past; a lease is a
   `due_at` in the future with a token. A card is out of date while `shown_version` < `wanted_version`.
@@ -67,6 +68,14 @@ chain = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, nullable=False),
     Column("hash", Text, nullable=False),
+    Column("seal", Text),
+)
+
+probes = Table(
+    "probes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("filler", Text, nullable=False),
 )
 
 deliveries = Table(

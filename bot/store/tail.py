@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import Connection, Engine, select
 
 from bot.domain.errors import Unavailable
+from bot.store.engine import postgres_of
 from bot.store.statements import CHANNEL
 from bot.store.tables import chain, events
 from bot.store.transaction import TOPICS
@@ -17,12 +18,16 @@ from bot.store.transaction import TOPICS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from bot.store.postgres import Postgres
     from bot.store.wakeups import Wakeups
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 1.0
 """How late a waiter learns of another process's commit when no notification comes (SQLite never sends one)."""
+
+POOLED_POLL_SECONDS = 0.25
+"""The same where a pooler lends connections for a transaction, so that no notification can come."""
 
 RECONNECT_SECONDS = 2.0
 
@@ -47,9 +52,12 @@ class Tail:
     async def start(self) -> None:
         """Begin at the end of the chain."""
         self._seen = await self._read(lambda c: c.scalar(select(chain.c.seq)) or 0)
-        self._tasks.append(asyncio.create_task(self._poll(), name="assent-tail"))
-        if self._engine.dialect.name == "postgresql":
-            self._tasks.append(asyncio.create_task(self._listen(), name="assent-listen"))
+        reached = postgres_of(self._engine)
+        heard = bool(reached and not reached.by_transaction)
+        poll = POLL_SECONDS if heard or reached is None else POOLED_POLL_SECONDS
+        self._tasks.append(asyncio.create_task(self._poll(poll), name="assent-tail"))
+        if reached and heard:
+            self._tasks.append(asyncio.create_task(self._listen(reached), name="assent-listen"))
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -69,20 +77,19 @@ class Tail:
             self._seen = last
             self._wakeups.elsewhere(new, TOPICS)
 
-    async def _poll(self) -> None:
+    async def _poll(self, seconds: float) -> None:
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(seconds)
             self._wakeups.forget()
             with contextlib.suppress(Unavailable):
                 await self.look()
 
-    async def _listen(self) -> None:
+    async def _listen(self, reached: Postgres) -> None:
         import psycopg  # noqa: PLC0415 - 9 MiB that a server on SQLite does without
 
-        url = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+                async with await reached.listening() as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     async for notice in connection.notifies():
                         origin, topics, ids = notice.payload.split("|")

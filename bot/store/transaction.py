@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import secrets
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bot.domain.change import Change, Fact
     from bot.ports import Idempotency, Notification
     from bot.store.prepared import ManyRows, Source
+    from bot.store.seals import Sealer
 
 Row = dict[str, Any]
 
@@ -62,8 +64,9 @@ class Batch:
     `events`: the number of the last event before them, and of their own last.
     """
 
-    def __init__(self, source: Source, recent: Mapping[str, Request]) -> None:
+    def __init__(self, source: Source, recent: Mapping[str, Request], sealer: Sealer | None = None) -> None:
         self._source = source
+        self._sealer = sealer
         self._recent = recent
         self._rows: defaultdict[ManyRows, list[Row]] = defaultdict(list)
         self._adopted: list[Row] = []
@@ -123,7 +126,9 @@ class Batch:
         """Chain the events: each hash covers the event's text and the hash before it."""
         seq: int
         last: str
-        seq, last = sql.LAST_EVENT.run(self._source).fetchone()
+        seal: str | None
+        seq, last, seal = sql.LAST_EVENT.run(self._source).fetchone()
+        head = self._sealer.follow(seq, last, seal, self._hash_at) if self._sealer else None
         self.events = (seq, seq + len(told))
         rows = []
         for event in told:
@@ -133,7 +138,15 @@ class Batch:
             rows.append({"seq": seq, "request_id": event.request_id, "body": body.decode(), "hash": last})
             self.happened[event.type, event.status] += 1
         sql.APPEND.run(self._source, rows)
-        sql.MOVE_ON.run(self._source, last_seq=seq, last_hash=last)
+        if self._sealer and head:
+            sealed = self._sealer.seal(replace(head, seq=seq, hash=last))
+            sql.MOVE_ON_SEALED.run(self._source, last_seq=seq, last_hash=last, sealed=sealed)
+        else:
+            sql.MOVE_ON.run(self._source, last_seq=seq, last_hash=last)
+
+    def _hash_at(self, seq: int) -> str | None:
+        row = sql.HASH_AT.run(self._source, at=seq).fetchone()
+        return row[0] if row else None
 
     @property
     def topics(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import Unavailable
+from bot.store import failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,6 +104,7 @@ def _settle(answers: list[Answer], first: Callable[[], None] | None) -> None:
 
 def unavailable(error: SQLAlchemyError) -> Unavailable:
     """What a person reads when the database fails; the cause is kept for the log."""
-    refusal = Unavailable("The database does not answer just now. Nothing was recorded; try again.")
+    why = failures.cause(error)
+    refusal = Unavailable(f"{why[0].upper()}{why[1:]}. Nothing was recorded; try again.")
     refusal.__cause__ = error
     return refusal

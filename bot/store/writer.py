@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
+from bot.store import failures
 from bot.store.engine import Driver, KeptConnection, for_writing
 from bot.store.transaction import Batch
 from bot.store.units import Answer, Exchange, Unit, unavailable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from bot.domain.request import Request
+    from bot.store.seals import Sealer
     from bot.store.transaction import SqlTransaction
 
 log = structlog.get_logger(__name__)
@@ -49,6 +51,7 @@ class Writer:
         committed: Callable[[Batch], None],
         recent: Mapping[str, Request],
         origin: str,
+        sealer: Sealer | None = None,
     ) -> None:
         self._driver = Driver(engine)
         self._connection = KeptConnection(for_writing(engine))
@@ -56,6 +59,7 @@ class Writer:
         self._committed = committed
         self._origin = origin
         self._recent = recent
+        self._sealer = sealer
         self._exchange = Exchange(MAX_BATCH)
         self._thread = threading.Thread(target=self._loop, name="assent-writer", daemon=True)
 
@@ -102,7 +106,7 @@ class Writer:
                 self._retry(unit)
 
     def _commit(self, units: list[Unit]) -> None:
-        batch = Batch(self._driver, self._recent)
+        batch = Batch(self._driver, self._recent, self._sealer)
         with self._driver.transaction():
             batch.lock(i for unit in units for i in unit.ids)
             answers = [_decide(batch, unit) for unit in units]
@@ -117,23 +121,25 @@ class Writer:
                 return self._commit([unit])
             except SQLAlchemyError as error:
                 if attempt == TRIES - 1 or not _passing(error):
-                    log.exception("a transaction failed", action="store.failed")
+                    _complain(error)
                     return self._exchange.hand_back([Answer(unit, error=unavailable(error))])
             except Exception as error:  # noqa: BLE001 - what a unit wants written may be what cannot be written
                 return self._exchange.hand_back([Answer(unit, error=error)])
         raise AssertionError("unreachable")
 
-    def _plainly(self, units: list[Unit]) -> list[Answer]:
+    def _plainly(self, units: list[Unit], left: int = TRIES - 1) -> list[Answer]:
         """Run plain statements of several callers in one transaction; where one of them fails, each in its own."""
         try:
             with self._connection.transaction() as connection:
                 return [Answer(unit, unit.work(connection)) for unit in units]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above: this thread must go on
             if len(units) > 1:
                 return [answer for unit in units for answer in self._plainly([unit])]
             if not isinstance(error, SQLAlchemyError):
                 return [Answer(units[0], error=error)]
-            log.exception("a transaction failed", action="store.failed")
+            if left and _passing(error):
+                return self._plainly(units, left - 1)
+            _complain(error)
             return [Answer(units[0], error=unavailable(error))]
 
 
@@ -149,8 +155,16 @@ def _decide(batch: Batch, unit: Unit) -> Answer:
     return Answer(unit, result)
 
 
+def _complain(error: SQLAlchemyError) -> None:
+    """Log what no try mended: in words where they say it all, else whole."""
+    if (why := failures.cause(error)) == failures.UNKNOWN:
+        log.error("a transaction failed", action="store.failed", exc_info=error)
+    else:
+        log.error("a transaction failed", action="store.failed", why=why)
+
+
 def _passing(error: SQLAlchemyError) -> bool:
     """Whether the same unit may well succeed if it runs again: it met another writer, or lost its connection."""
     return isinstance(error, IntegrityError | OperationalError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
+        isinstance(error, DBAPIError) and (error.connection_invalidated or failures.is_read_only(error))
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_BODY = 1024 * 1024
 """Bytes of a request body."""
+RETRY_SECONDS = "5"
+"""After which it may work again, where it does not just now (`Retry-After`)."""
 MAX_NESTING = 512
 """Levels of a request body: what calls itself once a level, as `repr` and `json` do, ends at about 1000."""
 
@@ -135,6 +138,8 @@ def problem(error: AssentError, request_id: str) -> web.Response:
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
     if isinstance(error, RateLimited):
         headers["Retry-After"] = str(error.seconds)
+    elif error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = RETRY_SECONDS
     return web.Response(
         body=orjson.dumps(body), status=error.status, content_type="application/problem+json", headers=headers
     )

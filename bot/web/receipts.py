@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from bot.receipts import Receipts
     from bot.web.door import Door
 
+RESOLVED = "request.resolved"
+"""The audit event of an outcome, whose place in the chain its receipt names."""
+
 CACHED = {"Cache-Control": "public, max-age=300"}
 
 
@@ -23,7 +26,9 @@ def routes(door: Door, receipts: Receipts, clock: Clock) -> list[web.RouteDef]:
     async def receipt(http: web.Request) -> web.Response:
         call = await door.enter(http, *READING)
         request = await call.approvals.get(http.match_info["id"])
-        return respond({"receipt": receipts.sign(request, clock.now())})
+        events = await call.approvals.audit(request.id)
+        resolved = next((event for event in events if event.type == RESOLVED), events[-1])
+        return respond({"receipt": receipts.sign(request, resolved, clock.now())})
 
     async def jwks(_http: web.Request) -> web.Response:
         return respond(receipts.jwks(), headers=CACHED)

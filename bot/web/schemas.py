@@ -309,7 +309,8 @@ class ReceiptOut(_Out):
 
     receipt: str
     """A compact JWS. Its claims: `iss` (this server), `sub` (the request), `iat`, `status`, `choice`,
-    `payload_digest` (of `outcome.payload`), `respondents`, `resolved_by`, `by`, `resolved_at`.
+    `revision`, `payload_digest` (of `outcome.payload`), `respondents`, `resolved_by`, `by`, `resolved_at`, and where
+    the outcome stands in the audit trail: `seq` and `chain`, the number and the hash of its event.
     """
 
 

@@ -101,6 +101,7 @@ class Attempts:
                 request = await self._look(waiting)
                 if request is None:
                     return await self._leave(state, waiting, 1.0, LONGEST_AWAY)
+                state.hold(waiting["key"], request)
                 if request.status == "pending":
                     return await self._leave(state, waiting, self._shortest_poll(), LONGEST_POLL)
                 state.memory[f"outcome:{waiting['key']}"] = request
@@ -153,6 +154,10 @@ class Attempts:
             if isinstance(error, ApiError) and error.code == "not_found":
                 raise LookupError(
                     f"the server has lost the request {id} at the gate {waiting['key']!r}; a retry asks anew"
+                ) from None
+            if isinstance(error, ApiError) and error.status == 403 and error.code != "forbidden_scope":
+                raise LookupError(
+                    f"the request {id} at the gate {waiting['key']!r} is not ours: {error}"
                 ) from None
             log.warning("cannot look at %s, trying again later: %s", id, error)
             return None

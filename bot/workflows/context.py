@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from dbos import DBOS
 
 from bot.client import ApiError, Outcome, Request, Unreachable
+from bot.client.binding import digest
 from bot.workflows.asking import DEFAULT_KEY, Interrupt, destination_json
-from bot.workflows.state import Parked
+from bot.workflows.state import Parked, WrongRequest
 from bot.workflows.values import from_json, result_adapter, to_json
 
 if TYPE_CHECKING:
@@ -50,8 +51,14 @@ class _Identity:
         return bool(self.approval())
 
     def approval(self, key: str = DEFAULT_KEY) -> Outcome | None:
-        """Return what people decided at a gate, None while they have not."""
-        return self._state.outcome(key)
+        """Return what people decided at a gate, None while they have not.
+
+        Raises `WrongRequest` where what is stored is of something else than this run asked there.
+        """
+        outcome = self._state.outcome(key)
+        if outcome is not None:
+            self._state.hold(key, outcome.request)
+        return outcome
 
 
 class Ctx(_Identity):
@@ -147,22 +154,36 @@ class Ctx(_Identity):
     async def decide(self, interrupt: Interrupt) -> Outcome:
         """Ask once, with the words of the first attempt; raises Parked until there is an outcome."""
         key = interrupt.key
+        question = to_json(interrupt.question(self._state.workflow), f"the question at {key!r}")
+        self._check_payload(key, question)
         outcome = self.approval(key)
         if outcome is None:
-            question = to_json(interrupt.question(self._state.workflow), f"the question at {key!r}")
 
             async def ask() -> Json:
                 return question
 
             fields = await self._once(f"question:{key}", ask)
+            labels = {**(fields.get("labels") or {}), **self._state.labels(key)}
             request: Request = await self._ask(
-                self._client.submit, idempotency_key=f"{self._state.nonce}:{key}", **fields
+                self._client.submit,
+                idempotency_key=f"{self._state.nonce}:{key}",
+                **{**fields, "labels": labels},
             )
             if request.status == "pending":
                 raise self._park({"key": key, "request": request.id, "on_reject": interrupt.on_reject})
+            self._state.hold(key, request)
             self._state.memory[f"outcome:{key}"] = request
             outcome = Outcome.of(request)
         return outcome if interrupt.on_reject == "continue" else outcome.raise_for_rejection()
+
+    def _check_payload(self, key: str, question: Json) -> None:
+        """Raise `WrongRequest` where the handler has something else to do now than it asked about."""
+        asked = self._state.memory.get(f"question:{key}")
+        if asked is not None and digest(asked.get("payload")) != digest(question.get("payload")):
+            raise WrongRequest(
+                f"the handler asks at the gate {key!r} about another payload than the run has asked about: what people "
+                "decide there would not be about what it does now; a payload must be the same in every attempt"
+            )
 
     async def _once(self, name: str, function: Callable[[], Awaitable[Json]]) -> Json:
         """Call the function if the run does not remember its result."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
 from bot.client import AsyncClient, Client
+from bot.private_files import private_database
 from bot.workflows.attempts import Attempts, Workflow
 from bot.workflows.executors import executors_of, sqlite_path
 from bot.workflows.keeping import Keeper
@@ -133,7 +134,7 @@ class Durable:
     def _start_engine(self, queues: list[str]) -> None:
         # SQLite writes ahead only if it is told so before DBOS opens it; where others use it, they have done so.
         if self.database_url.startswith("sqlite"):
-            path = sqlite_path(self.database_url)
+            private_database(path := sqlite_path(self.database_url))
             with closing(sqlite3.connect(path)) as database, suppress(sqlite3.OperationalError):
                 database.execute("PRAGMA journal_mode=WAL")
         DBOS.listen_queues(queues)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from bot.client import Outcome, Request
+from bot.client.binding import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Json = Any
+RUN, GATE = "assent.run", "assent.gate"
+"""Labels of the requests that runs ask."""
+
 Status = Literal["running", "paused", "completed", "rejected", "failed"]
+
+
+class WrongRequest(Exception):
+    """A gate was given the outcome of something else than this run asked there."""
 
 
 class Waiting(TypedDict):
@@ -56,6 +68,23 @@ class State:
         """Return what people decided at a gate, None while they have not."""
         request = self.memory.get(f"outcome:{key}")
         return Outcome.of(Request(request)) if request else None
+
+    def labels(self, key: str) -> dict[str, str]:
+        """Return what the request of a gate is marked with when it is asked; no other gate of any run has that."""
+        mark = hashlib.sha256(f"{self.nonce} {self.run_id} {key}".encode()).hexdigest()[:32]
+        return {RUN: self.run_id, GATE: mark}
+
+    def hold(self, key: str, request: Mapping[str, Any]) -> None:
+        """Raise `WrongRequest` unless this is the request that this run asked at this gate, about what it asked."""
+        labels = request.get("labels") or {}
+        if any(labels.get(name) != value for name, value in self.labels(key).items()):
+            raise WrongRequest(f"{request['id']} is not the request that this run asked at the gate {key!r}")
+        asked = self.memory.get(f"question:{key}") or {}
+        if digest(asked.get("payload")) != digest(request.get("payload")):
+            raise WrongRequest(
+                f"{request['id']} is not about what this run asked at the gate {key!r}: its payload is another, or was "
+                "revised since"
+            )
 
 
 class Ending(TypedDict, total=False):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import sqlite3
+import stat
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +28,6 @@ from tests.support.product import KEY, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
     from tests.support.product import Product
 
@@ -145,6 +148,12 @@ def build_gates(app: Durable, called: list[str]) -> None:
             outcome = tasks.create_task(ctx.require_approval("go", destination=Email(ANA)))
         await ctx.step("end", called.append, "end")
         return f"counted {counted.result()}, said {outcome.result().reason}"
+
+    @app.workflow("pay")
+    async def pay(ctx: Ctx, amount: int) -> str:
+        for key in ("first", "second"):
+            await ctx.require_approval(key, destination=Email(ANA), payload={"amount": amount})
+        return await ctx.step("pay", str, f"paid {amount}")
 
     @app.workflow("hurried")
     async def hurried(ctx: Ctx, seconds: float) -> str:
@@ -318,6 +327,111 @@ async def test_a_request_that_is_gone_fails_its_run(place: Place, monkeypatch: p
     assert await asyncio.to_thread(place.app.runs.retry, run)
     await place.product.answer(await place.gate(run, "go"), "approve", ANA, reason="yes")
     assert (await place.result(run), place.called) == ("said yes", ["begin"])
+
+
+def stored(place: Place, run: str, change: Callable[[Any], None]) -> None:
+    """Change what the newest row of a run holds, behind everybody's back."""
+    path = place.app.database_url.removeprefix("sqlite:///")
+    with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE)) as database, database:
+        query = "SELECT workflow_uuid FROM workflow_status WHERE workflow_uuid LIKE ? AND status = 'DELAYED'"
+        [(row,)] = database.execute(query, (f"{run}/%",)).fetchall()
+        [(text,)] = database.execute("SELECT inputs FROM workflow_input WHERE workflow_uuid = ?", (row,))
+        inputs = json.loads(text)
+        [state] = inputs["positionalArgs"]
+        change(state)
+        for changed, value in (
+            ("UPDATE workflow_input SET inputs = ? WHERE workflow_uuid = ?", json.dumps(inputs)),
+            (
+                "UPDATE workflow_status SET authenticated_user = ? WHERE workflow_uuid = ?",
+                state["waiting"]["request"],
+            ),
+        ):
+            assert database.execute(changed, (value, row)).rowcount == 1
+
+
+async def approved_elsewhere(place: Place, **fields: Any) -> dict[str, Any]:
+    """A request that people approved, but that no run has asked."""
+    request = await place.product.submit(**fields)
+    return dict((await place.product.answer(request, "approve", ANA)).json)
+
+
+@pytest.mark.parametrize("pending", [False, True])
+async def test_a_row_that_points_at_another_request_does_not_let_its_run_go_on(
+    place: Place, *, pending: bool
+) -> None:
+    run = await place.start("pay", 900)
+    asked = await place.gate(run, "first")
+    labels = {"assent.run": run}
+    fields: dict[str, Any] = {"payload": {"amount": 900}, "title": asked["title"], "labels": labels}
+    other = await (place.product.submit(**fields) if pending else approved_elsewhere(place, **fields))
+    stored(place, run, lambda state: state["waiting"].update(request=other["id"]))
+    await asyncio.to_thread(place.app.runs.wake_for, other["id"])
+    words = f"{other['id']} is not the request that this run asked at the gate 'first'"
+    with pytest.raises(RunFailed, match=words):
+        await place.result(run)
+
+
+async def test_nor_does_a_run_go_on_with_the_gate_of_another_run_or_its_own_other_gate(place: Place) -> None:
+    done = await place.start("pay", 900)
+    theirs = await place.gate(done, "first")
+    await place.product.answer(theirs, "approve", ANA)
+    run = await place.start("pay", 900)
+    mine = await place.gate(run, "first")
+    await place.product.answer(mine, "approve", ANA)
+    await place.gate(run, "second")
+    second = await place.gate(done, "second")
+    for which, wrong in ((run, mine), (done, theirs)):
+        stored(place, which, lambda state, wrong=wrong: state["waiting"].update(request=wrong["id"]))  # type: ignore[misc]
+        await asyncio.to_thread(place.app.runs.wake_for, wrong["id"])
+        with pytest.raises(RunFailed, match="is not the request that this run asked at the gate 'second'"):
+            await place.result(which)
+    assert await asyncio.to_thread(place.app.runs.retry, done)
+    await place.product.answer(await place.gate(done, "second"), "approve", ANA)
+    assert (await place.product.get(second))["status"] == "approved"
+    assert await place.result(done) == "paid 900"
+
+
+@pytest.mark.parametrize("what", ["outcome", "input", "question", "nonce"])
+async def test_nor_does_one_whose_memory_was_changed(place: Place, what: str) -> None:
+    run = await place.start("pay", 900)
+    await place.product.answer(await place.gate(run, "first"), "approve", ANA)
+    request = await place.gate(run, "second")
+    other = await approved_elsewhere(place, payload={"amount": 900000})
+
+    def change(state: dict[str, Any]) -> None:
+        match what:
+            case "outcome":
+                state["memory"]["outcome:first"] = other
+            case "input":
+                state["input"] = 900000
+            case "question":
+                state["memory"]["question:second"]["payload"] = {"amount": 900000}
+            case "nonce":
+                state["nonce"] = "another"
+
+    stored(place, run, change)
+    await place.product.answer(request, "approve", ANA)
+    with pytest.raises(RunFailed, match="WrongRequest"):
+        await place.result(run)
+
+
+async def test_a_request_that_was_revised_is_not_what_the_run_asked(place: Place) -> None:
+    run = await place.start("pay", 900)
+    request = await place.gate(run, "first")
+    revised = await place.product.call(
+        "POST", f"/v1/requests/{request['id']}/revise", json={"payload": {"amount": 9}}
+    )
+    assert revised.status == 200
+    await place.product.answer(request, "approve", ANA)
+    with pytest.raises(RunFailed, match="its payload is another, or was revised since"):
+        await place.result(run)
+
+
+async def test_only_the_owner_reads_what_runs_hold(place: Place) -> None:
+    database = Path(place.app.database_url.removeprefix("sqlite:///"))
+    beside = [path for path in database.parent.iterdir() if path.is_file()]
+    assert database in beside
+    assert {stat.S_IMODE(path.stat().st_mode) for path in beside} == {0o600}
 
 
 async def until(found: Callable[[], Any]) -> None:

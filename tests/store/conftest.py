@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str) -> AsyncIterator[SqlStore]:
-    """A running store."""
-    store = SqlStore(url)
+async def opened(url: str, *secrets: str) -> AsyncIterator[SqlStore]:
+    """A running store; without secret keys it seals nothing."""
+    store = SqlStore(url, secrets)
     await store.start()
     try:
         yield store

@@ -13,7 +13,8 @@ from bot.domain.answers import Answer
 from bot.domain.events import NotTold, Operate, Revise
 from bot.domain.request import Status, Surface
 from bot.store import replay
-from bot.store.reader import GENESIS, SqlReader
+from bot.store.reader import SqlReader
+from bot.store.seals import GENESIS
 from tests.support.asking import NOW, asked, response, somebody
 from tests.support.storing import happen, save
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings what pip cannot: PostgreSQL's server programs, Chromium and curl. Says nothing when all are there already.
+# Brings what pip cannot: PostgreSQL's server programs, PgBouncer, Chromium and curl. Says nothing when all are there already.
 set -eu
 
 has_postgres() {
@@ -18,6 +18,7 @@ missing=
 has_postgres || missing="$missing postgresql"
 has_chromium || missing="$missing chromium"
 command -v curl >/dev/null || missing="$missing curl"
+command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ]; then
@@ -28,7 +29,7 @@ else
     as_root=
 fi
 if [ -z "$as_root" ] || ! command -v apt-get >/dev/null; then
-    echo "The tests need PostgreSQL's server programs, Chromium and curl. Missing here:$missing." >&2
+    echo "The tests need PostgreSQL's server programs, PgBouncer, Chromium and curl. Missing here:$missing." >&2
     echo "Install them (on Debian and Ubuntu: apt-get install$missing) and run this again." >&2
     exit 1
 fi

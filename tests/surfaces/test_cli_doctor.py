@@ -11,7 +11,12 @@ from aiohttp import web
 
 from bot.sandbox.mail import Mailbox
 from bot.sandbox.slack import SlackSandbox
+from bot.store import migrations
+from tests.store.conftest import opened
 from tests.support import command
+from tests.support.asking import asked, somebody
+from tests.support.pgbouncer import pooled
+from tests.support.storing import save
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -176,3 +181,26 @@ async def test_a_manifest_for_an_address_slack_cannot_call_says_so() -> None:
         assert done.json["settings"]["event_subscriptions"]["request_url"] == f"{url}/slack/events"
         assert done.status == 0
         assert done.err.startswith(f"assent: {url}: Slack calls https addresses only")
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
+async def test_a_pooler_is_looked_through(postgres_url: str, mode: str) -> None:
+    migrations.upgrade(postgres_url)
+    with pooled(postgres_url, mode) as url:
+        done = await command.run("doctor", "--json", ASSENT_DATABASE_URL=url)
+    [found] = [finding for finding in done.json if finding["check"] == "database"]
+    words = {"session": "reachable, its", "transaction": "in transaction mode", "statement": "statement"}
+    assert (found["ok"], words[mode] in found["text"]) == (mode != "statement", True)
+
+
+async def test_other_secret_keys_than_those_of_the_audit_trail_are_told(sqlite_url: str) -> None:
+    migrations.upgrade(sqlite_url)
+    async with opened(sqlite_url, "k" * 32) as store:
+        await save(store, asked(somebody("ana")))
+    for key, told in (("k", []), ("n", [False])):
+        done = await command.run(
+            "doctor", "--json", ASSENT_DATABASE_URL=sqlite_url, ASSENT_SECRET_KEYS=key * 32
+        )
+        found = [finding for finding in done.json if finding["check"] == "audit trail"]
+        assert [finding["ok"] for finding in found] == told
+        assert all("is not among the secret keys here" in finding["text"] for finding in found)

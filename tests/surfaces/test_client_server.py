@@ -99,6 +99,38 @@ async def test_a_gated_function_runs_with_the_values_that_a_respondent_filled_in
             await client.verify(receipt, {"customer": "8841", "amount": 1250})
 
 
+async def test_a_receipt_proves_what_people_decided_about_that_request(product: Product) -> None:
+    payload = {"amount": 1250}
+    choices = [{"id": "pay", "label": "Pay"}, {"id": "keep", "label": "Do not pay"}]
+    async with AsyncClient(product.url, product.key) as client:
+        told, late, mine, again, chosen = [
+            await client.submit(title="Refund", audience=[ANA], payload=payload, **fields)
+            for fields in (
+                {"level": "info"},
+                {"timeout_seconds": 0.1, "on_timeout": "approve"},
+                {},
+                {},
+                {"kind": "choice", "choices": choices},
+            )
+        ]
+        for request, decision in ((mine, "approve"), (again, "approve"), (chosen, "keep")):
+            await client.respond(request.id, decision, respondent=ANA)
+        assert await client.wait(late.id, 20)
+        receipts = [await client.receipt(r.id) for r in (told, late, mine, chosen)]
+        for receipt, by in zip(receipts, ("policy", "timeout"), strict=False):
+            with pytest.raises(Unverified, match=f"approved by {by}"):
+                await client.verify(receipt, payload)
+            assert (await client.verify(receipt, payload, allow=(by,)))["resolved_by"] == by
+        claims = await client.verify(receipts[2], payload, request=mine)
+        with pytest.raises(Unverified, match="another request"):
+            await client.verify(receipts[2], payload, request=again.id)
+        with pytest.raises(Unverified, match="pass choice="):
+            await client.verify(receipts[3], payload)
+        assert (await client.verify(receipts[3], payload, choice="keep"))["choice"] == "keep"
+        events = await client.audit(mine.id)
+    assert (claims["seq"], claims["chain"]) == (events[-1]["id"], events[-1]["hash"])
+
+
 async def test_a_handler_answers_what_waits_and_what_comes(product: Product) -> None:
     def decide(request: Request) -> Response:
         return Response("approve" if request.payload["amount"] <= 100 else "reject", "by the rules")

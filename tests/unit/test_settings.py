@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from standardwebhooks.webhooks import Webhook
 
 from bot import settings
+from bot.domain.errors import Unavailable
 from bot.domain.spec import Hours
-from bot.settings import Settings, SettingsError, stored_secret
+from bot.settings import Settings, SettingsError, stored_secret, stored_webhook_secret
 
 KEYS = "k" * 32
 
@@ -203,6 +207,38 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
     assert len(secret) >= 32
     assert stored_secret(tmp_path, "assent.key") == (secret, False)
     assert stat.S_IMODE((tmp_path / "assent.key").stat().st_mode) == 0o600
+
+
+def test_the_webhook_secret_is_kept_as_receivers_take_it(tmp_path: Path) -> None:
+    secret, new = stored_webhook_secret(tmp_path, "webhook.key")
+    kept = (tmp_path / "webhook.key").read_text().strip()
+    assert (new, kept) == (True, secret)
+    assert len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) == 32
+    Webhook(secret).sign("msg_1", datetime.now(UTC), "{}")
+    loaded = settings.load({"ASSENT_WEBHOOK_SECRET": secret}).assent_webhook_secret
+    assert loaded
+    assert loaded.get_secret_value() == secret
+    assert stored_webhook_secret(tmp_path, "webhook.key") == (secret, False)
+    assert stat.S_IMODE((tmp_path / "webhook.key").stat().st_mode) == 0o600
+
+
+def test_one_of_before_signs_as_before_and_is_written_anew(tmp_path: Path) -> None:
+    path, digits = tmp_path / "webhook.key", "0f" * 32
+    path.write_text(digits + "\n")
+    path.chmod(0o644)
+    secret, new = stored_webhook_secret(tmp_path, "webhook.key")
+    assert base64.b64decode(secret.removeprefix("whsec_")) == bytes.fromhex(digits)
+    assert (new, path.read_text()) == (False, secret + "\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [file.name for file in tmp_path.iterdir()] == ["webhook.key"]
+
+
+@pytest.mark.parametrize("content", ["", "whsec_", "whsec_short", "0F" * 32, "no secret"])
+def test_what_is_no_webhook_secret_is_told_without_showing_it(tmp_path: Path, content: str) -> None:
+    (tmp_path / "webhook.key").write_text(content)
+    with pytest.raises(Unavailable, match=r"webhook\.key: must be whsec_ and the base64") as caught:
+        stored_webhook_secret(tmp_path, "webhook.key")
+    assert content in {"", "whsec_"} or content not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def upgrade(url: str) -> None:
         _upgrade(url)
 
 
-def _upgrade(url: str) -> None:
+def _upgrade(url: str, revision: str = "head") -> None:
     from alembic import command  # noqa: PLC0415 - a server whose schema is up to date does without Alembic
     from alembic.config import Config  # noqa: PLC0415 - likewise
     from alembic.util import CommandError  # noqa: PLC0415 - likewise
@@ -36,7 +36,7 @@ def _upgrade(url: str) -> None:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
     except CommandError as error:  # it does not know the revision
         raise Unavailable(
             "the database was last used by a newer Assent: run that version, or one newer"

@@ -45,6 +45,8 @@ async def test_a_receipt_says_who_decided_what_and_when(product: Product) -> Non
     assert (refused.status, refused.json["code"]) == (409, "not_final")
     decided = (await product.answer(request, "approve", "ana@example.com")).json
     token = verified(await receipt_of(product, request), await published(product))
+    events = (await product.call("GET", f"/v1/requests/{request['id']}/audit")).json["items"]
+    [resolved] = [event for event in events if event["type"] == "request.resolved"]
     assert token.claims.pop("iat")
     assert token.claims == {
         "iss": product.url,
@@ -56,6 +58,9 @@ async def test_a_receipt_says_who_decided_what_and_when(product: Product) -> Non
         "resolved_by": "respondents",
         "resolved_at": decided["resolved_at"],
         "by": "ana@example.com",
+        "revision": 1,
+        "seq": resolved["id"],
+        "chain": resolved["hash"],
     }
     assert token.header["typ"] == "assent-receipt+jwt"
 
