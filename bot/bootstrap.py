@@ -46,6 +46,7 @@ from bot.web.compat import glaip
 from bot.web.compat.humanlayer.routes import HumanLayer
 from bot.web.events import Events
 from bot.web.metrics import Metrics
+from bot.web.once import once
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -254,7 +255,7 @@ class Assent:
     def _api(self, links: Links, auth: Auth) -> list[web.RouteDef]:
         self.events = Events(self.approvals, self.store, auth)
         signing = Receipts(self.settings.base_url, links.keys)
-        return [
+        routes = [
             *api.Api(self.approvals, links, auth).routes(),
             *changes.Changes(self.approvals, auth).routes(),
             *self.events.routes(),
@@ -262,6 +263,7 @@ class Assent:
             *glaip.routes(self.approvals, auth),
             *HumanLayer(self.approvals, self.store, auth).routes(),
         ]
+        return once(routes, auth)
 
     async def _set_up(self, app: web.Application) -> None:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)

@@ -44,6 +44,12 @@ def apply(
 
 def replayed(tx: Requests, idempotency: Idempotency) -> Request | None:
     """The request of an earlier call with the same key; raises `IdempotencyConflict` where that said something else."""
+    request_id = recorded(tx, idempotency)
+    return None if request_id is None else must(tx, request_id)
+
+
+def recorded(tx: Requests, idempotency: Idempotency) -> str | None:
+    """What an earlier call with the same key was about; raises `IdempotencyConflict` as above."""
     known = tx.idempotent(idempotency.key)
     if known is None:
         return None
@@ -52,7 +58,7 @@ def replayed(tx: Requests, idempotency: Idempotency) -> Request | None:
         raise IdempotencyConflict(
             f"This Idempotency-Key was used for {request_id} with another body; use a new key for a new call."
         )
-    return must(tx, request_id)
+    return request_id
 
 
 def must(tx: Requests, request_id: str) -> Request:

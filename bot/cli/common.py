@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, validators
 
 from bot.client import ApiError, AssentError, AsyncClient, Client, Unreachable
 from bot.domain.errors import Unavailable
@@ -73,6 +73,11 @@ class Server:
     json: bool = False
     """Print JSON."""
 
+    retry_for: Annotated[float, Parameter(env_var="ASSENT_RETRY_FOR", validator=validators.Number(gte=0))] = (
+        20.0
+    )
+    """Seconds for which to try again while the server is away; 0 tries once."""
+
     def client(self) -> Client:
         """Connect to the server, in blocking code."""
         return self._connect(Client, "cli")
@@ -93,7 +98,7 @@ class Server:
             file = dotenv_values(".env")
             url, key = url or file.get("ASSENT_URL"), file.get("ASSENT_API_KEY")
         try:
-            return kind(url, key, surface=surface)
+            return kind(url, key, surface=surface, retry_for=self.retry_for)
         except ValueError as error:
             raise Failure(f"{error}. See --url and --key, ASSENT_URL and ASSENT_API_KEY.", status=2) from None
 
