@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich.text import Text
-
 from bot.cli import display
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ async def doctor(*, json: bool = False) -> int:
     if json:
         display.print_json([finding._asdict() for finding in findings])
     else:
-        _print(findings)
+        display.print_findings(findings)
     return 0 if all(finding.ok for finding in findings) else 1
 
 
@@ -167,10 +165,3 @@ async def _mail(settings: Settings) -> Finding:
     if trouble := await Mailer(settings.smtp).check():
         return Finding("mail", ok=False, text=f"{trouble.why}. Look at ASSENT_SMTP_URL.")
     return Finding("mail", ok=True, text=f"{settings.smtp} takes mail")
-
-
-def _print(findings: list[Finding]) -> None:
-    out = display.console()
-    for check, ok, text in findings:
-        mark = Text("ok   ", style="green") if ok else Text("fault", style="red")
-        out.print(Text.assemble(mark, f"  {check}: {display.line(text)}"))

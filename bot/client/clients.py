@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from bot.client.operations import RETRY_FOR, Operations
 from bot.client.progress import Waiting
+from bot.keyfile import api_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -52,6 +53,8 @@ class _Connected(Operations):
     ) -> None:
         """Take the server's `url` and an API `key`, or else those of ASSENT_URL and ASSENT_API_KEY.
 
+        ASSENT_API_KEY_FILE names a file with the key instead.
+
         A database's URL (`sqlite:///assent.db`, `postgresql://…`) needs no server and no key: the same calls are then
         answered in this process, and an `assent serve` on that database tells the people (needs `assent[server]`).
         `surface` is where its answers are recorded as coming from, such as `cli`. While the server is away, each call
@@ -66,7 +69,7 @@ class _Connected(Operations):
         self._local = _local(address)
         self.url = self._local.url if self._local else address
         self._surface = surface
-        self._key = (key or os.environ.get("ASSENT_API_KEY") or "").strip()
+        self._key = (key or api_key(os.environ) or "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise ValueError("the API key has characters that no key has; copy it again")
 
