@@ -29,11 +29,11 @@ Pending = Literal["defer", "deny"]
 ASKING_MODES = {"default", "plan", "dontAsk"}
 """Permission modes (`permission_mode`) in which a call that no rule allows is not simply run."""
 
-GRACE_SECONDS = 0.6
+GRACE_SECONDS = 0.8
 """How much later than its time the hook may end: a request that expires with it is still seen to have expired."""
 
-SHORTEST_SECONDS = 0.4
-"""What asking takes at least, however short the time."""
+SHORTEST_WAIT, ASKING_SECONDS = 0.5, 3.0
+"""In a shorter time nobody can be asked, let alone answer: then it is for asking, which has these seconds."""
 
 ONE_AT_A_TIME = (
     "Not run, and nobody was asked: another call of this turn waits for people, and only one call of a turn can wait. "
@@ -81,7 +81,8 @@ def decide(
         if call.may_defer and call.turn.taken():
             return _output("deny", ONE_AT_A_TIME)
         asking = _Asking(connect, call, wait, began)
-        output = asking.within(max(began + wait + GRACE_SECONDS - time.monotonic(), SHORTEST_SECONDS))
+        seconds = ASKING_SECONDS if wait < SHORTEST_WAIT else began + wait + GRACE_SECONDS - time.monotonic()
+        output = asking.within(max(seconds, 0.0))
     except KeyError as error:
         return _trouble(f"the hook's input has no member {error}")
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, the tool must not run
@@ -140,7 +141,7 @@ class _Asking:
 
     def _patience(self) -> float:
         """A request that expires with the hook is waited for until it has."""
-        return max(self._left(), 0.0) + (0.0 if self._call.may_defer else GRACE_SECONDS)
+        return max(self._left(), 0.0) + (0.0 if self._call.may_defer else ASKING_SECONDS)
 
     def _nobody_answered(self, client: Client, request: Request) -> dict[str, Any]:
         output = self._still_pending(f"{request.id} is still waiting for an answer")
