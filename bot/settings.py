@@ -5,6 +5,7 @@ The names, meanings and defaults are those of the README's table of settings.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import secrets
@@ -272,6 +273,27 @@ def load(environ: Mapping[str, str] | None = None, only: Collection[str] = ()) -
     if faults:
         raise SettingsError(faults)
     return settings
+
+
+OF_CLIENTS = frozenset({"ASSENT_URL", "ASSENT_RETRY_FOR", "ASSENT_AUDIENCE", "ASSENT_WORKFLOWS_URL"})
+"""Names that mean something to what asks, and nothing to the server."""
+
+
+def misspelt(environ: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+    """Names in the environment and in `.env` that look like a setting and are none, and what may be meant."""
+    given = {*dotenv_values(".env"), *(os.environ if environ is None else environ)}
+    known = [name.upper() for name in Settings.model_fields if name not in IN_FILE]
+    return [
+        (name, f"is {meant[0]} meant?")
+        for name in sorted(given - set(known) - OF_CLIENTS)
+        if (meant := _meant(name, known))
+    ]
+
+
+def _meant(name: str, known: list[str]) -> list[str]:
+    """The setting that a name is close to; of a name with another beginning, only where it is very close."""
+    ours = name.upper().startswith(("ASSENT_", "SLACK_"))
+    return difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.85 if ours else 0.9)
 
 
 def _key_from_file(known: dict[str, Any]) -> list[str]:

@@ -57,7 +57,18 @@ async def examine() -> AsyncIterator[Finding]:
             yield Finding("settings", ok=False, text=fault)
         return
     yield Finding("settings", ok=True, text=f"complete; links begin with {found.base_url}")
-    yield _database(found)
+    for name, advice in settings.misspelt():
+        yield Finding("settings", ok=False, text=f"{name} is no setting of Assent: {advice}")
+    database = _database(found)
+    yield database
+    if database.ok and not _has_key(found):
+        text = (
+            "nobody can ask: there is no API key. Make one with `assent keys create`, or set ASSENT_API_KEY."
+        )
+        yield Finding("keys", ok=False, text=text)
+    if found.slack_bot_token is None and found.smtp is None:
+        text = "nobody can be asked: set SLACK_BOT_TOKEN (see `assent manifest`), ASSENT_SMTP_URL, or both."
+        yield Finding("people", ok=False, text=text)
     async for finding in _slack(found):
         yield finding
     yield await _mail(found)
@@ -76,6 +87,16 @@ def _database(settings: Settings) -> Finding:
     if not current:
         return Finding("database", ok=False, text="its schema is behind: run `assent db upgrade`.")
     return Finding("database", ok=True, text="reachable, its schema is up to date")
+
+
+def _has_key(settings: Settings) -> bool:
+    from bot.store import keys
+    from bot.store.direct import reading
+
+    if settings.assent_api_key:
+        return True
+    with reading(settings.assent_database_url) as connection:
+        return any(key.revoked_at is None for key in keys.every(connection))
 
 
 async def _slack(settings: Settings) -> AsyncIterator[Finding]:
@@ -158,10 +179,12 @@ def _header(answer: AsyncSlackResponse, name: str) -> str:
 
 
 async def _mail(settings: Settings) -> Finding:
+    from bot.email.addresses import parse_sender
     from bot.email.mailer import Mailer
 
     if settings.smtp is None:
         return Finding("mail", ok=True, text="off: ASSENT_SMTP_URL is not set")
-    if trouble := await Mailer(settings.smtp).check():
+    sender = parse_sender(settings.assent_mail_from).address if settings.assent_mail_from else None
+    if trouble := await Mailer(settings.smtp).check(str(sender) if sender else None):
         return Finding("mail", ok=False, text=f"{trouble.why}. Look at ASSENT_SMTP_URL.")
     return Finding("mail", ok=True, text=f"{settings.smtp} takes mail")
