@@ -27,7 +27,7 @@ NO_KEY = " "
 C = TypeVar("C", Client, AsyncClient)
 
 EXIT_OF_STATUS = {"approved": 0, "rejected": 1, "skipped": 1, "cancelled": 1, "expired": 3, "pending": 4}
-"""Exit statuses of `wait` and `submit --wait` (CONTRACT §6); those of their faults are of `no_outcome`."""
+"""Exit statuses of `wait` and `submit --wait`; those of their faults are of `no_outcome`."""
 
 
 class Failure(Exception):

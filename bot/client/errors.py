@@ -36,7 +36,7 @@ class Fault(NamedTuple):
 
 
 class ApiError(AssentError):
-    """Assent refused a call: `status` (HTTP), `code` (stable, CONTRACT §3), `title`, `detail`, `faults`.
+    """Assent refused a call: `status` (HTTP), `code` (stable), `title`, `detail`, `faults`.
 
     `problem` is the whole problem document, extension members included: with `already_resolved` the member
     `request` shows what was decided.

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import quote
 
 from bot.client import receipts
@@ -18,6 +18,8 @@ from bot.client.outcome import Outcome, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bot.client.fields import Fields, Given
 
 Requests = list[Request]
 Rows = list[dict[str, Any]]
@@ -87,8 +89,8 @@ class Operations:
     _keys: tuple[float, dict[str, Any]] = (0.0, {"keys": []})
 
     @operation
-    def submit(self, /, *, idempotency_key: str | None = None, **fields: Any) -> Flow[Request]:
-        """Ask people; the fields are those of CONTRACT §3 (`title`, `audience`, …).
+    def submit(self, /, *, idempotency_key: str | None = None, **fields: Unpack[Fields]) -> Flow[Request]:
+        """Ask people; the fields are those of a submission in the API's reference (`title`, `audience`, …).
 
         The same `idempotency_key` with the same fields gives the same request, however often it is submitted:
         pass one that names the place in your workflow, so that a rerun finds its answer. Without one, a fresh
@@ -153,8 +155,8 @@ class Operations:
         return (yield from self._pages("/v1/requests", limit, filters))
 
     @operation
-    def respond(self, /, id: str, decision: str, **members: Any) -> Flow[Request]:
-        """Answer with `approve`, `reject`, `skip` or a choice's id; `members` are those of CONTRACT §3.
+    def respond(self, /, id: str, decision: str, **members: Unpack[Given]) -> Flow[Request]:
+        """Answer with `approve`, `reject`, `skip` or a choice's id; `members` are in the API's reference.
 
         Without `respondent` the key itself answers as the operator, which decides the request at once.
         """

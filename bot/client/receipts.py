@@ -1,4 +1,4 @@
-"""What a receipt proves: that Assent saw exactly this payload approved (CONTRACT §7).
+"""What a receipt proves: that Assent saw exactly this payload approved.
 
 A receipt is a compact JWS (RFC 7515) over the claims `sub` (the request), `status`, `payload_digest`, `respondents`,
 `resolved_at` and `iss`, signed with Ed25519 (RFC 8037) by a key that the server publishes.
