@@ -48,6 +48,7 @@ from bot.web.compat.humanlayer.routes import HumanLayer
 from bot.web.door import Door
 from bot.web.events import Events
 from bot.web.metrics import Metrics
+from bot.web.once import once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -263,7 +264,7 @@ class Assent:
         self.events = Events(door, self.store)
         keyring = Keyring(self.store, self.clock, lambda: secret_from(secrets.token_hex(32)))
         signing = Receipts(self.settings.base_url, links.keys)
-        return [
+        routes = [
             *api.Api(door, links).routes(),
             *changes.Changes(door).routes(),
             *key_calls.Keys(door, keyring).routes(),
@@ -272,6 +273,7 @@ class Assent:
             *glaip.routes(door),
             *HumanLayer(door, self.store).routes(),
         ]
+        return once(routes, auth)
 
     async def _set_up(self, app: web.Application) -> None:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)

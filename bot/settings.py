@@ -5,6 +5,7 @@ The names, meanings and defaults are those of the README's table of settings.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import secrets
@@ -14,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -25,7 +27,6 @@ from pydantic import (
     field_validator,
 )
 from pydantic_core import PydanticCustomError
-from yarl import URL
 
 from bot import private_files
 from bot.delivery.signing import check_secret, secret_from
@@ -34,16 +35,15 @@ from bot.domain.errors import Unavailable
 from bot.domain.hours import hours_fault
 from bot.domain.policy import Policy, policy_fault
 from bot.domain.spec import Hours
-from bot.email.addresses import parse_sender
 from bot.email.config import SmtpConfig, parse_smtp_url
+from bot.keyfile import KEY, KEY_FILE, api_key
 from bot.links import MAX_BASE_URL
-from bot.store.engine import check_url, sqlite_file
-
 SIGNING_KEY = "assent.key"
 """The file of the signing key that is made where none is set."""
 
 WEBHOOK_KEY = "webhook.key"
 """The file of the secret that signs callbacks, likewise."""
+
 
 MIN_KEY_LENGTH = 32
 """Characters of a signing key; 128 bits as hex digits."""
@@ -91,6 +91,7 @@ class Settings(BaseModel):
     assent_base_url: str = ""
     assent_secret_keys: tuple[SecretStr, ...] = ()
     assent_api_key: SecretStr | None = None
+    assent_api_key_file: Path | None = None
     slack_bot_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
     slack_app_token: SecretStr | None = None
@@ -133,6 +134,8 @@ class Settings(BaseModel):
     @field_validator("assent_database_url")
     @classmethod
     def _database(cls, value: str) -> str:
+        from bot.store.engine import check_url  # noqa: PLC0415 - the base install has no databases
+
         try:
             check_url(value)
         except ValueError as error:
@@ -187,6 +190,8 @@ class Settings(BaseModel):
     @field_validator("assent_mail_from")
     @classmethod
     def _sender(cls, value: str | None) -> str | None:
+        from bot.email.addresses import parse_sender  # noqa: PLC0415 - nor mail
+
         try:
             parse_sender(value or "assent@example.com")
         except ValueError as error:
@@ -242,6 +247,8 @@ class Settings(BaseModel):
     @property
     def data_folder(self) -> Path:
         """Where generated secrets are kept: beside the SQLite file, else the working folder."""
+        from bot.store.engine import sqlite_file  # noqa: PLC0415 - as above
+
         file = sqlite_file(self.assent_database_url)
         return file.parent if file else Path.cwd()
 
@@ -258,12 +265,20 @@ IN_FILE = frozenset({"groups", "policies", "templates", "working_hours"})
 """What `assent.toml` sets; everything else comes from the environment."""
 
 
-def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of `environ` (by default the process's), over `.env`, over `assent.toml`; raises SettingsError."""
+RULES = IN_FILE | {"assent_config", "assent_default_audience", "assent_auto_approve"}
+"""What says how requests are ruled on, which the base install can tell."""
+
+
+def load(environ: Mapping[str, str] | None = None, only: Collection[str] = ()) -> Settings:
+    """The settings of `environ` (by default the process's), over `.env`, over `assent.toml`; raises SettingsError.
+
+    With `only`, the others are not looked at.
+    """
     values: dict[str, Any] = {k: v for k, v in dotenv_values(".env").items() if v}
     values |= {k: v for k, v in (os.environ if environ is None else environ).items() if v}
     known = {k.lower(): v for k, v in values.items() if k.lower() in Settings.model_fields and k.isupper()}
-    faults = _missing(known)
+    known = {name: value for name, value in known.items() if not only or name in only}
+    faults = [*_missing(known), *_key_from_file(known)]
     file = _file(known.get("assent_config"), faults)
     known |= {name: file[name] for name in IN_FILE & file.keys()}
     try:
@@ -273,6 +288,38 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if faults:
         raise SettingsError(faults)
     return settings
+
+
+OF_CLIENTS = frozenset({"ASSENT_URL", "ASSENT_RETRY_FOR", "ASSENT_AUDIENCE", "ASSENT_WORKFLOWS_URL"})
+"""Names that mean something to what asks, and nothing to the server."""
+
+
+def misspelt(environ: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+    """Names in the environment and in `.env` that look like a setting and are none, and what may be meant."""
+    given = {*dotenv_values(".env"), *(os.environ if environ is None else environ)}
+    known = [name.upper() for name in Settings.model_fields if name not in IN_FILE]
+    return [
+        (name, f"is {meant[0]} meant?")
+        for name in sorted(given - set(known) - OF_CLIENTS)
+        if (meant := _meant(name, known))
+    ]
+
+
+def _meant(name: str, known: list[str]) -> list[str]:
+    """The setting that a name is close to; of a name with another beginning, only where it is very close."""
+    ours = name.upper().startswith(("ASSENT_", "SLACK_"))
+    return difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.85 if ours else 0.9)
+
+
+def _key_from_file(known: dict[str, Any]) -> list[str]:
+    """Put the key that a file holds among the settings; what keeps it from being one."""
+    if "assent_api_key_file" not in known:
+        return []
+    try:
+        known["assent_api_key"] = api_key({KEY: known.get(KEY.lower()), KEY_FILE: known[KEY_FILE.lower()]})
+    except ValueError as error:
+        return [str(error)]
+    return []
 
 
 def _file(named: str | None, faults: list[str]) -> dict[str, Any]:
@@ -329,7 +376,8 @@ def _check_selectors(texts: Iterable[str]) -> None:
 def _is_origin(url: str) -> bool:
     """Whether paths can be joined to `url`: a host, perhaps a port and a path, no query and no fragment."""
     try:
-        return bool(_ORIGIN.fullmatch(url) and URL(url).raw_host)
+        parts = urlsplit(url)
+        return bool(_ORIGIN.fullmatch(url) and parts.hostname) and parts.port != 0
     except ValueError:
         return False
 

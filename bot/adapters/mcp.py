@@ -5,8 +5,9 @@ No tool answers a request, and none shows a personal link: an agent that could a
 
 from __future__ import annotations
 
+import asyncio
 import json
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -25,13 +26,16 @@ with needs("mcp"):
     from bot.adapters.mcp_tasks import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
     from socket import socket
 
     from bot.client import AsyncClient, Request
 
 LONGEST_WAIT = 50.0
 """Seconds one call waits: common clients give up after 60."""
+
+SPARE_SECONDS = 8.0
+"""How much longer a call may take where the server is slow, or is away: still less than those 60."""
 
 PROMPT_TIMEOUT = 600.0
 """Seconds until nobody's answer to a permission prompt is a no."""
@@ -47,9 +51,10 @@ Limit = Annotated[int, Field(ge=1, le=200)]
 class Tools:
     """The tools; their docstrings are what the model reads."""
 
-    def __init__(self, client: AsyncClient, prompt_timeout: float) -> None:
+    def __init__(self, client: AsyncClient, prompt_timeout: float, folder: str | None) -> None:
         self._client = client
         self._prompt_timeout = prompt_timeout
+        self._folder = folder
 
     async def request_approval(
         self,
@@ -73,7 +78,7 @@ class Tools:
         approve, "all" or "majority". form: a JSON Schema of the payload's fields that people may edit.
         timeout_seconds: when the question expires. idempotency_key: the same key asks only once.
         """
-        with _as_tool_errors():
+        async with _as_tool_errors(wait_seconds):
             request = await self._client.submit(
                 title=title,
                 message=message,
@@ -85,17 +90,17 @@ class Tools:
                 timeout_seconds=timeout_seconds,
                 idempotency_key=idempotency_key,
             )
-            return await self._state(request.id, wait_seconds)
+            return await self._state(request, wait_seconds)
 
     async def wait_for_approval(self, id: str, wait_seconds: Wait = LONGEST_WAIT) -> dict[str, Any]:
         """Wait up to 50 seconds for the decision on a request; call it again while the status is pending."""
-        with _as_tool_errors():
-            return await self._state(id, wait_seconds)
+        async with _as_tool_errors(wait_seconds):
+            return await self._state(await self._client.get(id), wait_seconds)
 
     async def list_pending(self, limit: Limit = 20) -> dict[str, Any]:
         """List the requests that wait for people, newest first."""
         shown = ("id", "title", "requester", "audience", "created_at", "timeout_at")
-        with _as_tool_errors():
+        async with _as_tool_errors(0):
             waiting = await self._client.pending(limit)
         return {"items": [{name: r[name] for name in shown} | {"quorum": r.quorum["text"]} for r in waiting]}
 
@@ -107,27 +112,36 @@ class Tools:
     ) -> str:
         """Decide whether a tool may be used: for Claude Code's --permission-prompt-tool, not for models."""
         try:
-            asked = question(tool_name, input, edit=True)
-            request = await self._client.submit(
-                **asked,
-                requester="Claude Code",
-                audience=default_audience(),
-                timeout_seconds=self._prompt_timeout,
-                idempotency_key=key("permission-prompt", tool_use_id) if tool_use_id else None,
-            )
-            outcome = held_against(await self._client.wait(request.id), asked["payload"])
+            async with asyncio.timeout(self._prompt_timeout + SPARE_SECONDS):
+                outcome = await self._prompted(tool_name, input, tool_use_id)
             answer: dict[str, Any] = {"behavior": "deny", "message": refusal(outcome)}
             if outcome:
                 answer = {"behavior": "allow", "updatedInput": approved(outcome, input)}
+        except TimeoutError:
+            answer = {"behavior": "deny", "message": "Not run. Assent did not answer in time."}
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, the tool must not run
             answer = {"behavior": "deny", "message": f"Assent could not ask anybody: {error}"}
         return json.dumps(answer)
 
-    async def _state(self, id: str, wait_seconds: float) -> dict[str, Any]:
+    async def _prompted(self, tool: str, arguments: dict[str, Any], call: str | None) -> Outcome:
+        asked = question(tool, arguments, edit=True)
+        request = await self._client.submit(
+            **asked,
+            details={"Folder": self._folder} if self._folder else {},
+            requester="Claude Code",
+            audience=default_audience(),
+            timeout_seconds=self._prompt_timeout,
+            idempotency_key=key("permission-prompt", call) if call else None,
+        )
+        return held_against(await self._client.wait(request.id), asked["payload"])
+
+    async def _state(self, request: Request, seconds: float) -> dict[str, Any]:
+        """What became of the request by then; where the server does not say, what is known of it."""
         try:
-            return told((await self._client.wait(id, wait_seconds)).request)
+            async with asyncio.timeout(seconds + SPARE_SECONDS / 2):
+                return told((await self._client.wait(request.id, seconds)).request)
         except TimeoutError:
-            return told(await self._client.get(id))
+            return told(request)
 
 
 def told(request: Request) -> dict[str, Any]:
@@ -140,9 +154,14 @@ def told(request: Request) -> dict[str, Any]:
     return {**state, "approved": bool(outcome), **{name: getattr(outcome, name) for name in members}}
 
 
-def tools_server(client: AsyncClient, *, prompt_timeout: float = PROMPT_TIMEOUT) -> MCPServer:
-    """The MCP server that asks through `client`, to run on any transport of the SDK."""
-    tools = Tools(client, prompt_timeout)
+def tools_server(
+    client: AsyncClient, *, prompt_timeout: float = PROMPT_TIMEOUT, folder: str | None = None
+) -> MCPServer:
+    """The MCP server that asks through `client`, to run on any transport of the SDK.
+
+    `folder` is where the agent works, if that is known: people see it with what a permission prompt asks.
+    """
+    tools = Tools(client, prompt_timeout, folder)
     mcp: MCPServer = MCPServer(
         "assent",
         title="Assent",
@@ -163,10 +182,13 @@ async def serve_http(mcp: MCPServer, listening: socket) -> None:
     await uvicorn.Server(config).serve(sockets=[listening])
 
 
-@contextmanager
-def _as_tool_errors() -> Iterator[None]:
-    """Tell the model what was wrong with its call, without a traceback in the log."""
+@asynccontextmanager
+async def _as_tool_errors(wait_seconds: float) -> AsyncIterator[None]:
+    """Tell the model what was wrong with its call, without a traceback in the log, and in time."""
     try:
-        yield
+        async with asyncio.timeout(wait_seconds + SPARE_SECONDS):
+            yield
     except AssentError as error:
         raise ToolError(str(error)) from None
+    except TimeoutError:
+        raise ToolError("Assent did not answer in time; call again with the same idempotency_key") from None

@@ -65,6 +65,12 @@ def replayed(tx: Requests, idempotency: Idempotency, key: Key | None = None) -> 
 
     With the API `key` of a call also `NotFound`, where it may not read that request.
     """
+    request_id = recorded(tx, idempotency)
+    return None if request_id is None else must(tx, request_id, key)
+
+
+def recorded(tx: Requests, idempotency: Idempotency) -> str | None:
+    """What an earlier call with the same key was about; raises `IdempotencyConflict` as above."""
     known = tx.idempotent(idempotency.key)
     if known is None:
         return None
@@ -73,7 +79,7 @@ def replayed(tx: Requests, idempotency: Idempotency, key: Key | None = None) -> 
         raise IdempotencyConflict(
             f"This Idempotency-Key was used for {request_id} with another body; use a new key for a new call."
         )
-    return must(tx, request_id, key)
+    return request_id
 
 
 def must(tx: Requests, request_id: str, key: Key | None = None) -> Request:

@@ -5,23 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from yarl import URL
-
+from bot.approvals.urls import host_and_port, url_faults
 from bot.domain.errors import Fault
 from bot.domain.network import private_address
 
 RESOLVE_SECONDS = 1.0
 """How long a submission waits for the resolver; an unknown name passes, as delivery checks every address."""
-
-
-def url_faults(url: str, pointer: str) -> list[Fault]:
-    """What keeps an http or https URL from leading to a host."""
-    try:
-        host = URL(url).raw_host or ""
-        host.encode("idna")  # as the resolver will
-    except ValueError:
-        host = ""
-    return [] if host else [Fault(pointer, "has no valid host or port; write https://HOST/PATH")]
 
 
 async def callback_faults(url: str | None, *, allow_private: bool) -> list[Fault]:
@@ -30,9 +19,8 @@ async def callback_faults(url: str | None, *, allow_private: bool) -> list[Fault
         return []
     if faults := url_faults(url, "/callback_url"):
         return faults
-    parts = URL(url)
-    host = parts.raw_host or ""
-    private = None if allow_private else private_address(host) or await _resolved(host, parts.port)
+    host, port = host_and_port(url)
+    private = None if allow_private else private_address(host) or await _resolved(host, port)
     if private is None:
         return []
     advice = "give a public one, or set ASSENT_CALLBACK_ALLOW_PRIVATE=true"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from bot.approvals.applying import apply, must, replayed
 from bot.approvals.asking import Asking
 from bot.approvals.groups import Asker, Groups
+from bot.approvals.once import this_call
 from bot.approvals.standing import StandIns
 from bot.domain import authority, lifecycle, quorum
 from bot.domain.audience import Actor, Person, parse_selector
@@ -127,6 +128,7 @@ class Core:
     async def _apply(self, request_id: str, event: Event, once: Idempotency | None = None) -> Request:
         """Apply an event, once where its call has a key."""
         now = self._clock.now()
+        once = once or this_call(request_id)
         standing = await self._stand_ins.now()
 
         def work(tx: Transaction) -> Request | AssentError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from bot.approvals.callbacks import url_faults
+from bot.approvals.urls import url_faults
 from bot.domain.audience import MAX_AUDIENCE, SelectorKind, parse_selector
 from bot.domain.digest import canonical_faults, check_canonical, escape_pointer, payload_digest
 from bot.domain.errors import Fault, Invalid, NoAudience

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from bot.approvals.applying import replayed
+from bot.approvals.applying import recorded, replayed
 from bot.approvals.aside import aside
 from bot.approvals.asking import AT_ONCE, Audience, check_reach, together, too_many
 from bot.approvals.callbacks import callback_faults
 from bot.approvals.core import Core, asker, warn_if_lost
 from bot.approvals.groups import Asker
+from bot.approvals.once import this_call
 from bot.approvals.submission import (
     Defaults,
     audience_faults,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from bot.domain.spec import Spec
     from bot.ports import Transaction
     from bot.wire.bodies import NotifyBody, SubmitBody
+
+NOTIFICATION = "a notification"
+"""What stands in the place of a request's id where an idempotency key is of a call that asks nobody."""
 
 
 class Submitting(Core):
@@ -199,7 +203,7 @@ class Submitting(Core):
         audience = await self._asking.resolve(
             selectors(body.audience, body.destination, self._rules.default_audience), Asker(labels={})
         )
-        now = self._clock.now()
+        now, once = self._clock.now(), this_call(NOTIFICATION)
         places = [(a.surface.value, a.value) for f in audience.found if not f.trouble for a in f.addresses]
         places += [("slack", c.selector.removeprefix("slack:")) for c in audience.channels]
         if not places:
@@ -208,6 +212,10 @@ class Submitting(Core):
             )
 
         def work(tx: Transaction) -> None:
+            if once:
+                if recorded(tx, once) is not None:
+                    return
+                tx.remember(once, NOTIFICATION, now)
             for surface, address in dict.fromkeys(places):
                 tx.notify(Notification(surface=surface, address=address, message=body.message), now)
 

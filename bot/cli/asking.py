@@ -8,7 +8,18 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 from bot.cli import display
-from bot.cli.common import EXIT_OF_STATUS, SERVER, Failure, Pairs, Server, Words, no_outcome, pairs, read_json
+from bot.cli.common import (
+    EXIT_OF_STATUS,
+    SERVER,
+    Failure,
+    Pairs,
+    Server,
+    Words,
+    in_words,
+    no_outcome,
+    pairs,
+    read_json,
+)
 from bot.client import Unanswered
 
 if TYPE_CHECKING:
@@ -109,7 +120,7 @@ def submit(
     with no_outcome() if wait else nullcontext(), server.client() as client:
         fields["payload"] = read_json(payload) if payload else None
         given = {name: value for name, value in fields.items() if value is not None}
-        request = client.submit(idempotency_key=idempotency_key, **{**_from_file(file), **given})
+        request = _asked(client, {"idempotency_key": idempotency_key, **_from_file(file), **given})
         if wait:
             request = _waited(client, request.id, None)
     display.print_brief(request, as_json=server.json)
@@ -172,6 +183,14 @@ def notify(message: str, /, *, audience: list[str], server: Server = SERVER) -> 
         display.print_json(told)
     else:
         display.console().print("On its way.")
+
+
+def _asked(client: Client, fields: dict[str, Any]) -> Request:
+    """Ask; no answer to that is not yet a request that waits."""
+    try:
+        return client.submit(**fields)
+    except Unanswered as error:
+        raise Failure(in_words(error), 2) from error
 
 
 def _waited(client: Client, id: str, timeout: float | None) -> Request:

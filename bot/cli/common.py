@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json as jsonlib
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, validators
 
 from bot.client import ApiError, AssentError, AsyncClient, Client, Unreachable
 from bot.domain.errors import Unavailable
+from bot.keyfile import KEY, KEY_FILE, api_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from bot.settings import Settings
+
+NO_KEY = " "
+"""What a client takes for no key, without looking for one itself."""
 
 C = TypeVar("C", Client, AsyncClient)
 
 EXIT_OF_STATUS = {"approved": 0, "rejected": 1, "skipped": 1, "cancelled": 1, "expired": 3, "pending": 4}
-"""Exit statuses of `wait` and `submit --wait` (CONTRACT §6); those of their faults are of `no_outcome`."""
+"""Exit statuses of `wait` and `submit --wait`; those of their faults are of `no_outcome`."""
 
 
 class Failure(Exception):
@@ -43,7 +48,7 @@ def in_words(fault: Exception) -> str:
         case Unreachable():
             return f"{fault}\nIs `assent serve` running there? Name another address with --url or ASSENT_URL."
         case ApiError(code="unauthenticated"):
-            return f"{fault}\nGive an API key with ASSENT_API_KEY or --key."
+            return f"{fault}\nGive an API key with ASSENT_API_KEY, ASSENT_API_KEY_FILE or --key."
         case ModuleNotFoundError():
             return f"this needs the server ({fault.name} is missing): pip install 'assent[server]'"
     return str(fault)
@@ -68,10 +73,15 @@ class Server:
     """Address of the server; http://127.0.0.1:8080 if not given."""
 
     key: Annotated[str | None, Parameter(env_var="ASSENT_API_KEY")] = None
-    """API key. The variable is safer: other users of this machine can read a command's options."""
+    """API key. The variable, or ASSENT_API_KEY_FILE, is safer: other users can read a command's options."""
 
     json: bool = False
     """Print JSON."""
+
+    retry_for: Annotated[float, Parameter(env_var="ASSENT_RETRY_FOR", validator=validators.Number(gte=0))] = (
+        20.0
+    )
+    """Seconds for which to try again while the server is away; 0 tries once."""
 
     def client(self) -> Client:
         """Connect to the server, in blocking code."""
@@ -89,24 +99,29 @@ class Server:
         from dotenv import dotenv_values
 
         url, key = self.url, self.key
-        if not key:
-            file = dotenv_values(".env")
-            url, key = url or file.get("ASSENT_URL"), file.get("ASSENT_API_KEY")
         try:
-            return kind(url, key, surface=surface)
+            if key is None or key == os.environ.get(KEY):  # not an option: the environment's, or the file's
+                here: dict[str, str | None] = {name: os.environ.get(name) for name in (KEY, KEY_FILE)}
+                if not any(here.values()):
+                    here = dotenv_values(".env")
+                    url = url or here.get("ASSENT_URL")
+                key = api_key(here)
+            return kind(url, key or NO_KEY, surface=surface, retry_for=self.retry_for)
         except ValueError as error:
-            raise Failure(f"{error}. See --url and --key, ASSENT_URL and ASSENT_API_KEY.", status=2) from None
+            raise Failure(
+                f"{error}. See --url and --key, ASSENT_URL, ASSENT_API_KEY and ASSENT_API_KEY_FILE.", status=2
+            ) from None
 
 
 SERVER = Server()
 
 
-def load_settings() -> Settings:
-    """Read the settings of the server; raises Failure with every fault, one a line."""
+def load_settings(only: Collection[str] = ()) -> Settings:
+    """Read the settings of the server, or `only` some; raises Failure with every fault, one a line."""
     from bot import settings
 
     try:
-        return settings.load()
+        return settings.load(only=only)
     except settings.SettingsError as error:
         raise Failure("\n".join(["these settings cannot be used:", *error.faults]), status=2) from None
 

@@ -289,3 +289,11 @@ def _table(rows: Iterable[tuple[Any, ...]]) -> Table:
 
 def _indented(body: RenderableType) -> Padding:
     return Padding.indent(body, 2)
+
+
+def print_findings(findings: Iterable[tuple[str, bool, str]]) -> None:
+    """What was looked at, whether it is as it should be, and what was found."""
+    out = console()
+    for check, ok, text in findings:
+        mark = Text("ok   ", style="green") if ok else Text("fault", style="red")
+        out.print(Text.assemble(mark, f"  {check}: {line(text)}"))

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich.text import Text
-
 from bot.cli import display
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ async def doctor(*, json: bool = False) -> int:
     if json:
         display.print_json([finding._asdict() for finding in findings])
     else:
-        _print(findings)
+        display.print_findings(findings)
     return 0 if all(finding.ok for finding in findings) else 1
 
 
@@ -59,10 +57,20 @@ async def examine() -> AsyncIterator[Finding]:
             yield Finding("settings", ok=False, text=fault)
         return
     yield Finding("settings", ok=True, text=f"complete; links begin with {found.base_url}")
+    for name, advice in settings.misspelt():
+        yield Finding("settings", ok=False, text=f"{name} is no setting of Assent: {advice}")
     database = await _database(found)
     yield database
     if database.ok and (finding := _seal(found)):
         yield finding
+    if database.ok and not _has_key(found):
+        text = (
+            "nobody can ask: there is no API key. Make one with `assent keys create`, or set ASSENT_API_KEY."
+        )
+        yield Finding("keys", ok=False, text=text)
+    if found.slack_bot_token is None and found.smtp is None:
+        text = "nobody can be asked: set SLACK_BOT_TOKEN (see `assent manifest`), ASSENT_SMTP_URL, or both."
+        yield Finding("people", ok=False, text=text)
     async for finding in _slack(found):
         yield finding
     yield await _mail(found)
@@ -111,6 +119,16 @@ async def _pooler(url: str) -> str:
     if not reached.by_transaction:
         return ""
     return " (through a pooler in transaction mode, where replicas hear of each other a quarter of a second late)"
+
+
+def _has_key(settings: Settings) -> bool:
+    from bot.store import keys
+    from bot.store.direct import reading
+
+    if settings.assent_api_key:
+        return True
+    with reading(settings.assent_database_url) as connection:
+        return any(key.revoked_at is None for key in keys.every(connection))
 
 
 async def _slack(settings: Settings) -> AsyncIterator[Finding]:
@@ -193,17 +211,12 @@ def _header(answer: AsyncSlackResponse, name: str) -> str:
 
 
 async def _mail(settings: Settings) -> Finding:
+    from bot.email.addresses import parse_sender
     from bot.email.mailer import Mailer
 
     if settings.smtp is None:
         return Finding("mail", ok=True, text="off: ASSENT_SMTP_URL is not set")
-    if trouble := await Mailer(settings.smtp).check():
+    sender = parse_sender(settings.assent_mail_from).address if settings.assent_mail_from else None
+    if trouble := await Mailer(settings.smtp).check(str(sender) if sender else None):
         return Finding("mail", ok=False, text=f"{trouble.why}. Look at ASSENT_SMTP_URL.")
     return Finding("mail", ok=True, text=f"{settings.smtp} takes mail")
-
-
-def _print(findings: list[Finding]) -> None:
-    out = display.console()
-    for check, ok, text in findings:
-        mark = Text("ok   ", style="green") if ok else Text("fault", style="red")
-        out.print(Text.assemble(mark, f"  {check}: {display.line(text)}"))

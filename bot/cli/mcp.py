@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import socket
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -37,7 +38,9 @@ def mcp(
         from bot.adapters.mcp import serve_http, tools_server
     except ModuleNotFoundError as error:
         raise Failure(str(error)) from None
-    tools = tools_server(server.async_client("mcp"), prompt_timeout=prompt_timeout)
+    # On standard input and output it is a child of the agent, which starts it where it works.
+    folder = (os.environ.get("CLAUDE_PROJECT_DIR") or str(Path.cwd())) if http is None else None
+    tools = tools_server(server.async_client("mcp"), prompt_timeout=prompt_timeout, folder=folder)
     if http is None:
         try:
             tools.run()

@@ -30,8 +30,9 @@ def policy(
     from bot.approvals.submission import Defaults, build_spec, read_submission, submission_faults
     from bot.domain.errors import AssentError, Invalid
     from bot.domain.policy import rule
+    from bot.settings import RULES
 
-    settings = load_settings()
+    settings = load_settings(RULES)
     defaults = Defaults(audience=settings.assent_default_audience or ("email:nobody@example.com",))
     now = datetime.now(UTC)
     try:

@@ -8,8 +8,9 @@ from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
-from bot.client.operations import Operations
+from bot.client.operations import RETRY_FOR, Operations
 from bot.client.progress import Waiting
+from bot.keyfile import api_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -42,20 +43,33 @@ class AsyncTransport(Protocol):
 
 
 class _Connected(Operations):
-    def __init__(self, url: str | None = None, key: str | None = None, *, surface: str = "api") -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        surface: str = "api",
+        retry_for: float = RETRY_FOR,
+    ) -> None:
         """Take the server's `url` and an API `key`, or else those of ASSENT_URL and ASSENT_API_KEY.
+
+        ASSENT_API_KEY_FILE names a file with the key instead.
 
         A database's URL (`sqlite:///assent.db`, `postgresql://…`) needs no server and no key: the same calls are then
         answered in this process, and an `assent serve` on that database tells the people (needs `assent[server]`).
-        `surface` is where its answers are recorded as coming from, such as `cli`. Raises ValueError where one of them
-        cannot be used.
+        `surface` is where its answers are recorded as coming from, such as `cli`. While the server is away, each call
+        is made again for up to `retry_for` seconds (0: it is made once); `wait` and `events` go on for as long as their
+        own time lasts. Raises ValueError where one of them cannot be used.
         """
+        if not retry_for >= 0:
+            raise ValueError(f"retry_for must be 0 or more seconds, not {retry_for!r}")
+        self.retry_for = retry_for
         address = (url or os.environ.get("ASSENT_URL") or "http://127.0.0.1:8080").rstrip("/")
         self._connecting = threading.Lock()
         self._local = _local(address)
         self.url = self._local.url if self._local else address
         self._surface = surface
-        self._key = (key or os.environ.get("ASSENT_API_KEY") or "").strip()
+        self._key = (key or api_key(os.environ) or "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise ValueError("the API key has characters that no key has; copy it again")
 

@@ -3,7 +3,7 @@
 AssentError
 ├── ApiError         Assent refused the call, and says why (RFC 9457 problem details)
 ├── Unreachable      no answer, or not one of Assent's
-│   └── Unanswered   the same once the time of a wait is over; also a TimeoutError
+│   └── Unanswered   the same once the time of a call or a wait is over; also a TimeoutError
 ├── Unsendable       what was given is no JSON, or no header; also a ValueError
 ├── Unverified       a receipt does not prove that this payload was approved
 ├── BadEdit          what people approved does not fit the function that asked; carries the outcome
@@ -36,7 +36,7 @@ class Fault(NamedTuple):
 
 
 class ApiError(AssentError):
-    """Assent refused a call: `status` (HTTP), `code` (stable, CONTRACT §3), `title`, `detail`, `faults`.
+    """Assent refused a call: `status` (HTTP), `code` (stable), `title`, `detail`, `faults`.
 
     `problem` is the whole problem document, extension members included: with `already_resolved` the member
     `request` shows what was decided.
@@ -65,7 +65,10 @@ class Unreachable(AssentError):
 
 
 class Unanswered(Unreachable, TimeoutError):
-    """The time of a `wait` is over, and the server did not answer: the request may have an outcome."""
+    """The time of a call (`retry_for`) or of a `wait` is over, and the server did not answer in it.
+
+    What was asked may have been taken, and a request may have an outcome: the same `idempotency_key` finds it again.
+    """
 
 
 class Unsendable(AssentError, ValueError):

@@ -1,4 +1,4 @@
-"""The streams of events (CONTRACT §3), without I/O: what to ask for, and what the answers mean."""
+"""The streams of events, without I/O: what to ask for, and what the answers mean."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What happened to a request: `type` is `request.created`, `.response`, …, `.resolved` (CONTRACT §3).
+    """What happened to a request: `type` is `request.created`, `.response`, …, `.resolved`.
 
     `status` and `version` are those that it led to, `data` says more. Events are numbered by `id`, oldest first.
     """

@@ -7,15 +7,26 @@ only carry the calls, so that every rule exists once.
 from __future__ import annotations
 
 import json
+import logging
 import random
-from collections.abc import Generator, Iterator, Mapping
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import count, islice
+from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import Any, TypeVar
 
-from bot.client.errors import ApiError, Unreachable, Unsendable
+from bot.client.errors import ApiError, Unanswered, Unreachable, Unsendable
 
 T = TypeVar("T")
+
+LONGEST_PAUSE = 3.0
+"""Seconds between two tries of a call at most: a server that is back is found soon."""
+
+SHORTEST_PATIENCE = 1.0
+"""Seconds that the last try has for its answer, however little of its time is left."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +89,50 @@ def put(path: str, body: Mapping[str, Any]) -> Call:
     return replace(post(path, body), method="PUT")
 
 
-def exchange(call: Call, retries: int) -> Flow[Any]:
-    """Make a call, up to `retries` times again while the trouble may pass, and return the JSON answered."""
-    for pause in islice(pauses(), retries):
+def exchange(call: Call, retry_for: float, now: Callable[[], float] = time.monotonic) -> Flow[Any]:
+    """Make a call, again for up to `retry_for` seconds while the trouble may pass, and return the JSON answered.
+
+    With `retry_for` 0 it is made once. Raises `Unanswered` once the time is over, and says what was tried.
+    """
+    began = now()
+    backoff = pauses(longest=LONGEST_PAUSE)
+    for tries in count(1):
         reply = yield call
-        if not may_pass(call, reply):
-            return decode(reply)
-        call = replace(call, delay=max(pause, _retry_after(reply)))
-    return decode((yield call))
+        left = began + retry_for - now()
+        if not may_pass(call, reply) or not left > 0 or _busy_for_longer(reply, left):
+            return _decoded(call, reply, tries, now() - began)
+        if tries == 1:
+            log.warning("Assent does not answer (%s); trying again for up to %.0f s", _trouble(reply), left)
+        delay = min(left, max(next(backoff), _retry_after(reply)))
+        patience = min(call.patience, max(left - delay, SHORTEST_PATIENCE))
+        call = replace(
+            call, delay=delay, patience=patience, about=f"no answer from {reply.url}, trying again"
+        )
+    raise AssertionError  # pragma: no cover - count() has no end
+
+
+def _decoded(call: Call, reply: Answer | Lost, tries: int, seconds: float) -> Any:
+    """The JSON answered; what is raised after several tries says how many, and how long they took."""
+    try:
+        return decode(reply)
+    except Unreachable as error:
+        if tries == 1:
+            raise
+        tried = f"{call.method} {call.path} was tried {tries} times in {seconds:.0f} s"
+        raise Unanswered(error.url, f"{error.reason} ({tried})") from None
+    except ApiError as error:
+        if tries > 1 and may_pass(call, reply):
+            error.add_note(f"It was tried {tries} times in {seconds:.0f} s.")
+        raise
+
+
+def _busy_for_longer(reply: Answer | Lost, left: float) -> bool:
+    """Whether there is no use in asking again: the server limits our calls for longer than there is time."""
+    return isinstance(reply, Answer) and reply.status == 429 and _retry_after(reply) > left
+
+
+def _trouble(reply: Answer | Lost) -> str:
+    return reply.reason if isinstance(reply, Lost) else f"it answered {reply.status}"
 
 
 def pauses(shortest: float = 0.25, longest: float = 10.0) -> Iterator[float]:
@@ -98,7 +145,7 @@ def may_pass(call: Call, reply: Answer | Lost) -> bool:
     """Tell whether making the call again may do better, and does no harm if the first one got through."""
     if isinstance(reply, Lost):
         return call.repeatable or not reply.sent
-    return reply.status in {429, 503} or (reply.status in {502, 504} and call.repeatable)
+    return reply.status == 429 or (reply.status in {502, 503, 504} and call.repeatable)
 
 
 def decode(reply: Answer | Lost) -> Any:
@@ -119,8 +166,17 @@ def decode(reply: Answer | Lost) -> Any:
 
 
 def _retry_after(reply: Answer | Lost) -> float:
-    seconds = "" if isinstance(reply, Lost) else reply.headers.get("retry-after", "")
-    return min(float(seconds), 60.0) if seconds.isdecimal() else 0.0
+    """The seconds, or the date, of the header Retry-After (RFC 9110 §10.2.3); 0 where there is none."""
+    headers = {} if isinstance(reply, Lost) else reply.headers
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text)
+    try:
+        return max(
+            0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(headers["date"])).total_seconds()
+        )
+    except (KeyError, ValueError, TypeError):
+        return 0.0
 
 
 def _given(fields: Mapping[str, Any]) -> dict[str, Any]:

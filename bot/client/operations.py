@@ -7,7 +7,7 @@ import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import quote
 
 from bot.client import receipts
@@ -18,7 +18,9 @@ from bot.client.methods import operation, stream
 from bot.client.outcome import Outcome, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
+
+    from bot.client.fields import Fields, Given
 
 Requests = list[Request]
 Rows = list[dict[str, Any]]
@@ -31,6 +33,9 @@ LONGEST_WAIT = 25.0
 
 KEYS_SECONDS = 300.0
 """How long the server's keys are remembered; one that it withdrew is trusted no longer than that."""
+
+RETRY_FOR = 30.0
+"""Seconds for which a call is repeated: longer than a new version of the server takes to start."""
 
 PAGE = 200
 """Requests asked for in one call, the most that the API gives."""
@@ -67,15 +72,15 @@ def _answering(decision: str) -> operation[..., Request]:
         """
         seen = {"revision": revision, "step": step}
         call = answer(id, decision, reason=reason, respondent=respondent, **seen, **members)
-        return Request((yield from exchange(call, self.retries)))
+        return Request((yield from self._exchange(call)))
 
     return respond
 
 
-def _managing(verb: str, doc: str, *, repeatable: bool = False) -> operation[..., Request]:
+def _managing(verb: str, doc: str) -> operation[..., Request]:
     def manage(self: Operations, /, id: str, *, reason: str | None = None, **members: Any) -> Flow[Request]:
-        call = post(_path(id, verb), {"reason": reason, **members}, repeatable=repeatable)
-        return Request((yield from exchange(call, self.retries)))
+        call = post(_path(id, verb), {"reason": reason, **members}, headers=_once())
+        return Request((yield from self._exchange(call)))
 
     manage.__doc__ = doc
     return operation(manage)
@@ -84,15 +89,17 @@ def _managing(verb: str, doc: str, *, repeatable: bool = False) -> operation[...
 class Operations:
     """What a workflow can say to Assent. Every method raises `ApiError` or `Unreachable`.
 
-    A call that cannot ask, tell or decide twice is repeated up to `retries` times while the server is away.
+    Calls are repeated for up to `retry_for` seconds while the server is away, and never ask, tell or decide twice: what
+    changes something carries an Idempotency-Key, the same in each repetition.
     """
 
-    retries = 3
+    retry_for: float = RETRY_FOR
+    _now: Callable[[], float] = staticmethod(time.monotonic)
     _keys: tuple[float, dict[str, Any]] = (0.0, {"keys": []})
 
     @operation
-    def submit(self, /, *, idempotency_key: str | None = None, **fields: Any) -> Flow[Request]:
-        """Ask people; the fields are those of CONTRACT §3 (`title`, `audience`, …).
+    def submit(self, /, *, idempotency_key: str | None = None, **fields: Unpack[Fields]) -> Flow[Request]:
+        """Ask people; the fields are those of a submission in the API's reference (`title`, `audience`, …).
 
         The same `idempotency_key` with the same fields gives the same request, however often it is submitted:
         pass one that names the place in your workflow, so that a rerun finds its answer. Without one, a fresh
@@ -102,12 +109,12 @@ class Operations:
         if not (key.isascii() and key.isprintable()):
             raise Unsendable(f"the idempotency key {key!r} has characters that a header cannot carry")
         call = post("/v1/requests", fields, headers={"Idempotency-Key": key})
-        return Request((yield from exchange(call, self.retries)))
+        return Request((yield from self._exchange(call)))
 
     @operation
     def get(self, /, id: str) -> Flow[Request]:
         """Read one request."""
-        return Request((yield from exchange(get(_path(id)), self.retries)))
+        return Request((yield from self._exchange(get(_path(id)))))
 
     @operation
     def wait(self, /, id: str, timeout: float | None = None) -> Flow[Outcome]:
@@ -157,12 +164,12 @@ class Operations:
         return (yield from self._pages("/v1/requests", limit, filters))
 
     @operation
-    def respond(self, /, id: str, decision: str, **members: Any) -> Flow[Request]:
-        """Answer with `approve`, `reject`, `skip` or a choice's id; `members` are those of CONTRACT §3.
+    def respond(self, /, id: str, decision: str, **members: Unpack[Given]) -> Flow[Request]:
+        """Answer with `approve`, `reject`, `skip` or a choice's id; `members` are in the API's reference.
 
         Without `respondent` the key itself answers as the operator, which decides the request at once.
         """
-        return Request((yield from exchange(answer(id, decision, **members), self.retries)))
+        return Request((yield from self._exchange(answer(id, decision, **members))))
 
     approve = _answering("approve")
     reject = _answering("reject")
@@ -173,10 +180,10 @@ class Operations:
         """Give several requests the same answer; what came of each: `id`, and `request` or `problem`."""
         body = {"requests": [*ids], "decision": decision, **members}
         call = post("/v1/responses", body, headers=_once())
-        found: Rows = (yield from exchange(call, self.retries))["items"]
+        found: Rows = (yield from self._exchange(call))["items"]
         return found
 
-    cancel = _managing("cancel", "Withdraw a request that is still pending.", repeatable=True)
+    cancel = _managing("cancel", "Withdraw a request that is still pending.")
     remind = _managing("remind", "Ask those who have not answered once more.")
     escalate = _managing(
         "escalate", "Ask the next level of the escalation now, for a `respondent` or the key's owner."
@@ -190,8 +197,8 @@ class Operations:
     @operation
     def delegate(self, /, id: str, from_: str, to: str, *, reason: str | None = None) -> Flow[Request]:
         """Hand what waits for one respondent (`from_`) to another person (`to`), such as email:ben@example.com."""
-        call = post(_path(id, "delegate"), {"from": from_, "to": to, "reason": reason}, repeatable=False)
-        return Request((yield from exchange(call, self.retries)))
+        call = post(_path(id, "delegate"), {"from": from_, "to": to, "reason": reason}, headers=_once())
+        return Request((yield from self._exchange(call)))
 
     @operation
     def deliveries(self, /, id: str) -> Flow[Rows]:
@@ -215,7 +222,7 @@ class Operations:
     @operation
     def receipt(self, /, id: str) -> Flow[str]:
         """Get the signed receipt of a final request, a compact JWS; see `verify`."""
-        return str((yield from exchange(get(_path(id, "receipt")), self.retries))["receipt"])
+        return str((yield from self._exchange(get(_path(id, "receipt"))))["receipt"])
 
     @operation
     def verify(
@@ -243,8 +250,8 @@ class Operations:
     @operation
     def notify(self, /, message: str, **target: Any) -> Flow[dict[str, Any]]:
         """Tell the people of `audience` or `destination` something, without asking."""
-        call = post("/v1/notifications", {"message": message, **target}, repeatable=False)
-        return dict((yield from exchange(call, self.retries)))
+        call = post("/v1/notifications", {"message": message, **target}, headers=_once())
+        return dict((yield from self._exchange(call)))
 
     @operation
     def groups(self, /) -> Flow[Rows]:
@@ -255,23 +262,26 @@ class Operations:
     def put_group(self, /, name: str, members: Strings) -> Flow[dict[str, Any]]:
         """Set the members of a group, as selectors."""
         call = put(f"/v1/groups/{quote(name, safe='')}", {"members": members})
-        return dict((yield from exchange(call, self.retries)))
+        return dict((yield from self._exchange(call)))
 
     @operation
     def delete_group(self, /, name: str) -> Flow[None]:
         """Forget a group."""
-        yield from exchange(Call(method="DELETE", path=f"/v1/groups/{quote(name, safe='')}"), self.retries)
+        yield from self._exchange(Call(method="DELETE", path=f"/v1/groups/{quote(name, safe='')}"))
+
+    def _exchange(self, call: Call) -> Flow[Any]:
+        return exchange(call, self.retry_for, self._now)
 
     def _published_keys(self, wanted: str) -> Flow[dict[str, Any]]:
         """The JWK set of the server, asked for again where it is old or lacks the key that is wanted."""
         until, keys = self._keys
         if time.monotonic() > until or wanted not in {key.get("kid") for key in keys["keys"]}:
-            keys = yield from exchange(get("/.well-known/jwks.json"), self.retries)
+            keys = yield from self._exchange(get("/.well-known/jwks.json"))
             self._keys = time.monotonic() + KEYS_SECONDS, keys
         return keys
 
     def _items(self, path: str) -> Flow[Rows]:
-        found: Rows = (yield from exchange(get(path), self.retries))["items"]
+        found: Rows = (yield from self._exchange(get(path)))["items"]
         return found
 
     def _pages(self, path: str, limit: int | None, filters: dict[str, Any]) -> Flow[Requests]:
@@ -279,7 +289,7 @@ class Operations:
         cursor: str | None = None
         while limit is None or len(found) < limit:
             size = PAGE if limit is None else min(PAGE, limit - len(found))
-            page = yield from exchange(get(path, {**filters, "limit": size, "cursor": cursor}), self.retries)
+            page = yield from self._exchange(get(path, {**filters, "limit": size, "cursor": cursor}))
             found += map(Request, page["items"])
             cursor = page["next_cursor"]
             if cursor is None:

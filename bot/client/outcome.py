@@ -10,7 +10,7 @@ from bot.client.errors import Cancelled, Expired, NotApproved, Rejected
 
 
 class Request(dict[str, Any]):
-    """A request as the API answers it (CONTRACT §3): plain JSON whose members also read as attributes.
+    """A request as the API answers it: plain JSON whose members also read as attributes.
 
     >>> Request(id="req_1").id
     'req_1'

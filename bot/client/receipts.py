@@ -1,4 +1,4 @@
-"""What a receipt proves: that people approved exactly this payload (CONTRACT §7).
+"""What a receipt proves: that people approved exactly this payload.
 
 A receipt is a compact JWS (RFC 7515) over the claims `sub` (the request), `status`, `choice`, `revision`,
 `payload_digest`, `respondents`, `resolved_by`, `resolved_at`, `iss`, and `seq` and `chain` (where its outcome stands in

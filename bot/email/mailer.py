@@ -151,14 +151,61 @@ class Mailer:
             return RelayDown(self._explain(error))
         return await self._transaction(client, mail, deadline)
 
-    async def check(self) -> RelayDown | None:
-        """Connect, start TLS, log in, and send nothing. None when all of it worked."""
+    async def check(self, sender: str | None = None) -> RelayDown | None:
+        """Connect, start TLS, log in, offer a mail from `sender` to itself, and send nothing.
+
+        None when all of it worked.
+        """
         try:
             client = await self._connect()
+        except TimeoutError as error:
+            return RelayDown(await self._hint() or self._explain(error))
         except (SMTPException, OSError) as error:
             return RelayDown(self._explain(error))
-        await _quit(client)
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                return await self._offer(client, sender) if sender else None
+        except (SMTPException, OSError) as error:
+            return RelayDown(self._explain(error))
+        finally:
+            await _quit(client)
+
+    async def _offer(self, client: SMTP, sender: str) -> RelayDown | None:
+        """Whether the relay would take a mail; what was begun is taken back."""
+        try:
+            await client.mail(sender)
+            await client.rcpt(sender)
+        except SMTPResponseException as error:
+            return RelayDown(self._refusal(error, sender))
+        await _reset(client)
         return None
+
+    def _refusal(self, error: SMTPResponseException, sender: str) -> str:
+        said = f"{self._relay} refuses a mail from {sender} ({_answer(error)})"
+        if 400 <= error.code < 500:
+            return _scrub(f"{said}: that may pass, try again later")
+        if self._config.username is None:
+            return _scrub(
+                f"{said}: it wants a user name and a password in ASSENT_SMTP_URL, or this machine's address"
+            )
+        return _scrub(f"{said}: the login may not send as ASSENT_MAIL_FROM")
+
+    async def _hint(self) -> str | None:
+        """What a relay that says nothing waits for, where that is TLS from the first byte."""
+        if self._config.tls == "implicit":
+            return None
+        anyhow = ssl.create_default_context()
+        anyhow.check_hostname, anyhow.verify_mode = (
+            False,
+            ssl.CERT_NONE,
+        )  # nothing is sent, and nothing trusted
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                _, writer = await asyncio.open_connection(self._config.host, self._config.port, ssl=anyhow)
+        except (OSError, ValueError):
+            return None
+        writer.transport.abort()
+        return f"{self._relay} speaks TLS from the first byte: write tls=implicit instead of tls={self._config.tls}"
 
     async def close(self) -> None:
         """End the idle connections."""
@@ -213,7 +260,10 @@ class Mailer:
     def _explain(self, error: BaseException) -> str:
         relay = self._relay
         if isinstance(error, SMTPAuthenticationError):
-            return _scrub(f"{relay} refuses the user name or password in ASSENT_SMTP_URL ({_answer(error)})")
+            passing = 400 <= error.code < 500
+            trouble = "cannot log anybody in just now, which may pass: try again later"
+            wrong = "refuses the user name or password in ASSENT_SMTP_URL"
+            return _scrub(f"{relay} {trouble if passing else wrong} ({_answer(error)})")
         if untrusted := _cause(error, ssl.SSLCertVerificationError):
             return _scrub(
                 f"the certificate of {relay} is not trusted ({untrusted.verify_message}); "

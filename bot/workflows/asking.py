@@ -71,7 +71,7 @@ class Interrupt:
         on_reject: OnReject = "reject",
         **fields: Any,
     ) -> Self:
-        """Ask for approval; `fields` are further ones of a request (CONTRACT §3: `audience`, `quorum`, …).
+        """Ask for approval; `fields` are further ones of a request (`audience`, `quorum`, …).
 
         A message of one line is the title, unless `title` is given. `timeout` is a timedelta or seconds. `key`
         names the gate among those of the handler.

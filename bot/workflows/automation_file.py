@@ -50,7 +50,7 @@ class _Part(BaseModel):
 
 
 class HitlSpec(_Part):
-    """The fields of a request (CONTRACT §3), with places for values."""
+    """The fields of a request, with places for values."""
 
     title: str
     audience: Any = None

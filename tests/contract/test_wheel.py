@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -87,17 +88,48 @@ def brought_by(requirements: list[str]) -> set[str]:
     return brought
 
 
-def test_client_and_command_need_only_the_base_install(installed: Path, tmp_path: Path) -> None:
-    base = brought_by(PROJECT["dependencies"]) | {PROJECT["name"]}
+TEST_KIT = """
+from bot.client import require_approval
+from bot.client.testing import OfflineClient, edit, reject
+form = {"type": "object", "properties": {"amount": {"type": "integer", "maximum": 100}}}
+asked = {"title": "Refund", "audience": ["email:ana@example.com"], "payload": {"amount": 7}, "form": form}
+client = OfflineClient([edit(amount=9), reject("no")])
+print(client.wait(client.submit(**asked).id).payload)
+print(client.wait(client.submit(**asked, source_url="https://example.com:8443/x").id).status)
+"""
+
+POLICY = """[groups]
+finance = ["ana@example.com"]
+[[policies]]
+name = "small"
+when = { "payload.amount" = { max = 100 } }
+then = "approve"
+reason = "It is small."
+"""
+
+
+def test_clients_test_kit_and_commands_need_only_the_base_install(installed: Path, tmp_path: Path) -> None:
+    base = brought_by([*PROJECT["dependencies"], "pytest"]) | {PROJECT["name"]}
     owners = metadata.packages_distributions().items()
     blocked = [module for module, names in owners if base.isdisjoint(map(canonicalize_name, names))]
-    assert {"aiohttp", "slack_bolt", "sqlalchemy"} <= set(blocked)
-    code = f"""
-import sys
-sys.modules.update(dict.fromkeys({blocked!r}))
-import bot.client
-from bot.__main__ import main
-sys.argv = ["assent", "--help"]
-sys.exit(main())
-"""
-    assert "submit" in run(sys.executable, "-c", code, cwd=tmp_path, pythonpath=installed)
+    assert {"aiohttp", "slack_bolt", "sqlalchemy", "yarl"} <= set(blocked)
+
+    def runs(script: str) -> str:
+        code = f"import sys\nsys.modules.update(dict.fromkeys({blocked!r}))\n{script}"
+        return run(sys.executable, "-c", code, cwd=tmp_path, pythonpath=installed)
+
+    def assent(*arguments: str) -> str:
+        return runs(f"from bot.__main__ import main\nsys.argv = {['assent', *arguments]!r}\nsys.exit(main())")
+
+    rooms = ("bot/client/*.py", "bot/cli/*.py", "bot/adapters/claude_*.py", "bot/pytest_plugin.py")
+    files = [file.relative_to(installed) for room in rooms for file in sorted(installed.glob(room))]
+    modules = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files]
+    assert "bot.client.testing" in modules
+    runs("\n".join(f"import {module}" for module in modules))
+    assert "submit" in assent("--help")
+    assert runs(TEST_KIT) == "{'amount': 9}\nrejected\n"
+    (tmp_path / "assent.toml").write_text(POLICY)
+    for amount, decision in ((7, "approved"), (700, "ask")):
+        asked = {"title": "Refund", "audience": ["group:finance"], "payload": {"amount": amount}}
+        (tmp_path / "request.json").write_text(json.dumps(asked))
+        assert json.loads(assent("policy", "--json", "request.json"))["decision"] == decision

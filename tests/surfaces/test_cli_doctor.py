@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from email.utils import format_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from aiohttp import web
@@ -20,6 +20,7 @@ from tests.support.storing import save
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 def settings(slack: SlackSandbox, mailbox: Mailbox, sqlite_url: str) -> dict[str, str]:
     return {
         "ASSENT_DATABASE_URL": sqlite_url,
+        "ASSENT_API_KEY": "a-bootstrap-key-of-the-tests",
         "SLACK_API_URL": slack.api_url,
         "SLACK_BOT_TOKEN": slack.bot_token,
         "SLACK_APP_TOKEN": slack.app_token,
@@ -204,3 +206,86 @@ async def test_other_secret_keys_than_those_of_the_audit_trail_are_told(sqlite_u
         found = [finding for finding in done.json if finding["check"] == "audit trail"]
         assert [finding["ok"] for finding in found] == told
         assert all("is not among the secret keys here" in finding["text"] for finding in found)
+async def test_a_house_in_which_nobody_can_ask_or_be_asked_is_not_well(sqlite_url: str) -> None:
+    bare = {"ASSENT_DATABASE_URL": sqlite_url}
+    await command.run("db", "upgrade", **bare)
+    found = await faults(**bare)
+    assert found.keys() == {"keys", "people"}
+    assert "assent keys create" in found["keys"]
+    assert "ASSENT_SMTP_URL" in found["people"]
+    made = await command.run("keys", "create", "--name", "ci", "--scopes", "submit", "--json", **bare)
+    assert (await faults(**bare)).keys() == {"people"}
+    await command.run("keys", "revoke", made.json["id"], **bare)
+    assert (await faults(**bare)).keys() == {"keys", "people"}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ASSENT_SMPT_URL", "ASSENT_SMTP_URL"),
+        ("ASSENT_DATABSE_URL", "ASSENT_DATABASE_URL"),
+        ("SLACK_SIGNING_SECERT", "SLACK_SIGNING_SECRET"),
+        ("ASENT_MAIL_FROM", "ASSENT_MAIL_FROM"),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+async def test_a_misspelt_setting_is_named(
+    settings: dict[str, str], name: str, meant: str, where: str, tmp_path: Path
+) -> None:
+    await command.run("db", "upgrade", **settings)
+    if where == ".env":
+        (tmp_path / ".env").write_text(f"{name}=s3cret\n")
+    found = await faults(**settings, **({name: "s3cret"} if where == "environment" else {}))
+    assert found == {"settings": f"{name} is no setting of Assent: is {meant} meant?"}
+
+
+async def test_what_is_no_setting_and_like_none_is_let_be(settings: dict[str, str]) -> None:
+    await command.run("db", "upgrade", **settings)
+    others = {
+        "ASSENT_URL": "http://x",
+        "ASSENT_AUDIENCE": "a@example.com",
+        "SLACK_WEBHOOK_URL": "https://x",
+        "PORT": "1",
+    }
+    assert await faults(**settings, **others) == {}
+
+
+@pytest.mark.parametrize("wrong", ["starttls", "none"])
+async def test_a_relay_that_speaks_tls_at_once_is_told(settings: dict[str, str], wrong: str) -> None:
+    await command.run("db", "upgrade", **settings)
+    async with Mailbox(tls="implicit") as relay:
+        url = f"smtp://127.0.0.1:{relay.port}?tls={wrong}"
+        found = await faults(**{**settings, "ASSENT_SMTP_URL": url})
+    assert "write tls=implicit" in found["mail"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply", "said"),
+    [
+        ("rcpt", "550 5.7.1 Relaying denied", "user name and a password"),
+        ("mail", "530 5.7.0 Authentication required", "user name and a password"),
+        ("mail", "451 4.7.1 Greylisted", "try again later"),
+        ("rcpt", "450 4.2.0 Busy", "try again later"),
+    ],
+)
+async def test_a_relay_that_would_not_take_a_mail_is_found(
+    settings: dict[str, str], stage: Literal["mail", "rcpt"], reply: str, said: str
+) -> None:
+    await command.run("db", "upgrade", **settings)
+    async with Mailbox() as relay:
+        relay.fail(stage, reply, times=None)
+        found = await faults(**{**settings, "ASSENT_SMTP_URL": relay.url})
+        assert relay.messages() == []
+    assert said in found["mail"]
+    assert reply[:3] in found["mail"]
+
+
+async def test_a_relay_that_cannot_log_in_just_now_has_no_wrong_password(
+    settings: dict[str, str], mailbox: Mailbox
+) -> None:
+    await command.run("db", "upgrade", **settings)
+    mailbox.fail("auth", "454 4.7.0 Temporary authentication failure", times=None)
+    found = await faults(**settings)
+    assert "may pass" in found["mail"]
+    assert "password" not in found["mail"]
+    assert mailbox.messages() == []

@@ -179,7 +179,7 @@ async def test_watch_shows_a_line_an_event(product: Product) -> None:
 async def test_nobody_answers(unused_tcp_port: int) -> None:
     blocking, asynchronous = (kind(f"http://127.0.0.1:{unused_tcp_port}") for kind in (Client, AsyncClient))
     for client in (blocking, asynchronous):
-        client.retries = 0
+        client.retry_for = 0
     with pytest.raises(Unreachable, match=f"http://127.0.0.1:{unused_tcp_port}"), blocking:
         blocking.pending()
     async with asynchronous:

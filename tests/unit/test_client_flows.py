@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.client import ApiError, Client, Fault, Outcome, Request, Unreachable, Unsendable
-from bot.client.flows import Answer, Call, Lost, pauses
+from bot.client import (
+    ApiError,
+    Client,
+    Fault,
+    Outcome,
+    Request,
+    Unanswered,
+    Unreachable,
+    Unsendable,
+    operations,
+)
+from bot.client.flows import LONGEST_PAUSE, SHORTEST_PATIENCE, Answer, Call, Lost, pauses
 from bot.client.operations import LONGEST_WAIT, Operations
 
 if TYPE_CHECKING:
@@ -51,12 +62,19 @@ class Played(Operations):
     def __init__(self, *replies: Answer | Lost) -> None:
         self.replies: Iterator[Answer | Lost] = iter(replies)
         self.calls: list[Call] = []
+        self.passed = 0.0
+
+    def _now(self) -> float:  # type: ignore[override]
+        """The time that its calls were delayed by, altogether."""
+        return self.passed
 
     def run(self, flow: Flow[Any]) -> Any:
         try:
-            self.calls.append(next(flow))
+            call = next(flow)
             while True:
-                self.calls.append(flow.send(next(self.replies)))
+                self.calls.append(call)
+                self.passed += call.delay
+                call = flow.send(next(self.replies))
         except StopIteration as end:
             return end.value
 
@@ -106,22 +124,64 @@ def test_two_submits_have_two_keys_unless_one_is_given() -> None:
     assert third == fourth == "run-7"
 
 
-def test_a_server_that_stays_away_is_reported_with_its_address() -> None:
-    client = Played(*[REFUSED] * 9)
-    with pytest.raises(Unreachable, match="http://assent: connection refused"):
+def test_a_server_that_stays_away_is_reported_with_what_was_tried() -> None:
+    client = Played(*[REFUSED] * 99)
+    with pytest.raises(
+        Unanswered, match=r"http://assent: connection refused \(GET \S+ was tried \d+ times in 30 s\)"
+    ) as caught:
         client.do("get", "req_1")
-    assert len(client.calls) == Operations.retries + 1
+    assert isinstance(caught.value, TimeoutError)
+    assert client.passed == pytest.approx(30)
+    assert all(call.delay <= LONGEST_PAUSE for call in client.calls)
 
 
-def test_people_are_not_told_twice_when_an_answer_is_lost() -> None:
-    client = Played(DROPPED)
-    with pytest.raises(Unreachable):
-        client.do("notify", "Deployed", audience=["slack:C1"])
+@pytest.mark.parametrize("seconds", [0.5, 3, 9.9])
+def test_a_call_lasts_as_long_as_it_is_told_to(seconds: float) -> None:
+    client = Played(*[DROPPED] * 99)
+    client.retry_for = seconds
+    with pytest.raises(Unanswered):
+        client.do("get", "req_1")
+    assert client.passed == pytest.approx(seconds)
 
 
-def test_people_are_told_once_the_server_can_be_reached() -> None:
-    client = Played(REFUSED, answer(202, {"told": 1}))
-    assert client.do("notify", "Deployed", audience=["slack:C1"]) == {"told": 1}
+def test_without_time_a_call_is_made_once() -> None:
+    client = Played(REFUSED)
+    client.retry_for = 0
+    with pytest.raises(Unreachable) as caught:
+        client.do("submit", title="Deploy")
+    assert len(client.calls) == 1
+    assert "tried" not in str(caught.value)
+
+
+def test_the_last_tries_do_not_wait_longer_than_there_is_time() -> None:
+    client = Played(*[Lost(url="http://assent", reason="timed out", sent=True)] * 99)
+    client.retry_for = 4
+    with pytest.raises(Unanswered):
+        client.do("get", "req_1")
+    assert client.calls[0].patience == 20
+    assert all(SHORTEST_PATIENCE <= call.patience <= 4 for call in client.calls[1:])
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        {"retry-after": "31"},
+        {"retry-after": "Fri, 20 Nov 2026 08:01:00 GMT", "date": "Fri, 20 Nov 2026 08:00:00 GMT"},
+    ],
+)
+def test_who_is_limited_for_longer_than_there_is_time_is_told_at_once(wait: dict[str, str]) -> None:
+    client = Played(answer(429, {"code": "rate_limited", "detail": "slow down"}, **wait))
+    with pytest.raises(ApiError, match="slow down"):
+        client.do("remind", "req_1")
+    assert len(client.calls) == 1
+
+
+def test_a_refusal_after_several_tries_says_so() -> None:
+    client = Played(*[answer(503, {"code": "unavailable", "detail": "starting"})] * 99)
+    with pytest.raises(ApiError, match="starting") as caught:
+        client.do("get", "req_1")
+    [note] = caught.value.__notes__
+    assert note.endswith("times in 30 s.")
 
 
 def test_a_busy_server_says_how_long_to_stay_away() -> None:
@@ -226,10 +286,39 @@ def test_a_pending_request_is_managed(
     assert json.loads(client.calls[0].content or b"") == body
 
 
-@pytest.mark.parametrize("method", ["remind", "escalate"])
-def test_people_are_not_bothered_twice_when_an_answer_is_lost(method: str) -> None:
-    with pytest.raises(Unreachable):
-        Played(DROPPED).do(method, "req_1")
+CHANGING: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "submit": ((), {"title": "Deploy"}),
+    "respond": (("req_1", "approve"), {}),
+    "approve": (("req_1",), {}),
+    "reject": (("req_1",), {}),
+    "skip": (("req_1",), {}),
+    "respond_to_all": ((["req_1"], "approve"), {}),
+    "cancel": (("req_1",), {}),
+    "remind": (("req_1",), {}),
+    "escalate": (("req_1",), {}),
+    "withdraw": (("req_1",), {"respondent": "rsp_1"}),
+    "comment": (("req_1",), {"text": "Why?"}),
+    "revise": (("req_1",), {"title": "Deploy 4.3"}),
+    "delegate": (("req_1", "rsp_1", "ben@example.com"), {}),
+    "notify": (("Deployed",), {"audience": ["slack:C1"]}),
+}
+
+
+@pytest.mark.parametrize("method", CHANGING)
+@pytest.mark.parametrize(
+    "trouble", [REFUSED, DROPPED, answer(502, b"<html>"), answer(503, b""), answer(504, b"")]
+)
+def test_whatever_changes_something_is_the_same_call_each_time(method: str, trouble: Answer | Lost) -> None:
+    given, named = CHANGING[method]
+    client = Played(trouble, trouble, answer(200, {**PENDING, "items": []}))
+    client.do(method, *given, **named)
+    assert len(client.calls) == 3
+    assert len({(c.method, c.path, c.content, c.headers["Idempotency-Key"]) for c in client.calls}) == 1
+
+
+def test_every_method_that_posts_is_in_the_table_above() -> None:
+    source = Path(operations.__file__).read_text(encoding="utf-8")
+    assert source.count("post(") == source.count("headers=_once())") + 1  # a submission has a key of its own
 
 
 def test_lists_follow_the_cursor_to_the_limit() -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import bot
 from bot.client import AsyncClient, Client
+from bot.client.fields import Fields
 from bot.client.progress import Waiting
+from bot.wire.bodies import SubmitBody
 from tests.support.command import environment
 
 
@@ -25,6 +30,17 @@ def test_importing_the_client_loads_none_of_what_is_slow() -> None:
     )
     slow = {"aiohttp", "asyncio", "httpx", "joserfc", "pydantic", "rich", "slack_sdk", "sqlalchemy"}
     assert slow & set(done.stdout.split()) == set()
+
+
+def test_every_field_of_a_request_is_a_keyword_that_editors_know() -> None:
+    assert Fields.__annotations__.keys() == SubmitBody.model_fields.keys()
+
+
+def test_nothing_that_users_read_cites_what_they_do_not_have() -> None:
+    rooms = ("client", "cli", "workflows", "adapters")
+    files = [file for room in rooms for file in Path(bot.__file__).parent.joinpath(room).rglob("*.py")]
+    assert files
+    assert [file for file in files if re.search("CONTRACT|DESIGN", file.read_text(encoding="utf-8"))] == []
 
 
 def test_a_long_wait_shows_a_line_at_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -24,6 +24,7 @@ from tests.support.readme import blocks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from pathlib import Path
 
     from mcp.client import ClaimContext, ClientSession
 
@@ -166,6 +167,43 @@ async def test_the_permission_prompt_denies_and_says_why(
     assert (nobody_to_ask["behavior"], nobody_answers["behavior"]) == ("deny", "deny")
     assert "set ASSENT_DEFAULT_AUDIENCE" in nobody_to_ask["message"]
     assert "expired" in nobody_answers["message"]
+
+
+async def test_people_see_the_folder_that_the_agent_works_in(ana: Person, tmp_path: Path) -> None:
+    async with (
+        AsyncClient(surface="mcp") as assent,
+        Client(tools_server(assent, folder="/srv/shop")) as client,
+    ):
+        asking = asyncio.create_task(prompted(client))
+        request = await ana.answers("approve")
+        await asking
+    assert request["details"] == {"Folder": "/srv/shop"}
+    async with over_stdio() as client:
+        asking = asyncio.create_task(prompted(client))
+        request = await ana.answers("approve")
+        await asking
+    assert request["details"] == {"Folder": str(tmp_path)}
+
+
+async def test_tools_end_in_their_time_where_the_server_says_nothing(
+    ana: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer):
+            await over.wait()
+
+    over = asyncio.Event()
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    monkeypatch.setenv("ASSENT_URL", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    monkeypatch.setattr("bot.adapters.mcp.SPARE_SECONDS", 0.5)
+    async with in_process(prompt_timeout=0.5) as client, asyncio.timeout(10):
+        denied = await prompted(client)
+        asked = await client.call_tool("request_approval", {**QUESTION, "wait_seconds": 0.5})
+    over.set()
+    server.close()
+    assert denied == {"behavior": "deny", "message": "Not run. Assent did not answer in time."}
+    assert asked.is_error
+    assert "did not answer in time" in str(asked.content)
 
 
 class Handle(Result):
