@@ -21,6 +21,7 @@ from bot.approvals import Approvals, Rules
 from bot.delivery.callbacks import CallbackSender
 from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.receivers import Airflow, Prefect, Receiver
+from bot.delivery.signing import secret_from
 from bot.delivery.supervisor import Supervisor, Work
 from bot.domain.request import Surface
 from bot.email.addresses import parse_sender

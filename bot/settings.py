@@ -38,6 +38,7 @@ from bot.domain.spec import Hours
 from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.keyfile import KEY, KEY_FILE, api_key
 from bot.links import MAX_BASE_URL
+
 SIGNING_KEY = "assent.key"
 """The file of the signing key that is made where none is set."""
 

@@ -190,9 +190,16 @@ def _answer(decision: str, ids: list[str], server: Server, given: _Given) -> int
         if request and filled_in:
             phrase = phrase or prompts.phrase(request, as_json=server.json)
             values = prompts.values(request, pairs(given.value), as_json=server.json)
-        members = {"reason": given.reason, "respondent": given.respondent, "phrase": phrase, "values": values}
         with _shown_anew(client, ids, server):
-            answered = client.respond(ids[0], decision, revision=revision, **members)
+            answered = client.respond(
+                ids[0],
+                decision,
+                reason=given.reason,
+                respondent=given.respondent,
+                phrase=phrase,
+                values=values,
+                revision=revision,
+            )
         shown.remember(client.url, [answered])
     display.print_brief(answered, as_json=server.json)
     return 0

@@ -28,18 +28,20 @@ def policy(
         As if it came with the API key of this name.
     """
     from bot.approvals.submission import Defaults, build_spec, read_submission, submission_faults
+    from bot.domain.authority import Key
     from bot.domain.errors import AssentError, Invalid
     from bot.domain.policy import rule
     from bot.settings import RULES
 
     settings = load_settings(RULES)
+    key = Key(id="", name=key_name, scopes=frozenset()) if key_name else None
     defaults = Defaults(audience=settings.assent_default_audience or ("email:nobody@example.com",))
     now = datetime.now(UTC)
     try:
         body = read_submission(read_json(file), now)
         if faults := submission_faults(body, now):
             raise Invalid(faults)
-        spec = build_spec(body, defaults, now, submitted_by_name=key_name)
+        spec = build_spec(body, defaults, now, key=key)
     except AssentError as error:
         raise Failure(error.detail) from None
     ruling = rule(spec, auto_approve=settings.assent_auto_approve, policies=settings.policies)

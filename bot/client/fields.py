@@ -50,4 +50,5 @@ class Given(TypedDict, total=False):
     reason: str | None
     values: Mapping[str, Any] | None
     phrase: str | None
+    revision: int | None
     step: int | None

@@ -18,7 +18,7 @@ from bot.client.methods import operation, stream
 from bot.client.outcome import Outcome, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from bot.client.fields import Fields, Given
 

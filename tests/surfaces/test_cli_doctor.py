@@ -206,6 +206,8 @@ async def test_other_secret_keys_than_those_of_the_audit_trail_are_told(sqlite_u
         found = [finding for finding in done.json if finding["check"] == "audit trail"]
         assert [finding["ok"] for finding in found] == told
         assert all("is not among the secret keys here" in finding["text"] for finding in found)
+
+
 async def test_a_house_in_which_nobody_can_ask_or_be_asked_is_not_well(sqlite_url: str) -> None:
     bare = {"ASSENT_DATABASE_URL": sqlite_url}
     await command.run("db", "upgrade", **bare)
