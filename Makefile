@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test interop lint format bench lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,10 @@ test: $(VENV)/.installed-dev ## Run every test, with a real PostgreSQL and a rea
 	@tests/support/provision.sh
 	@$(PYTEST) -k "not ($(JOURNEYS))" --cov --cov-report=
 	@$(PYTEST) -k "$(JOURNEYS)"
+
+interop: $(VENV)/.installed-dev ## Try Assent with the real programs it names; the first time they are installed
+	@tests/interop/provision.sh
+	@$(BIN)/python -m pytest -v -s -o faulthandler_timeout=900 tests/interop/test_*.py
 
 lint: $(VENV)/.installed-dev ## Check style, types and the direction of imports
 	@$(BIN)/ruff check
