@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jsonschema import Draft202012Validator
 from referencing import Registry
 
-from bot.delivery.receivers import Receiver, unheard_edits
+from bot.delivery.receivers import Answer, Receiver, unheard_edits
 from bot.domain import orchestrators
 from bot.ports import Failed, Result, Retry, Sent
 
@@ -51,17 +51,23 @@ class Airflow(Receiver):
         shown = await self._fetch(http, "GET", url, None, token)
         if failure := self._failure(shown):
             return failure
-        details = shown.body
-        answer = _answer(wire, details)
+        answer = _answer(wire, shown.body)
         if isinstance(answer, Failed):
             return answer
-        if not details["response_received"]:
-            if early := _not_waiting(details.get("task_instance"), details, shown.date):
-                return early
-            _, refused = await self._call(http, "PATCH", url, answer, token)
-            details, failure = await self._call(http, "GET", url, None, token)
-            if failure or (refused and not details["response_received"]):
-                return failure or refused
+        if shown.body["response_received"]:
+            return _judge(shown.body, answer, request)
+        return _not_waiting(shown) or await self._answered(http, url, answer, token, request)
+
+    async def _answered(
+        self, http: ClientSession, url: str, answer: dict[str, Json], token: str, request: Request
+    ) -> Result:
+        """Answer, and look again, whatever was said to it: an answer before may have arrived unheard."""
+        _, refused = await self._call(http, "PATCH", url, answer, token)
+        details, failure = await self._call(http, "GET", url, None, token)
+        if failure:
+            return failure
+        if refused and not details["response_received"]:
+            return refused
         return _judge(details, answer, request)
 
     async def _token(self, http: ClientSession) -> str | Result:
@@ -73,18 +79,18 @@ class Airflow(Receiver):
         return failure or f"Bearer {answer['access_token']}"
 
 
-def _not_waiting(task: Json, details: dict[str, Any], date: str | None) -> Result | None:
+def _not_waiting(shown: Answer) -> Result | None:
     """Why an answer would be lost now: Airflow takes one at any time, also for a task that is over.
 
     It also takes one while its executor has not noticed yet that the task has begun to wait; then the task fails.
     """
-    state = task.get("state") if isinstance(task, dict) else None
-    if state in OVER:
+    task = shown.body.get("task_instance") or {}
+    if (state := task.get("state")) in OVER:
         return Failed(f"the task in Airflow waits for nobody: it is {state}")
-    since = [at for at in (details.get("created_at"), (task or {}).get("start_date")) if at]
-    if not since or not date:
+    since = [at for at in (shown.body.get("created_at"), task.get("start_date")) if at]
+    if not since or not shown.date:
         return None
-    waited = (parsedate_to_datetime(date) - max(map(datetime.fromisoformat, since))).total_seconds()
+    waited = (parsedate_to_datetime(shown.date) - max(map(datetime.fromisoformat, since))).total_seconds()
     left = SETTLED_SECONDS - waited
     begun = "the task in Airflow has only just begun to wait, and would lose the answer"
     return Retry(begun, after=min(left, SETTLED_SECONDS)) if left > 0 else None

@@ -85,14 +85,11 @@ class Prefect(Receiver):
             return told
         if not pause.current:
             return await self._as_kept(http, run, pause, told, request)
-        answer, failure = await self._call(
-            http, "POST", url, {"run_input": literal(told)}, self._authorization()
-        )
-        if failure:
-            return failure
-        if answer["status"] != "ACCEPT":
-            return Failed(f"Prefect did not resume it: {_reason(answer)}")
-        return await self._resumed(http, run, pause, told, request)
+        body = {"run_input": literal(told)}
+        answer, failure = await self._call(http, "POST", url, body, self._authorization())
+        if not failure and answer["status"] != "ACCEPT":
+            failure = Failed(f"Prefect did not resume it: {_reason(answer)}")
+        return failure or await self._resumed(http, run, pause, told, request)
 
     async def _pause(self, http: ClientSession, run: str, request: Request) -> Pause | Result:
         """The pause that the request is about: the first that lasted, or began, after it was submitted."""

@@ -40,7 +40,7 @@ class Answer(NamedTuple):
     @property
     def ok(self) -> bool:
         """Whether it did what it was asked."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the class of what went well
+        return 200 <= self.status < 300
 
 
 class Receiver(ABC):

@@ -47,7 +47,8 @@ WANTS = {
 
 
 def say(**line: Any) -> None:
-    print(json.dumps(line), flush=True)
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
 
 @flow
@@ -57,7 +58,9 @@ async def gate(name: str) -> None:
         await asyncio.sleep(4)
     wants = WANTS[name]
     options = {"timeout": 170, "poll_interval": 1, "key": "gate"}
-    given = await pause_flow_run(wait_for_input=wants, **options) if wants else await pause_flow_run(**options)
+    given = (
+        await pause_flow_run(wait_for_input=wants, **options) if wants else await pause_flow_run(**options)
+    )
     say(name=name, given=given.model_dump() if wants else None)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.support.programs import HERE, ask, installed, program, told, until
 from tests.support.ports import free_port
 from tests.support.product import running
+from tests.support.programs import HERE, ask, installed, program, seen, told, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ async def test_flow_runs_are_told_what_people_decided(sqlite_url: str, tmp_path:
     flows = Flows(api, tmp_path / "flows.log")
     async with program(log, *server, "--no-services", **settings):
         await until("Prefect's server", lambda: ask("GET", f"{api}/health"), log)
-        print("Prefect", await ask("GET", f"{api}/admin/version"))
+        seen("Prefect", await ask("GET", f"{api}/admin/version"))
         python = installed("prefect", "python")
         async with program(flows.log, python, str(HERE / "prefect_flows.py"), **settings):
             options = {"assent_prefect_url": api, "assent_callback_allow_private": True}

@@ -66,8 +66,11 @@ async def until(what: str, tried: Callable[[], Any], log: Path, seconds: float =
                         return found
                 await asyncio.sleep(0.3)  # another program's progress can only be asked for
     except TimeoutError:
-        end = log.read_text(errors="replace")[-3000:] if log.exists() else ""
-        pytest.fail(f"{what} did not happen within {seconds:g} s\n{end}")
+        pytest.fail(f"{what} did not happen within {seconds:g} s\n{_end_of(log)}")
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-3000:] if log.exists() else ""
 
 
 async def ask(method: str, url: str, body: Any = None, token: str | None = None) -> Any:
@@ -95,5 +98,9 @@ def installed(name: str, binary: str) -> str:
     path = PROGRAMS / name / "bin" / binary
     if not path.exists():
         pytest.fail(f"{path.relative_to(ROOT)} is missing; run: make interop")
-    print(f"{name}: {path}", file=sys.stderr)
     return str(path)
+
+
+def seen(name: str, version: str) -> None:
+    """Say which version the test ran with."""
+    sys.stderr.write(f"\n{name} {version}\n")
