@@ -34,7 +34,7 @@ test: $(VENV)/.installed-dev ## Run every test, with a real PostgreSQL and a rea
 
 interop: $(VENV)/.installed-dev ## Try Assent with the real programs it names; the first time they are installed
 	@tests/interop/provision.sh
-	@$(BIN)/python -m pytest -v -s -o faulthandler_timeout=900 -o norecursedirs=dags tests/interop
+	@$(BIN)/python -m pytest -v -s -o faulthandler_timeout=900 -o norecursedirs=".* dags" tests/interop
 
 lint: $(VENV)/.installed-dev ## Check style, types and the direction of imports
 	@$(BIN)/ruff check
