@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo unit test test-all lint format bench lock clean
+.PHONY: help demo unit test test-all interop lint format bench lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -42,6 +42,10 @@ endif
 test-all: $(VENV)/.installed-dev ## Run every test with ten times the random examples
 	@tests/support/provision.sh
 	@$(PYTEST) --hypothesis-profile=long $(ARGS)
+
+interop: $(VENV)/.installed-dev ## Try Assent with the real programs it names; the first time they are installed
+	@tests/interop/provision.sh
+	@$(BIN)/python -m pytest -v -s -o faulthandler_timeout=900 -o norecursedirs=".* dags" tests/interop
 
 lint: $(VENV)/.installed-dev ## Check style, types and the direction of imports
 	@$(BIN)/ruff check

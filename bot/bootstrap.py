@@ -18,9 +18,10 @@ from aiohttp import web
 
 from bot import logs
 from bot.approvals import Approvals, Rules
+from bot.delivery.airflow import Airflow
 from bot.delivery.callbacks import CallbackSender
 from bot.delivery.dispatcher import Dispatcher
-from bot.delivery.receivers import Airflow, Prefect, Receiver
+from bot.delivery.prefect import Prefect
 from bot.delivery.signing import secret_from
 from bot.delivery.supervisor import Supervisor, Work
 from bot.domain.request import Surface
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from bot.delivery.receivers import Receiver
     from bot.ports import Clock, Sender
 
 log = structlog.get_logger(__name__)
@@ -149,6 +151,7 @@ class Assent:
             policies=settings.policies,
             auto_approve=settings.assent_auto_approve,
             callback_allow_private=settings.assent_callback_allow_private,
+            orchestrators=tuple(receiver.place for receiver in self._receivers()),
             surfaces=self._surfaces(),
         )
 
@@ -183,8 +186,12 @@ class Assent:
         return secret
 
     def _receivers(self) -> list[Receiver]:
-        kinds = {Airflow: self.settings.assent_airflow_url, Prefect: self.settings.assent_prefect_url}
-        return [kind(url.get_secret_value()) for kind, url in kinds.items() if url]
+        airflow, prefect = self.settings.assent_airflow_url, self.settings.assent_prefect_url
+        receivers: list[Receiver] = [Airflow(airflow.get_secret_value())] if airflow else []
+        if prefect:
+            on_reject = self.settings.assent_prefect_on_reject
+            receivers.append(Prefect(prefect.get_secret_value(), on_reject=on_reject))
+        return receivers
 
     def _gateway(self) -> Gateway | None:
         token = self.settings.slack_bot_token

@@ -33,6 +33,7 @@ from bot.delivery.signing import check_secret, secret_from
 from bot.domain.audience import parse_selector
 from bot.domain.errors import Unavailable
 from bot.domain.hours import hours_fault
+from bot.domain.orchestrators import orchestrator
 from bot.domain.policy import Policy, policy_fault
 from bot.domain.spec import Hours
 from bot.email.config import SmtpConfig, parse_smtp_url
@@ -108,6 +109,7 @@ class Settings(BaseModel):
     assent_callback_allow_private: bool = False
     assent_airflow_url: SecretStr | None = None
     assent_prefect_url: SecretStr | None = None
+    assent_prefect_on_reject: Literal["pause", "cancel"] = "pause"
     assent_config: Path | None = None
     groups: Mapping[str, tuple[str, ...] | str] = {}
     working_hours: WorkingHours | None = None
@@ -184,8 +186,11 @@ class Settings(BaseModel):
     @field_validator("assent_airflow_url", "assent_prefect_url")
     @classmethod
     def _system(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not value.get_secret_value().startswith(("http://", "https://")):
-            raise _fault("must begin with http:// or https://")
+        try:
+            if value:
+                orchestrator("", value.get_secret_value(), "", "")
+        except ValueError as error:
+            raise _fault(str(error)) from None
         return value
 
     @field_validator("assent_mail_from")

@@ -8,17 +8,22 @@ import socket
 from bot.approvals.urls import host_and_port, url_faults
 from bot.domain.errors import Fault
 from bot.domain.network import private_address
+from bot.domain.orchestrators import Orchestrator, misdirected
 
 RESOLVE_SECONDS = 1.0
 """How long a submission waits for the resolver; an unknown name passes, as delivery checks every address."""
 
 
-async def callback_faults(url: str | None, *, allow_private: bool) -> list[Fault]:
+async def callback_faults(
+    url: str | None, *, allow_private: bool, orchestrators: tuple[Orchestrator, ...] = ()
+) -> list[Fault]:
     """What is wrong with a `callback_url`."""
     if url is None:
         return []
     if faults := url_faults(url, "/callback_url"):
         return faults
+    if known := misdirected(url, orchestrators):
+        return [Fault("/callback_url", f"lies in {known.name}, where only {known.wanted} is answered")]
     host, port = host_and_port(url)
     private = None if allow_private else private_address(host) or await _resolved(host, port)
     if private is None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bot.domain.authority import Key
     from bot.domain.events import Event
+    from bot.domain.orchestrators import Orchestrator
     from bot.domain.policy import Policy
     from bot.domain.spec import Hours, Spec
     from bot.ports import Clock, Directory, Idempotency, Ids, Store, Transaction
@@ -45,6 +46,8 @@ class Rules:
     policies: tuple[Policy, ...] = ()
     auto_approve: bool = False
     callback_allow_private: bool = False
+    orchestrators: tuple[Orchestrator, ...] = ()
+    """Systems that are answered by one route of theirs, and not called back otherwise."""
     surfaces: frozenset[Surface] = frozenset()
     """Where people can be told: `slack`, `email`."""
 

@@ -82,7 +82,11 @@ class Submitting(Core):
 
     async def _checked(self, body: SubmitBody, now: datetime) -> Request:
         """The request that `body` asks for; raises `Invalid` with every fault, or `NoAudience`."""
-        faults = await callback_faults(body.callback_url, allow_private=self._rules.callback_allow_private)
+        faults = await callback_faults(
+            body.callback_url,
+            allow_private=self._rules.callback_allow_private,
+            orchestrators=self._rules.orchestrators,
+        )
         faults += await aside(lambda: submission_faults(body, now), named_in(body))
         if keeps_from_seating(faults):
             raise Invalid(faults)

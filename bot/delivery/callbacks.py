@@ -18,6 +18,7 @@ from standardwebhooks import Webhook
 
 from bot.delivery.backoff import DELAYS
 from bot.domain.network import private_address
+from bot.domain.orchestrators import misdirected
 from bot.ports import Delivery, Failed, Result, Retry, Sent
 from bot.wire.answers import instant, request_json
 
@@ -85,6 +86,8 @@ class CallbackSender:
         for receiver in self._receivers:
             if receiver.serves(delivery.address):
                 return await receiver.tell(self._session(), delivery.address, request)
+        if known := misdirected(delivery.address, tuple(r.place for r in self._receivers)):
+            return Failed(f"the callback URL lies in {known.name}, where only {known.wanted} is answered")
         event = {"type": "request.resolved", "timestamp": instant(request.resolved_at)}
         body = orjson.dumps(event | {"data": request_json(request)})
         headers = _headers(delivery.id, body, now, await self._secrets_for(request))

@@ -244,6 +244,9 @@ class Dispatcher:
     async def _give_up(self, leased: Leased, result: Failed) -> Recorded:
         """A dead letter shows on its request before it is laid aside; a card that was posted once is none."""
         delivery = leased.delivery
+        if delivery.request_id and delivery.notice is Notice.CALLBACK:
+            event = NotTold(target="callback", reason=result.reason)
+            await self._not_told(delivery.request_id, event)
         if delivery.request_id and delivery.receipt is None and delivery.notice in {Notice.CARD, Notice.ASK}:
             target = f"{delivery.surface}:{delivery.address}"
             await self._not_told(delivery.request_id, NotTold(target=target, reason=result.reason))

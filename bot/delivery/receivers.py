@@ -1,147 +1,128 @@
 """Systems that wait for an outcome in their own words: Airflow's human-in-the-loop tasks, Prefect's paused flow runs.
 
 A request says nothing about it: a `callback_url` at a system that the operator configured is served as that system
-wants it, with the operator's credentials. So whoever may submit requests may answer everything that waits there.
+wants it, with the operator's credentials. So whoever may submit requests may answer everything that waits there, and
+no more than that: one route of it, rebuilt from its parts. Yes is said only for what somebody approved.
 """
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
-from aiohttp import encode_basic_auth
+from yarl import URL
 
-from bot.ports import Failed, Result, Retry, Sent
+from bot.domain.warrant import unwarranted
+from bot.ports import Failed, Result, Retry
 from bot.wire.answers import request_json
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+    from bot.domain.orchestrators import Orchestrator
     from bot.domain.request import Json, Request
 
 FOR_GOOD = {400, 404, 409, 422}
 """Statuses that trying again will not change; wrong credentials can be mended meanwhile."""
 
+LONGEST_WHY = 300
+"""Characters of what the other side says that are shown."""
+
+
+class Answer(NamedTuple):
+    """What a system answered: the status, the JSON, and the time there as the header says it."""
+
+    status: int
+    body: Json
+    date: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it did what it was asked."""
+        return 200 <= self.status < 300
+
 
 class Receiver(ABC):
     """One configured system: `https://user:password@host/…`, or `https://:key@host/…`."""
 
-    name: str
-    path: re.Pattern[str]
-
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, place: Orchestrator) -> None:
         parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        self.base = urlunsplit((parts.scheme, host, parts.path.rstrip("/") + "/", "", ""))
+        self.place = place
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
 
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.place.name
+
     def serves(self, url: str) -> bool:
-        """Whether a callback URL is one of this system's."""
-        return url.startswith(self.base) and bool(self.path.fullmatch(url.removeprefix(self.base)))
+        """Whether a callback URL is the route of this system that is answered."""
+        return self.place.target(url) is not None
 
     async def tell(self, http: ClientSession, url: str, request: Request) -> Result:
         """Tell it the outcome of a final request; raises what aiohttp raises."""
+        target = self.place.target(url)
+        if target is None:
+            return Failed(f"the callback URL is not {self.place.wanted}")
+        if why := unwarranted(request):
+            return Failed(f"{self.name} is not told yes, and goes on waiting: {why}")
         try:
-            return await self._tell(http, url, request)
-        except (KeyError, TypeError, ValueError):
+            return await self._tell(http, target, request, request_json(request))
+        except (AttributeError, KeyError, TypeError, ValueError):
             return Retry(f"{self.name} did not answer as {self.name} does")
 
     @abstractmethod
-    async def _tell(self, http: ClientSession, url: str, request: Request) -> Result: ...
+    async def _tell(
+        self, http: ClientSession, url: str, request: Request, wire: dict[str, Any]
+    ) -> Result: ...
 
     async def _call(
         self, http: ClientSession, method: str, url: str, body: Json, authorization: str
     ) -> tuple[Json, Result | None]:
         """The JSON answered, or what to make of a failure."""
+        answer = await self._fetch(http, method, url, body, authorization)
+        return answer.body, self._failure(answer)
+
+    def _failure(self, answer: Answer) -> Result | None:
+        if answer.ok:
+            return None
+        said = f"{self.name} answered {answer.status}{_why(answer.body)}"
+        return Failed(said) if answer.status in FOR_GOOD else Retry(said)
+
+    async def _fetch(
+        self, http: ClientSession, method: str, url: str, body: Json, authorization: str
+    ) -> Answer:
+        """A call with the operator's credentials, which no redirection gets; the URL goes out as it is."""
         headers = {"Authorization": authorization} if authorization else {}
-        async with http.request(method, url, json=body, headers=headers, allow_redirects=False) as response:
-            if response.ok:
-                return await response.json(), None
-            said = f"{self.name} answered {response.status}"
-            return None, Failed(said) if response.status in FOR_GOOD else Retry(said)
+        content = {} if body is None else {"json": body}
+        async with http.request(
+            method, URL(url, encoded=True), headers=headers, allow_redirects=False, **content
+        ) as response:
+            answer = Answer(response.status, None, response.headers.get("Date"))
+            said = await (response.json(content_type=None) if answer.ok else _refusal(response))
+            return answer._replace(body=said)
 
 
-class Airflow(Receiver):
-    """Airflow 3.1 or newer; the URL is that of a task's `hitlDetails`.
-
-    The option chosen is `Approve` or `Reject`, or the one that is named as the request's choice. Of the task's
-    params, `approver` and `reason` are filled in, and others from the payload with its edits.
-    Source: Airflow REST API v2, "Update a Human-in-the-loop detail", and ApprovalOperator.
-    """
-
-    name = "Airflow"
-    path = re.compile(r"api/v2/dags/[^?#]+/hitlDetails")
-
-    async def _tell(self, http: ClientSession, url: str, request: Request) -> Result:
-        token = await self._token(http)
-        if not isinstance(token, str):
-            return token
-        details, failure = await self._call(http, "GET", url, None, token)
-        if failure:
-            return failure
-        wire = request_json(request)
-        names = _options(wire)
-        option = next((option for option in details["options"] if option in names), None)
-        if option is None:
-            return Failed(f"the task in Airflow has no option {' or '.join(names)}")
-        if details["response_received"]:
-            chosen = details["chosen_options"]
-            return (
-                Sent({}, request.version) if chosen == [option] else Failed(f"answered in Airflow: {chosen}")
-            )
-        answer = {"chosen_options": [option], "params_input": _params(details["params"], wire["outcome"])}
-        _, failure = await self._call(http, "PATCH", url, answer, token)
-        return failure or Sent({}, request.version)
-
-    async def _token(self, http: ClientSession) -> str | Result:
-        """The header of a new token, as they expire, or of the key itself where there is no user."""
-        if not self._user:
-            return f"Bearer {self._password}" if self._password else ""
-        login = {"username": self._user, "password": self._password}
-        answer, failure = await self._call(http, "POST", f"{self.base}auth/token", login, "")
-        return failure or f"Bearer {answer['access_token']}"
+async def _refusal(response: Any) -> Json:
+    """What a refusal says, where it is short and JSON."""
+    try:
+        return await response.json()
+    except Exception:  # noqa: BLE001 - only the status counts
+        return None
 
 
-class Prefect(Receiver):
-    """Prefect 3; the URL is that of a paused flow run's `resume`.
-
-    The flow's `RunInput` may ask for `approved`, `status`, `choice`, `reason`, `by`, `values` and `payload`.
-    Source: Prefect REST API, "Resume Flow Run", whose answer tells in its body whether it did.
-    """
-
-    name = "Prefect"
-    path = re.compile(r"(?:[^?#]+/)?flow_runs/[^/?#]+/resume")
-
-    async def _tell(self, http: ClientSession, url: str, request: Request) -> Result:
-        wire = request_json(request)
-        outcome, status = wire["outcome"], wire["status"]
-        told = {name: outcome[name] for name in ("choice", "reason", "by", "values", "payload")}
-        body = {"run_input": {"approved": status == "approved", "status": status, **told}}
-        answer, failure = await self._call(http, "POST", url, body, self._authorization())
-        if failure or answer["status"] == "ACCEPT":
-            return failure or Sent({}, request.version)
-        return Failed(f"Prefect did not resume it: {answer['details'].get('reason', answer['status'])}")
-
-    def _authorization(self) -> str:
-        if self._user:
-            return encode_basic_auth(self._user, self._password)
-        return f"Bearer {self._password}" if self._password else ""
+def _why(answer: Json) -> str:
+    detail = answer.get("detail") if isinstance(answer, dict) else None
+    return f": {detail[:LONGEST_WHY]}" if isinstance(detail, str) else ""
 
 
-def _options(wire: dict[str, Any]) -> set[str]:
-    """What an option may be called that says this outcome."""
-    if wire["status"] != "approved":
-        return {"Reject"}
-    labels = {choice["id"]: choice["label"] for choice in wire["choices"]}
-    chosen = wire["outcome"]["choice"]
-    return {chosen, labels[chosen]} if chosen else {"Approve"}
-
-
-def _params(params: dict[str, Any], outcome: dict[str, Any]) -> dict[str, Json]:
-    """A value for each of a task's params, as Airflow takes all or nothing; its own where the outcome has none."""
-    payload = outcome["payload"] if isinstance(outcome["payload"], dict) else {}
-    known = {**payload, "approver": outcome["by"], "reason": outcome["reason"] or ""}
-    own = {name: p["value"] if isinstance(p, dict) and "value" in p else p for name, p in params.items()}
-    return {name: known.get(name, value) for name, value in own.items()}
+def unheard_edits(wire: dict[str, Any], heard: set[str]) -> list[str]:
+    """The members of the payload that were changed before it was approved, and that the other side does not take."""
+    if not wire["outcome"]["edited"]:
+        return []
+    before, after = wire["payload"], wire["outcome"]["payload"]
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return ["payload"]
+    members = sorted(before.keys() | after.keys())
+    return [m for m in members if before.get(m) != after.get(m) and m not in heard]

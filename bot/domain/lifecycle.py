@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bot.domain import notices, telling
 from bot.domain.answers import check, state_after
 from bot.domain.audience import admit, unite
-from bot.domain.change import Change, Fact
+from bot.domain.change import Change, Fact, noted
 from bot.domain.errors import (
     AlreadyResolved,
     AlreadyResponded,
@@ -292,9 +292,11 @@ def _where_asked(seat: Seat, request: Request) -> Seat:
     return seat
 
 
-def _not_told(request: Request, event: NotTold, _now: datetime) -> Change:
+def _not_told(request: Request, event: NotTold, now: datetime) -> Change:
     if any(u.target == event.target for u in request.unreached):
         return Change(request=request)
+    if event.target == "callback":
+        request = noted(request, now, f"The callback did not arrive: {event.reason}.")
     note = Unreached(target=event.target, reason=event.reason)
     return Change(
         request=replace(request, unreached=(*request.unreached, note)),
