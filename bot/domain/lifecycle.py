@@ -149,7 +149,7 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
     step = event.seen.step
     if step is not None and step < request.step and _said_before(request, event):
         return Change(request=request)
-    _check_seen(request, event.seen)
+    _check_seen(request, event.seen, event.actor.surface)
     check(seated, answer)
     edited = Change(request=seated)
     if seated.spec.kind is not Kind.FEEDBACK:
@@ -165,13 +165,16 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
     )
 
 
-def _check_seen(request: Request, seen: Seen) -> None:
-    """Raise where an answer is to something else than what is asked now."""
+_PROGRAMS = frozenset({Surface.API, Surface.CLI, Surface.MCP})
+
+
+def _check_seen(request: Request, seen: Seen, surface: Surface) -> None:
+    """Raise where an answer is to something else than what is asked now; a program is told what it made up."""
     revision, step = seen
-    if revision is not None and revision < request.revision:
-        raise StaleRevision("The request has changed since you opened it; look at it again, then answer.")
-    if revision is not None and revision > request.revision:
+    if revision is not None and revision > request.revision and surface in _PROGRAMS:
         raise Invalid([Fault("/revision", f"is not there yet: the request is at {request.revision}")])
+    if revision is not None and revision != request.revision:
+        raise StaleRevision("The request has changed since you opened it; look at it again, then answer.")
     if step is not None and step != request.step:
         raise _other_step(step, request)
 
@@ -221,7 +224,7 @@ def _response_fact(respondent: Respondent, event: Respond) -> Fact:
 
 def _operate(request: Request, event: Operate, now: datetime) -> Change:
     answer = event.answer
-    _check_seen(request, event.seen)
+    _check_seen(request, event.seen, event.surface)
     check(request, answer, operator=True)
     if answer.decision not in {REJECT, SKIP} and request.spec.kind is not Kind.FEEDBACK:
         request = with_values(request, answer.values, event.by, now)
