@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.approvals.applying import replayed
+from bot.approvals.aside import aside
 from bot.approvals.asking import Audience, check_reach, together
 from bot.approvals.callbacks import callback_faults
 from bot.approvals.core import Core, asker
@@ -73,12 +74,14 @@ class Submitting(Core):
     async def _checked(self, body: SubmitBody, now: datetime, key_id: str | None) -> Request:
         """The request that `body` asks for; raises `Invalid` with every fault, or `NoAudience`."""
         faults = await callback_faults(body.callback_url, allow_private=self._rules.callback_allow_private)
-        faults = [*faults, *submission_faults(body, now)]
+        faults = [*faults, *await aside(lambda: submission_faults(body, now), body.payload, body.form)]
         if keeps_from_seating(faults):
             raise Invalid(faults)
         defaults = Defaults(audience=self._rules.default_audience, hours=self._rules.hours)
         try:
-            spec = build_spec(body, defaults, now, submitted_by=key_id)
+            spec = await aside(
+                lambda: build_spec(body, defaults, now, submitted_by=key_id), body.payload, body.form
+            )
             request = await self._seat(spec, deadline(body, now), now)
         except (Invalid, NoAudience) as error:
             faults += error.faults if isinstance(error, Invalid) else ()

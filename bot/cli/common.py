@@ -13,6 +13,7 @@ from cyclopts import Group, Parameter
 
 from bot.client import ApiError, AssentError, AsyncClient, Client, Unreachable
 from bot.domain.errors import Unavailable
+from bot.wire.members import RepeatedMember, distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,13 +117,15 @@ def read_json(name: str) -> Any:
     where = "standard input" if name == "-" else name
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return jsonlib.loads(data.decode(), parse_constant=_refuse)
+        return jsonlib.loads(data.decode(), parse_constant=_refuse, object_pairs_hook=distinct)
     except OSError as error:
         raise Failure(f"cannot read {where}: {error.strerror}") from None
     except jsonlib.JSONDecodeError as error:
         raise Failure(
             f"{where} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
         ) from None
+    except RepeatedMember as error:
+        raise Failure(f"{where}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise Failure(f"{where} is not JSON in UTF-8: {error}") from None
 

@@ -36,6 +36,6 @@ class Change(NamedTuple):
         return Change(later.request, self.facts + later.facts, self.tells + later.tells)
 
 
-def noted(request: Request, now: datetime, text: str) -> Request:
+def noted(request: Request, now: datetime, text: str, *, reminder: bool = False) -> Request:
     """The request with one more sentence on its trail."""
-    return replace(request, trail=(*request.trail, Entry(at=now, text=text)))
+    return replace(request, trail=(*request.trail, Entry(at=now, text=text, reminder=reminder)))

@@ -39,7 +39,10 @@ def schema_fault(form: Mapping[str, Any]) -> Fault | None:
     except jsonschema_rs.ValidationError as error:
         where = "".join(f"/{escape_pointer(str(part))}" for part in error.instance_path)
         if where.endswith("/pattern"):
-            return Fault(f"/form{where}", "is no pattern that can be matched in bounded time; mend it, or write a plain one")
+            return Fault(
+                f"/form{where}",
+                "is no pattern that can be matched in bounded time; mend it, or write a plain one",
+            )
         return Fault(f"/form{where}", f"is no valid JSON Schema: {error.message[:200]}")
     return None
 

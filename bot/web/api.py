@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from bot.approvals import MAX_WAIT_SECONDS, Approvals
+from bot.approvals.aside import aside
 from bot.domain.answers import Answer
 from bot.domain.audience import awaited
 from bot.domain.errors import Fault, Invalid
@@ -60,9 +61,10 @@ class Api:
     async def submit(self, http: web.Request) -> web.Response:
         """`POST /v1/requests`."""
         caller = await self.auth.caller(http, Scope.SUBMIT)
+        self.auth.submissions.take(caller.id)
         body = await read_json(http)
-        parsed = self.approvals.read(body)
-        once = idempotency(http, caller.id, body)
+        parsed = await aside(lambda: self.approvals.read(body), body)
+        once = await aside(lambda: idempotency(http, caller.id, body), body)
         request, new = await self.approvals.submit(parsed, once, key_id=caller.id)
         location = {"Location": f"/v1/requests/{request.id}"}
         return respond_request(request, status=201 if new else 200, headers=location)

@@ -120,6 +120,7 @@ class HumanLayer:
     def _routes(self, kind: Kind) -> list[web.RouteDef]:
         async def ask(http: web.Request) -> web.Response:
             caller = await self._auth.caller(http, Scope.SUBMIT)
+            self._auth.submissions.take(caller.id)
             sent = await read_json(http)
             body = parse(kind.body, sent)
             check_canonical(sent["spec"], "/spec")
