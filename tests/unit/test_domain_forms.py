@@ -312,7 +312,7 @@ SMALL = [{"n": n, "flags": [n, str(n)]} for n in range(4000)]
 )
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_payload_that_would_take_long_to_check_is_refused(
-    schema: Any, value: Any, words: str, read_only: bool
+    schema: Any, value: Any, words: str, *, read_only: bool
 ) -> None:
     field = {"type": "array" if isinstance(value, list) else "string", **schema, "readOnly": read_only}
     form = {"type": "object", "properties": {"x": field}}
