@@ -32,7 +32,14 @@ from bot.email.sender import EmailSender
 from bot.links import Links
 from bot.receipts import Receipts
 from bot.rendering import templates
-from bot.settings import SIGNING_KEY, WEBHOOK_KEY, Settings, stored_secret, stored_webhook_secret
+from bot.settings import (
+    SIGNING_KEY,
+    WEBHOOK_KEY,
+    Settings,
+    secret_texts,
+    stored_secret,
+    stored_webhook_secret,
+)
 from bot.slack.app import SlackApp, SlackConfig
 from bot.slack.directory import SlackDirectory
 from bot.slack.gateway import Gateway
@@ -43,7 +50,7 @@ from bot.store.keyring import Keyring
 from bot.store.load import load
 from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
 from bot.system import RandomIds, SystemClock
-from bot.web import api, application, changes, docs, key_calls, pages, receipts
+from bot.web import api, application, changes, connections, docs, key_calls, pages, receipts
 from bot.web.auth import Auth
 from bot.web.compat import glaip
 from bot.web.compat.humanlayer.routes import HumanLayer
@@ -76,6 +83,7 @@ class Assent:
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         self.settings = settings
+        logs.keep_secret(secret_texts(settings))
         self.clock = clock or SystemClock()
         self._stack = AsyncExitStack()
 
@@ -263,7 +271,11 @@ class Assent:
         notes = {
             "delivery": self.dispatcher.down
         }  # what is down elsewhere takes no server out of its balancer
-        await self._set_up(application.build(routes, checks, self.metrics.answered, notes))
+        await self._set_up(
+            application.build(
+                routes, checks, self.metrics.answered, notes, proxies=settings.assent_trusted_proxies
+            )
+        )
         site = web.TCPSite(self._runner, settings.assent_host, settings.assent_port, backlog=1024)
         await site.start()
 
@@ -284,7 +296,7 @@ class Assent:
         return once(routes, auth)
 
     async def _set_up(self, app: web.Application) -> None:
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        self._runner = connections.Runner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
         self._stack.push_async_callback(self._runner.cleanup)
 

@@ -5,7 +5,9 @@ The names, meanings and defaults are those of the README's table of settings.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import ipaddress
 import os
 import re
 import secrets
@@ -15,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -49,6 +51,8 @@ WEBHOOK_KEY = "webhook.key"
 
 MIN_KEY_LENGTH = 32
 """Characters of a signing key; 128 bits as hex digits."""
+MIN_API_KEY = 20
+"""Characters of the bootstrap key."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -94,6 +98,7 @@ class Settings(BaseModel):
     assent_secret_keys: tuple[SecretStr, ...] = ()
     assent_api_key: SecretStr | None = None
     assent_api_key_file: Path | None = None
+    assent_trusted_proxies: tuple[str, ...] = ()
     slack_bot_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
     slack_app_token: SecretStr | None = None
@@ -116,7 +121,7 @@ class Settings(BaseModel):
     policies: tuple[Policy, ...] = ()
     templates: Path | None = None
 
-    @field_validator("assent_secret_keys", "assent_default_audience", mode="before")
+    @field_validator("assent_secret_keys", "assent_default_audience", "assent_trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (
@@ -133,6 +138,23 @@ class Settings(BaseModel):
                 f"every key needs at least {MIN_KEY_LENGTH} characters; make one with: openssl rand -hex 32"
             )
         return keys
+
+    @field_validator("assent_api_key")
+    @classmethod
+    def _hard_to_guess(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and len(key.get_secret_value()) < MIN_API_KEY:
+            raise _fault(f"needs at least {MIN_API_KEY} characters; make one with: openssl rand -hex 32")
+        return key
+
+    @field_validator("assent_trusted_proxies")
+    @classmethod
+    def _proxies(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [value for value in values if not is_network(value)]
+        if wrong:
+            raise _fault(
+                f"{', '.join(wrong)}: write addresses or networks, as in 10.0.0.0/8, 192.0.2.7, 2001:db8::/32"
+            )
+        return values
 
     @field_validator("assent_database_url")
     @classmethod
@@ -389,6 +411,29 @@ def _is_origin(url: str) -> bool:
 
 
 _ORIGIN = re.compile(r"https?://[^\s?#]+")
+
+
+def is_network(text: str) -> bool:
+    """Whether `text` is an address or a network."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def secret_texts(settings: Settings) -> set[str]:
+    """All that is secret in the settings, passwords within URLs included, for the log to leave out."""
+    kept: set[str] = set()
+    for value in (*vars(settings).values(), *settings.assent_secret_keys, settings.assent_database_url):
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(value, SecretStr):
+            kept.add(str(text))
+        if isinstance(text, str) and "://" in text:
+            with contextlib.suppress(ValueError):
+                password = urlsplit(text).password or ""
+                kept |= {password, unquote(password)}
+    return kept
 
 
 def _fault(message: str) -> PydanticCustomError:

@@ -61,7 +61,7 @@ class Submitting(Core):
         standing = await self._stand_ins.now()
         change = await aside(
             lambda: standing.take_over(lifecycle.open_request(request, ruling, now), now, self._ids),
-            len(request.respondents),
+            people=len(request.respondents),
         )
         if self._key:
             change = change.with_key(self._key.name)
@@ -87,12 +87,16 @@ class Submitting(Core):
             allow_private=self._rules.callback_allow_private,
             orchestrators=self._rules.orchestrators,
         )
-        faults += await aside(lambda: submission_faults(body, now), named_in(body))
+        faults += await aside(
+            lambda: submission_faults(body, now), body.payload, body.form, people=named_in(body)
+        )
         if keeps_from_seating(faults):
             raise Invalid(faults)
         defaults = Defaults(audience=self._rules.default_audience, hours=self._rules.hours)
         try:
-            spec = build_spec(body, defaults, now, key=self._key)
+            spec = await aside(
+                lambda: build_spec(body, defaults, now, key=self._key), body.payload, body.form
+            )
             request = await self._seat(spec, deadline(body, now), now)
         except (Invalid, NoAudience) as error:
             faults += error.faults if isinstance(error, Invalid) else ()
@@ -120,7 +124,7 @@ class Submitting(Core):
             timeout_at=timeout_at,
             opened_at=now,
         )
-        await aside(lambda: check_reach(request), len(respondents))
+        await aside(lambda: check_reach(request), people=len(respondents))
         return lifecycle.at_first_step(request, now)
 
     async def _audience(self, spec: Spec) -> tuple[Audience, tuple[Respondent, ...]]:
@@ -151,7 +155,7 @@ class Submitting(Core):
         part = await self._asking.resolve(audience, who, pointer=pointer, place=place)
         ids = (self._ids.respondent() for _ in part.found)
         seats = await aside(
-            lambda: seat(part.found, ids, step=place.step, levels=place.levels), len(part.found)
+            lambda: seat(part.found, ids, step=place.step, levels=place.levels), people=len(part.found)
         )
         if len(seats) > MAX_AUDIENCE:
             raise too_many(pointer, len(seats))

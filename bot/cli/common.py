@@ -15,6 +15,7 @@ from cyclopts import Group, Parameter, validators
 from bot.client import ApiError, AssentError, AsyncClient, Client, Unreachable
 from bot.domain.errors import Unavailable
 from bot.keyfile import KEY, KEY_FILE, api_key
+from bot.wire.members import RepeatedMember, distinct
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -131,13 +132,15 @@ def read_json(name: str) -> Any:
     where = "standard input" if name == "-" else name
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return jsonlib.loads(data.decode(), parse_constant=_refuse)
+        return jsonlib.loads(data.decode(), parse_constant=_refuse, object_pairs_hook=distinct)
     except OSError as error:
         raise Failure(f"cannot read {where}: {error.strerror}") from None
     except jsonlib.JSONDecodeError as error:
         raise Failure(
             f"{where} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
         ) from None
+    except RepeatedMember as error:
+        raise Failure(f"{where}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise Failure(f"{where} is not JSON in UTF-8: {error}") from None
 

@@ -40,6 +40,6 @@ class Change(NamedTuple):
         return self._replace(facts=tuple([replace(f, data={**f.data, "key": name}) for f in self.facts]))
 
 
-def noted(request: Request, now: datetime, text: str) -> Request:
+def noted(request: Request, now: datetime, text: str, *, reminder: bool = False) -> Request:
     """The request with one more sentence on its trail."""
-    return replace(request, trail=(*request.trail, Entry(at=now, text=text)))
+    return replace(request, trail=(*request.trail, Entry(at=now, text=text, reminder=reminder)))

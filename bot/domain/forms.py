@@ -9,22 +9,16 @@ left empty. Current values come from the payload; `None` takes a value away.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.digest import canonical_faults, escape_pointer
 from bot.domain.errors import Fault
-from bot.domain.schemas import kind_of, matches, options_of, plain_schema
+from bot.domain.schemas import kind_of, options_of, plain_schema
 from bot.domain.spec import Kind, Spec
 
 if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import ValidationError
-
     from bot.domain.request import Json, Request
 
 MAX_TEXT = 3000
@@ -153,7 +147,16 @@ def value_faults(request: Request, values: Mapping[str, Json]) -> list[Fault]:
 
 
 def read_only_faults(form: Mapping[str, Any], current: Json) -> list[Fault]:
-    """Where a payload is not what the form says of a field that nobody may change, so that nobody could say yes."""
+    """Where a payload is not what the form says of a field that nobody may change, so that nobody could say yes.
+
+    And where it is more than the form can be held against.
+    """
+    from bot.domain.form_checks import work_faults  # noqa: PLC0415 - see `_checked`
+
+    if isinstance(current, dict) and (
+        heavy := work_faults(form, {n: v for n, v in current.items() if n in form["properties"]})
+    ):
+        return [Fault(f.pointer.replace("/values", "/payload", 1), f.detail) for f in heavy]
     known = {field.name: field for field in fields_of(form, current)}
     fixed = [_pointer(field.name) for field in known.values() if field.read_only]
     return [
@@ -168,14 +171,15 @@ def read_only_faults(form: Mapping[str, Any], current: Json) -> list[Fault]:
 
 def _checked(form: Mapping[str, Any], known: Mapping[str, Field], values: Mapping[str, Json]) -> list[Fault]:
     """What the form finds wrong with its fields once `values` are over their own."""
+    # Most requests have no form, and the command line shows fields without what checks them.
+    from bot.domain.form_checks import check, empty_fields  # noqa: PLC0415 - as said above
+
     filled = merged({n: f.value for n, f in known.items() if f.value is not None and not f.assumed}, values)
-    empty = {
-        n: None for n in form.get("required", ()) if n not in filled and n in known and _nullable(form, n)
-    }
-    try:
-        return [_fault(error) for error in _validator(form).iter_errors({**filled, **empty})]
-    except RecursionError:
-        return [Fault("/values", "are nested too deep for this form to be checked; send them flatter")]
+    required = [name for name in form.get("required", ()) if name in form["properties"]]
+    empty = empty_fields(form, [name for name in required if name not in filled])
+    # Only the form's own fields are looked at: the payload may hold more than the form shows.
+    own = {**form, "required": required, "additionalProperties": True}
+    return check(own, {**filled, **dict.fromkeys(empty)})
 
 
 Typed = Mapping[str, str | Sequence[str]]
@@ -269,115 +273,6 @@ def _field(form: Mapping[str, Any], name: str, current: Mapping[str, Json]) -> F
         value=current.get(name, schema.get("default")),
         assumed=name not in current and "default" in schema,
     )
-
-
-def _nullable(form: Mapping[str, Any], name: str) -> bool:
-    """Whether a field may be left empty though it is required."""
-    schema = form["properties"][name]
-    return not any(
-        _validator({**form, "properties": {name: schema}, "required": []}).iter_errors({name: None})
-    )
-
-
-def _validator(form: Mapping[str, Any]) -> Draft202012Validator:
-    """Only the form's own fields are looked at: the payload may hold more than the form shows."""
-    required = [name for name in form.get("required", ()) if name in form["properties"]]
-    dialect = _dialect() if "$defs" in form else _common_dialect()
-    return dialect({**form, "required": required, "additionalProperties": True})
-
-
-@lru_cache(maxsize=1)
-def _common_dialect() -> Callable[[Mapping[str, Any]], Draft202012Validator]:
-    """The dialect of all forms without definitions: it takes half a millisecond to make."""
-    return _dialect()
-
-
-def _dialect() -> Callable[[Mapping[str, Any]], Draft202012Validator]:
-    """JSON Schema as it is answered to people, for one check of a form that has definitions.
-
-    Nobody's form may keep the server busy: patterns match in linear time, and a definition is tried once on each value,
-    however often it is referred to. Each missing field has a fault of its own, and 19.99 is a multiple of 0.01, as it
-    is in the decimals that people write.
-    """
-    # Most requests have no form, and the command line shows fields without the server's libraries.
-    from jsonschema import Draft202012Validator, FormatChecker  # noqa: PLC0415 - as said above
-    from jsonschema.exceptions import ValidationError  # noqa: PLC0415 - as said above
-    from jsonschema.validators import extend  # noqa: PLC0415 - as said above
-
-    def pattern(_validator: object, wanted: str, value: Json, _schema: object) -> Iterator[ValidationError]:
-        if isinstance(value, str) and not matches(wanted, value):
-            yield ValidationError(f"must look like {wanted}")
-
-    def required(
-        _validator: object, wanted: Sequence[str], value: Json, _schema: object
-    ) -> Iterator[ValidationError]:
-        missing = [name for name in wanted if name not in value] if isinstance(value, dict) else ()
-        yield from (ValidationError("is needed", path=[name]) for name in missing)
-
-    def multiple_of(
-        _validator: object, step: float, value: Json, _schema: object
-    ) -> Iterator[ValidationError]:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number and Fraction(repr(value)) % Fraction(repr(step)):
-            yield ValidationError(f"must be a multiple of {step}")
-
-    refer = Draft202012Validator.VALIDATORS["$ref"]
-    tried: dict[tuple[str, int], ValidationError | None] = {}
-
-    def reference(validator: object, name: str, value: Json, schema: object) -> Iterator[ValidationError]:
-        if (name, id(value)) in tried:
-            first = tried[name, id(value)]
-            yield from [ValidationError.create_from(first)] if first else ()
-            return
-        errors = list(refer(validator, name, value, schema))
-        tried[name, id(value)] = ValidationError.create_from(errors[0]) if errors else None
-        yield from errors
-
-    keywords = {"pattern": pattern, "required": required, "multipleOf": multiple_of, "$ref": reference}
-    dialect = extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]  # has no types
-    formats = FormatChecker()
-    formats.checks("uri")(lambda value: not isinstance(value, str) or bool(_URL.fullmatch(value)))
-    return partial(dialect, format_checker=formats)
-
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
-"""RFC 3986's scheme, and nothing that no URL holds; a whole grammar takes a second to load."""
-
-
-def _fault(error: ValidationError) -> Fault:
-    return Fault(_pointer(*map(str, error.absolute_path)), _sentence(error))
-
-
-def _sentence(error: ValidationError) -> str:
-    wanted: Any = error.validator_value
-    if error.validator == "type":
-        names: list[str] = wanted if isinstance(wanted, list) else [wanted]
-        return f"must be {' or '.join([_TYPES.get(name) or name for name in names])}"
-    if error.validator == "enum":
-        return f"must be one of: {', '.join(map(str, wanted))}"
-    words = _WORDS.get(str(error.validator))
-    return words.format(wanted) if words else error.message[:200]
-
-
-_WORDS = {
-    "minimum": "must be at least {}",
-    "maximum": "must be at most {}",
-    "exclusiveMinimum": "must be more than {}",
-    "exclusiveMaximum": "must be less than {}",
-    "minLength": "must have at least {} characters",
-    "maxLength": "must have at most {} characters",
-    "pattern": "must look like {}",
-    "format": "must be a valid {}",
-}
-_TYPES = {
-    "string": "a text",
-    "number": "a number",
-    "integer": "a whole number",
-    "boolean": "yes or no",
-    "array": "a list",
-    "object": "an object",
-    "null": "empty",
-}
 
 
 def _name(fault: Fault) -> str:

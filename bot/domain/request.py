@@ -191,6 +191,8 @@ class Entry:
 
     at: datetime
     text: str
+    reminder: bool = False
+    """Whether somebody reminded everybody."""
 
 
 @dataclass(frozen=True, kw_only=True)

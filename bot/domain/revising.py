@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bot.domain import forms, notices, telling
 from bot.domain.answers import state_after
 from bot.domain.audience import admit
 from bot.domain.change import Change, Fact, noted
-from bot.domain.errors import Fault, Invalid
+from bot.domain.errors import Fault, Invalid, RateLimited
 from bot.domain.request import Comment, Edit, Request, Respondent, RespondentState
 from bot.domain.settling import open_step, settle
 from bot.domain.values import replace
@@ -54,6 +56,7 @@ def say(request: Request, event: Say, now: datetime) -> Change:
     if event.actor:
         request, asker = admit(request, event.actor, event.new_id)
     by = asker.label if asker else event.by
+    _not_too_often(request, asker.id if asker else None, by, now)
     comment = Comment(by=by, respondent=asker.id if asker else None, text=text, surface=event.surface, at=now)
     words = f"{by} asked: {text}" if asker else f"{by} replied: {text}"
     fact = Fact(
@@ -66,6 +69,19 @@ def say(request: Request, event: Say, now: datetime) -> Change:
         waiting = [r for r in request.seated if r.state is RespondentState.WAITING]
         tells = telling.news(waiting, words)
     return Change(request=replace(request, comments=(*request.comments, comment)), facts=(fact,), tells=tells)
+
+
+COMMENTS_AN_HOUR = 30
+"""Of one respondent, or of one requester's key."""
+
+
+def _not_too_often(request: Request, respondent: str | None, by: str, now: datetime) -> None:
+    mine = [c.at for c in request.comments if c.respondent == respondent and (respondent or c.by == by)]
+    recent = [at for at in mine if at > now - timedelta(hours=1)]
+    if len(recent) >= COMMENTS_AN_HOUR:
+        seconds = math.ceil((recent[-COMMENTS_AN_HOUR] + timedelta(hours=1) - now).total_seconds())
+        told = f"{COMMENTS_AN_HOUR} questions or comments an hour are the most; try again in {seconds} s."
+        raise RateLimited(told, seconds)
 
 
 def revise(request: Request, event: Revise, now: datetime) -> Change:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import SchemaError, SchemaValidator, core_schema
-
+from bot.domain.dialect import MAX_LEVELS, dialect_faults
 from bot.domain.digest import canonical_faults, escape_pointer
 from bot.domain.errors import Fault
 
 if TYPE_CHECKING:
     from bot.domain.request import Json
 
-MAX_FIELDS = 50
-"""A Slack modal holds 100 blocks; a form leaves room for the question itself."""
+MAX_FIELDS = 200
+"""Nobody can read more."""
 MAX_OPTIONS = 100
 """What a Slack select holds."""
 
 
 def form_faults(form: Mapping[str, Any], payload: Json) -> list[Fault]:
     """What is wrong with a form that a request brings, and with the payload it describes."""
-    if faults := canonical_faults(form, "/form") or _schema_faults(form):
+    if faults := canonical_faults(form, "/form") or dialect_faults(form) or _schema_faults(form):
         return faults
     properties = form.get("properties")
     if form.get("type") != "object" or not isinstance(properties, dict) or not properties:
@@ -44,82 +41,11 @@ def form_faults(form: Mapping[str, Any], payload: Json) -> list[Fault]:
 
 
 def _schema_faults(form: Mapping[str, Any]) -> list[Fault]:
-    """The first thing in a form that is no JSON Schema, or none that is checked against."""
-    from jsonschema import Draft202012Validator, exceptions  # noqa: PLC0415 - see `forms._dialect`
+    """The first thing in a form that is no JSON Schema."""
+    from bot.domain.form_checks import schema_fault  # noqa: PLC0415 - see `forms._checked`
 
-    try:
-        Draft202012Validator.check_schema(form)
-    except exceptions.SchemaError as error:
-        where = "".join(f"/{escape_pointer(str(part))}" for part in error.absolute_path)
-        return [Fault(f"/form{where}", f"is no valid JSON Schema: {error.message[:200]}")]
-    if astray := next(_astray({**form, "$id": None}, form.get("$defs")), None):
-        return [
-            Fault(
-                "/form", f"refers to {astray!r}; it may only refer to its own `#/$defs/NAME`, which must end"
-            )
-        ]
-    if unmatchable := next(_unmatchable(form), None):
-        return [
-            Fault("/form", f"has {unmatchable!r}, which may take for ever to check; write a plain `pattern`")
-        ]
-    return []
-
-
-def _astray(part: Json, definitions: Json) -> Iterator[str]:
-    """References that lead out of the form, nowhere, or only to another reference; an `$id` leads those in it out."""
-    if isinstance(part, list):
-        for item in part:
-            yield from _astray(item, definitions)
-    elif isinstance(part, dict):
-        for name, value in part.items():
-            if name not in {"$ref", "$dynamicRef", "$id"} or not isinstance(value, str):
-                yield from _astray(value, definitions)
-                continue
-            target = (
-                definitions.get(value.removeprefix("#/$defs/")) if isinstance(definitions, dict) else None
-            )
-            if not _OWN.fullmatch(value) or not isinstance(target, dict) or _leads_on(target):
-                yield value
-
-
-_OWN = re.compile(r"#/\$defs/[^/~%]+")
-"""A reference to a definition whose name is written as it is, without what RFC 6901 and URLs escape."""
-
-
-def _unmatchable(part: Json) -> Iterator[str]:
-    """Patterns with look-around or references back, and patterns for names."""
-    if isinstance(part, list):
-        for item in part:
-            yield from _unmatchable(item)
-    elif isinstance(part, dict):
-        for name, value in part.items():
-            if name == "patternProperties":
-                yield name
-            elif name == "pattern" and isinstance(value, str):
-                try:
-                    _matcher(value)
-                except SchemaError:
-                    yield value
-            else:
-                yield from _unmatchable(value)
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Whether `pattern` is found in `text`."""
-    return bool(_matcher(pattern).isinstance_python(text))
-
-
-@lru_cache(maxsize=256)
-def _matcher(pattern: str) -> SchemaValidator:
-    """Rust's engine, which takes linear time whatever the pattern; raises `SchemaError` for what it does not know."""
-    return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
-
-
-def _leads_on(schema: Mapping[str, Any]) -> bool:
-    """Whether a definition says about the same value what another one says, which may have no end."""
-    inner = [schema.get(name) for name in ("not", "if", "then", "else")]
-    inner += [branch for name in ("allOf", "anyOf", "oneOf") for branch in schema.get(name, ())]
-    return "$ref" in schema or any(_leads_on(part) for part in inner if isinstance(part, Mapping))
+    fault = schema_fault(form)
+    return [fault] if fault else []
 
 
 def _unsupported(form: Mapping[str, Any], schema: Json) -> str | None:
@@ -142,10 +68,15 @@ def plain_schema(form: Mapping[str, Any], schema: Json) -> Mapping[str, Any]:
     if not isinstance(schema, Mapping):
         return {}
     plain: Mapping[str, Any] = schema
-    reference = plain.get("$ref", "")
-    if isinstance(reference, str) and reference.startswith("#/$defs/"):
+    for _ in range(MAX_LEVELS):
+        reference = plain.get("$ref", "")
+        if not isinstance(reference, str) or not reference.startswith("#/$defs/"):
+            break
         target = form.get("$defs", {}).get(reference.removeprefix("#/$defs/"), {})
-        plain = {**target, **{k: v for k, v in plain.items() if k != "$ref"}}
+        plain = {
+            **(target if isinstance(target, Mapping) else {}),
+            **{k: v for k, v in plain.items() if k != "$ref"},
+        }
     branches = [b for b in plain.get("anyOf", ()) if isinstance(b, Mapping) and b.get("type") != "null"]
     if len(branches) == 1:
         return {**plain_schema(form, branches[0]), **{k: v for k, v in plain.items() if k != "anyOf"}}

@@ -6,6 +6,7 @@ the deadline nobody is reminded of anything.
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from bot.domain import notices, telling
 from bot.domain.answers import wants_people
 from bot.domain.change import Change, Fact, noted
+from bot.domain.errors import RateLimited
 from bot.domain.handover import climb
 from bot.domain.request import Request, ResolvedBy, RespondentState, Status, Surface
 from bot.domain.settling import next_step, outcome_of, resolve
@@ -111,12 +113,27 @@ def _caught_up(request: Request, now: datetime) -> int:
 
 def remind(request: Request, by: str, now: datetime) -> Change:
     """Ask those who are awaited again, because somebody wants it; also where they could not be told before."""
+    _not_again_yet(request, now)
     waiting = ", ".join(notices.waiting_for(request))
     at_once = replace(request, spec=replace(request.spec, hours=None))
     tells = telling.reminders(at_once, now)
-    said = noted(_tried_again(request, tells), now, f"{by} reminded {waiting or 'everybody'}.")
+    words = f"{by} reminded {waiting or 'everybody'}."
+    said = noted(_tried_again(request, tells), now, words, reminder=True)
     fact = Fact(type="request.reminded", data={"by": by, "number": request.reminders})
     return Change(request=said, facts=(fact,), tells=tells)
+
+
+REMIND_EVERY = timedelta(minutes=1)
+
+
+def _not_again_yet(request: Request, now: datetime) -> None:
+    """One manual reminder a minute is enough, whoever sends it and by whatever way."""
+    last = max((entry.at for entry in request.trail if entry.reminder), default=None)
+    if last is not None and now < last + REMIND_EVERY:
+        seconds = math.ceil((last + REMIND_EVERY - now).total_seconds())
+        raise RateLimited(
+            f"Everybody was reminded less than a minute ago; try again in {seconds} s.", seconds
+        )
 
 
 def _tried_again(request: Request, tells: tuple[Tell, ...]) -> Request:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.domain import notices
+from bot.domain import forms, notices
 from bot.slack import details, story
 from bot.slack.buttons import actions, cut_labels
 from bot.slack.copies import ANYBODY
@@ -29,6 +29,8 @@ NEWEST = 3
 STORY_ROOM = 160
 """Characters of each."""
 NOTIFICATION_ROOM = 8000
+MOST_FIELDS = 80
+"""Of a form in a modal, which holds 100 blocks: the question is shown there as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ def card(request: Request, now: datetime, copy: Copy = ANYBODY) -> Message:
     lines = [*story.standing(request), details.asked_by(request), details.progress(request)]
     if ends := details.deadline(request, now):
         lines.append(ends)
+    if not request.status.final and len(fields := forms.fields(request)) > MOST_FIELDS:
+        lines.append(
+            f"Its form has {len(fields)} fields, more than Slack can show: answer by the link in your mail."
+        )
     blocks += map(context, lines)
     if shown.missing:
         where = f"`assent show {request.id}`" if request.status.final else "Details"

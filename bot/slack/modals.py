@@ -38,8 +38,8 @@ REASON, PHRASE, CHOICE, TO, QUESTION = "reason", "phrase", "decision", "to", "te
 EXCERPT = Room(title=500, message=1500, details=1500, rows=20, payload=1500, reason=500)
 MAX_NEWS = 10
 """Sentences about what has changed meanwhile, the newest."""
-MAX_VIEW = 250_000
-"""Bytes of a view."""
+MAX_VIEW, MAX_BLOCKS = 250_000, 100
+"""Bytes of a view, and blocks."""
 _ELSEWHERE = "This form is more than Slack can show. Answer by the link in your mail, or on the command line."
 
 _TITLES = {APPROVE: "Approve", REJECT: "Reject", SKIP: "Skip", EDIT: "Approve with changes"}
@@ -84,7 +84,8 @@ def answer_modal(
         title = "Choose with changes"
     about = {"decision": decision, "trail": len(request.trail)}
     view = _form(title, blocks, ANSWER, _about(request) | about)
-    return view if len(json.dumps(view)) <= MAX_VIEW else message_modal("Too much for Slack", _ELSEWHERE)
+    fits = len(blocks) <= MAX_BLOCKS and len(json.dumps(view)) <= MAX_VIEW
+    return view if fits else message_modal("Too much for Slack", _ELSEWHERE)
 
 
 def _news(changed: Sequence[str]) -> Iterator[Block]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from bot.approvals import MAX_WAIT_SECONDS
+from bot.approvals.aside import aside
 from bot.domain.answers import Answer
 from bot.domain.audience import awaited
 from bot.domain.authority import Scope
@@ -60,10 +61,10 @@ class Api:
 
     async def submit(self, http: web.Request) -> web.Response:
         """`POST /v1/requests`."""
-        call = await self.door.enter(http, Scope.SUBMIT)
+        call = await self.door.enter_to_submit(http)
         body = await read_json(http)
-        parsed = call.approvals.read(body)
-        once = idempotency(http, call.caller.id, body)
+        parsed = await aside(lambda: call.approvals.read(body), body)
+        once = await aside(lambda: idempotency(http, call.caller.id, body), body)
         request, new = await call.approvals.submit(parsed, once)
         location = {"Location": f"/v1/requests/{request.id}"}
         return call.answer(request, status=201 if new else 200, headers=location)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
@@ -15,7 +13,10 @@ from aiohttp import web
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from bot.domain.errors import AssentError, Malformed, NotFound, TooLarge
+from bot.web import connections
 from bot.web.body import MAX_BODY, problem, respond
+from bot.web.hardening import new_id, on_prepare
+from bot.web.proxies import Proxies
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
@@ -26,8 +27,6 @@ REQUEST_ID_HEADER = "X-Request-ID"
 REQUEST_ID = web.RequestKey("request_id", str)
 _LOGGED_ID = ContextVar[str](f"{STRUCTLOG_KEY_PREFIX}request_id")
 """What every log line of a call carries; set here because `bind_contextvars` takes ten times as long."""
-_PROCESS, _COUNT = secrets.token_hex(6), itertools.count(1)
-"""Request ids: the process, and the request's number in it."""
 _GOOD_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 Check = Callable[[], Awaitable[str | None]]
@@ -43,29 +42,37 @@ def build(
     checks: Mapping[str, Check],
     answered: Answered | None = None,
     notes: Mapping[str, Check] | None = None,
+    proxies: Iterable[str] = (),
 ) -> web.Application:
     """The application with `routes`; `/readyz` runs `checks`, and `notes` that leave it ready whatever they find."""
-    application = web.Application(middlewares=[_edge(answered)], client_max_size=MAX_BODY)
+    application = web.Application(middlewares=[_edge(answered, Proxies(proxies))], client_max_size=MAX_BODY)
     application.add_routes(
         [*routes, web.get("/healthz", _alive), web.get("/readyz", _ready(checks, notes or {}))]
     )
+    application.on_response_prepare.append(on_prepare)
     return application
 
 
-def _edge(answered: Answered | None) -> Middleware:
+def _edge(answered: Answered | None, proxies: Proxies) -> Middleware:
     """Gives every answer a request id, and lets no exception reach a person as a traceback."""
 
     @web.middleware
     async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = time.perf_counter()
+        request = proxies.seen_through(request)
         given = request.headers.get(REQUEST_ID_HEADER)
-        request_id = given if given and _GOOD_ID.fullmatch(given) else f"{_PROCESS}-{next(_COUNT):x}"
+        request_id = given if given and _GOOD_ID.fullmatch(given) else new_id()
         request[REQUEST_ID] = request_id
         before = _LOGGED_ID.set(request_id)
+        connection = connections.of(request)
+        if connection:
+            connection.begin(request)
         try:
             response = await _answer(request, handler, request_id)
         finally:
             _LOGGED_ID.reset(before)
+            if connection:
+                connection.end()
         if request.content.exception():
             request.content.feed_eof()  # else aiohttp reads on after the answer, and logs the same again
             response.force_close()

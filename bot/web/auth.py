@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from bot.domain.authority import Scope
 from bot.domain.errors import ForbiddenScope, Malformed, RateLimited, Unauthenticated
 from bot.ports import ApiKey
+from bot.web.limits import submissions
+from bot.web.proxies import limited_as
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,13 +41,14 @@ class Auth:
         self._lookup = lookup
         self._known: dict[str, tuple[float, ApiKey]] = {}
         self._failures = Failures()
+        self.submissions = submissions()
 
     async def caller(self, http: web.Request, scope: Scope | None) -> ApiKey:
         """Whose key came with a call; raises `Unauthenticated`, `ForbiddenScope`, `RateLimited` or `Malformed`."""
         key = _sent(http)
         caller = await self._find(key.encode(errors="surrogateescape")) if key else None
         if caller is None:
-            self._failures.add(http.remote or "")
+            self._failures.add(limited_as(http.remote or ""))
             raise Unauthenticated(
                 "The API key is not known, or was revoked."
                 if key

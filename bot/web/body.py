@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -13,6 +14,7 @@ from aiohttp import web
 
 from bot.domain.errors import AlreadyResolved, AssentError, Fault, Invalid, Malformed, RateLimited, TooLarge
 from bot.wire.answers import brief_json, request_json
+from bot.wire.members import RepeatedMember, distinct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +25,8 @@ MAX_BODY = 1024 * 1024
 """Bytes of a request body."""
 RETRY_SECONDS = "5"
 """After which it may work again, where it does not just now (`Retry-After`)."""
+LARGE_BODY = 32 * 1024
+"""Bytes of a body that is read in a thread, so that other calls go on."""
 MAX_NESTING = 512
 """Levels of a request body: what calls itself once a level, as `repr` and `json` do, ends at about 1000."""
 
@@ -35,7 +39,7 @@ async def read_json(request: web.Request, *, empty: bool = False) -> Json:
         raise TooLarge(f"A body may have {MAX_BODY} bytes; send less, or a link to it.") from None
     if empty and not raw.strip():
         return {}
-    return loads(raw)
+    return await asyncio.to_thread(loads, raw) if len(raw) > LARGE_BODY else loads(raw)
 
 
 def loads(raw: bytes) -> Json:
@@ -50,7 +54,7 @@ def loads(raw: bytes) -> Json:
         raise Malformed("The body is nested too deep.")
     if b"\\u0000" in raw and _holds_nul(value):
         raise Malformed("The body holds a NUL character (\\u0000); leave it out.")
-    return _exact(raw) if _LONG_NUMBER.search(raw) else value
+    return _exact(raw) if _LONG_NUMBER.search(raw) or _may_repeat(raw, value) else value
 
 
 _LONG_NUMBER = re.compile(rb"[0-9]{17}")
@@ -59,9 +63,28 @@ _LONG_NUMBER = re.compile(rb"[0-9]{17}")
 def _exact(raw: bytes) -> Json:
     """The same value with integers of any size: orjson makes floats of those beyond 64 bits."""
     try:
-        return json.loads(raw)
+        return json.loads(raw, object_pairs_hook=distinct)
+    except RepeatedMember as error:
+        raise Malformed(f"In the body {error}.") from None
     except (ValueError, RecursionError):
         raise Malformed("The body holds a number that is too long, or is nested too deep.") from None
+
+
+def _may_repeat(raw: bytes, value: Json) -> bool:
+    """Whether a member's name may stand twice in an object: there are more colons than names, or within texts.
+
+    Every member has its own colon, so a body with no more colons than its objects have members repeats none.
+    """
+    colons = raw.count(b":")
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            colons -= len(item)
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
+    return colons > 0
 
 
 def _nesting(value: Json) -> int:

@@ -82,6 +82,12 @@ class Door:
             require_one(caller, *scopes)
         return Visit(caller, self._approvals.by(caller))
 
+    async def enter_to_submit(self, http: web.Request) -> Visit:
+        """The call of a key that asks; raises `RateLimited` too, where the key asks too often."""
+        call = await self.enter(http, Scope.SUBMIT)
+        self._auth.submissions.take(call.caller.id)
+        return call
+
     def forget(self, key_id: str) -> None:
         """Look a key up anew at its next call: it was revoked."""
         self._auth.forget(key_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -54,9 +55,10 @@ def document(base_url: str) -> JsonObject:
         },
         "servers": [{"url": base_url}],
         "security": [{"key": []}, {"api_key": []}],
+        "tags": [{"name": name} for name in dict.fromkeys(_tag(path) for path in paths)],
         "paths": paths,
         "components": {
-            "schemas": definitions["$defs"],
+            "schemas": {name: _optional(schema) for name, schema in definitions["$defs"].items()},
             "headers": {
                 "RequestId": {"description": "Names this call in the log.", "schema": {"type": "string"}}
             },
@@ -78,6 +80,7 @@ def _operation(call: Call) -> JsonObject:
     scope = f"Needs the scope {' or '.join(f'`{s}`' for s in scopes)}." if scopes else ""
     operation: JsonObject = {
         "operationId": call.id,
+        "tags": [_tag(call.path)],
         "summary": call.summary,
         "description": " ".join(filter(None, (call.text, scope))),
         "parameters": list(call.parameters),
@@ -93,6 +96,48 @@ def _operation(call: Call) -> JsonObject:
     for status, group in groupby(refusals, key=lambda error: error.status):
         operation["responses"][str(status)] = _refusal(list(group))
     return operation
+
+
+def _tag(path: str) -> str:
+    """The area of the API that a path belongs to: generated clients make a module of each."""
+    return next((tag for part, tag in _TAGS.items() if part in path), "server")
+
+
+_TAGS = {
+    "/agents/": "compatible",
+    "/humanlayer/": "compatible",
+    "/audit": "audit",
+    "/receipt": "receipts",
+    "/.well-known/": "receipts",
+    "/events": "events",
+    "/deliveries": "deliveries",
+    "/notifications": "notifications",
+    "/responses": "answers",
+    "/withdraw": "answers",
+    "/delegate": "answers",
+    "/groups": "groups",
+    "/keys": "keys",
+    "/v1/": "requests",
+}
+"""What a path holds, the most particular first, and its area."""
+
+
+def _optional(schema: JsonObject) -> JsonObject:
+    """A model whose members with a default are optional for whoever generates code: the default is told in words."""
+    members = schema.get("properties", {})
+    return schema | {"properties": {n: _told(s) for n, s in members.items()}} if members else schema
+
+
+def _told(schema: JsonObject) -> JsonObject:
+    if "default" not in schema:
+        return schema
+    default = schema["default"]
+    words = (
+        f"Default: `{json.dumps(default, ensure_ascii=False)}`." if default not in (None, "", [], {}) else ""
+    )
+    plain = {word: value for word, value in schema.items() if word != "default"}
+    described = " ".join(filter(None, (plain.get("description"), words)))
+    return plain | ({"description": described} if described else {})
 
 
 def _answer(media: str, status: int, text: str, model: type[BaseModel | str] | None) -> JsonObject:
@@ -114,13 +159,10 @@ def _is_model(model: type[BaseModel | str] | None) -> TypeGuard[type[BaseModel]]
 
 
 def _refusal(group: list[type[AssentError]]) -> JsonObject:
-    problem = {
-        "allOf": [_ref(schemas.Problem), {"properties": {"code": {"enum": [error.code for error in group]}}}]
-    }
     return {
         "description": " ".join(f"`{e.code}`: {e.title[0].lower()}{e.title[1:]}." for e in group),
         "headers": {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}},
-        "content": {"application/problem+json": {"schema": problem}},
+        "content": {"application/problem+json": {"schema": _ref(schemas.Problem)}},
     }
 
 

@@ -214,3 +214,32 @@ async def test_the_page_shows_every_call_without_scripts(
     names = await page.locator("[id]").evaluate_all("all => all.map(one => one.id)")
     assert targets
     assert [names.count(target) for target in targets] == [1] * len(targets)
+
+
+def _schemas_in(part: Any) -> list[dict[str, Any]]:
+    """Every object in a document."""
+    if isinstance(part, list):
+        return [found for item in part for found in _schemas_in(item)]
+    return [part, *(f for v in part.values() for f in _schemas_in(v))] if isinstance(part, dict) else []
+
+
+def test_generated_clients_need_no_more_than_is_required() -> None:
+    schemas = document("http://127.0.0.1")["components"]["schemas"]
+    assert schemas["SubmitBody"]["required"] == ["title"]
+    members = [m for schema in schemas.values() for m in schema.get("properties", {}).values()]
+    assert [member for member in members if "default" in member] == []
+    assert [s for s in _schemas_in(schemas) if s.get("default", ...) is None] == []
+
+
+def test_every_call_has_its_area_and_every_refusal_a_named_shape() -> None:
+    paths = document("http://127.0.0.1")["paths"]
+    operations = [operation for path in paths.values() for operation in path.values()]
+    assert {len(operation["tags"]) for operation in operations} == {1}
+    problems = [
+        answer["content"]["application/problem+json"]["schema"]
+        for operation in operations
+        for answer in operation["responses"].values()
+        if "application/problem+json" in answer["content"]
+    ]
+    assert problems
+    assert {str(problem) for problem in problems} == {str({"$ref": "#/components/schemas/Problem"})}

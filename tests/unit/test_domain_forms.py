@@ -175,12 +175,46 @@ def test_a_nullable_field_may_be_left_empty_even_where_it_is_required() -> None:
     assert forms.value_faults(filled({}, form), {"note": None}) == []
 
 
-def test_no_pattern_keeps_the_server_busy() -> None:
-    form = {"type": "object", "properties": {"x": {"type": "string", "pattern": "^(a+)+$"}}}
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("^(a+)+$", "repeats what may itself repeat without end"),
+        (r"(\w+\s?)*$", "repeats what may itself repeat without end"),
+        ("(?:(x*){2,})*", "repeats what may itself repeat without end"),
+        (r"(a)\1", "refers back, `\\1`"),
+        ("(?<!a)b", "looks around, `(?<!`"),
+        ("(a{1000}){1000}", "stands for more than 2000 characters"),
+        ("a" * 1001, "has more than 1000 characters"),
+        ("(" * 21 + ")" * 21, "has more than 20 groups"),
+        ("(", "is no pattern that can be matched in bounded time"),
+        (r"[^c]{250}", "stands for more than 2000 characters"),
+    ],
+)
+def test_a_pattern_that_could_take_long_is_refused_at_its_place(pattern: str, words: str) -> None:
+    (fault,) = form_faults(
+        {"type": "object", "properties": {"x": {"type": "string", "pattern": pattern}}}, {}
+    )
+    assert fault.pointer == "/form/properties/x/pattern"
+    assert fault.detail.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "good", "bad"),
+    [
+        ("^[a-z]+(-[a-z]+)*$", "a-slug-like-this", "a--b"),
+        (r"^(\d{1,3}\.){3}\d{1,3}$", "10.0.0.1", "10.0.0"),
+        (r"^[\w.+-]{1,64}@[\w.-]{1,200}$", "ana@example.com", "ana"),
+        ("^(?:RE|INV)-[0-9]{4,8}$", "INV-12345", "INV-1"),
+        (r"^\w{200}$", "x" * 200, "x" * 199),
+        (r"[\]x][^\]]?$", "]", "ab"),
+    ],
+)
+def test_patterns_that_people_write_are_matched(pattern: str, good: str, bad: str) -> None:
+    form = {"type": "object", "properties": {"x": {"type": "string", "pattern": pattern}}}
     assert form_faults(form, {}) == []
-    (fault,) = forms.value_faults(filled({}, form), {"x": "a" * 60 + "!"})
-    assert (fault.pointer, fault.detail) == ("/values/x", "must look like ^(a+)+$")
-    assert forms.value_faults(filled({}, form), {"x": "aaa"}) == []
+    assert forms.value_faults(filled({}, form), {"x": good}) == []
+    (fault,) = forms.value_faults(filled({}, form), {"x": bad})
+    assert (fault.pointer, fault.detail) == ("/values/x", f"must look like {pattern}")
 
 
 def test_feedback_has_a_form_of_its_own() -> None:
@@ -196,33 +230,115 @@ def nested(depth: int, step: Callable[[Any], Any], value: Any) -> Any:
     return value
 
 
-def test_values_that_a_form_can_never_be_done_with_are_refused() -> None:
-    """Each level of a value of this form takes the validator thirty levels deeper."""
-    definition = nested(25, lambda schema: {"allOf": [schema]}, {"properties": {"c": {"$ref": "#/$defs/n"}}})
-    form = {
-        "type": "object",
-        "properties": {"it": {"$ref": "#/$defs/n", "type": "string"}},
-        "$defs": {"n": definition},
-    }
+def doubling(times: int) -> dict[str, Any]:
+    """A form of a few lines that says 2ᵗⁱᵐᵉˢ things of its field."""
+    named = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n - 1}"}] * 2} for n in range(1, times + 1)}
+    field = {"$ref": f"#/$defs/d{times}", "type": "string"}
+    return {"properties": {"x": field}, "$defs": {"d0": {"type": "string"}, **named}}
+
+
+@pytest.mark.parametrize(
+    ("form", "pointer", "words"),
+    [
+        (doubling(20), "/form", "has more schemas than can be checked at once; it may have 5000"),
+        (doubling(80), "/form", "has more than 64 schemas in one another"),
+        (
+            {"properties": {f"x{n}": {"type": "string", "pattern": r"\w{200}"} for n in range(200)}},
+            "/form",
+            "has patterns that are too long together",
+        ),
+        (
+            {
+                "properties": {f"x{n}": {"$ref": "#/$defs/many"} for n in range(200)},
+                "$defs": {"many": {"enum": list(range(500))}},
+            },
+            "/form",
+            "has more options than can be checked at once",
+        ),
+        ({"properties": {"x": {"enum": ["x" * 70_000]}}}, "/form", "has 70"),
+        (
+            {"properties": {"x": {"$dynamicRef": "#d0"}}},
+            "/form/properties/x/$dynamicRef",
+            "`$dynamicRef` is not checked in forms; write the reference as `$ref`",
+        ),
+        (
+            {"properties": {"x": {"type": "string"}}, "dependentSchemas": {}},
+            "/form/dependentSchemas",
+            "`dependentSchemas` is not checked in forms; use `dependentRequired`",
+        ),
+        (
+            {"properties": {"x": {"allOf": [{}, {"unevaluatedProperties": False}]}}},
+            "/form/properties/x/allOf/1/unevaluatedProperties",
+            "`unevaluatedProperties` is not checked in forms; use `additionalProperties`",
+        ),
+        (
+            {"properties": {"x": {"type": "number", "minimun": 5}}},
+            "/form/properties/x/minimun",
+            "is no word of forms",
+        ),
+    ],
+)
+def test_a_form_outside_the_dialect_is_refused_where_it_leaves_it(
+    form: dict[str, Any], pointer: str, words: str
+) -> None:
+    (fault,) = form_faults({"type": "object", **form}, {})
+    assert (fault.pointer, fault.detail[: len(words)]) == (pointer, words)
+
+
+def test_what_only_says_how_a_field_looks_may_stand_in_a_form() -> None:
+    field = {"type": "string", "x-order": 1, "examples": ["a"], "$comment": "-", "deprecated": False}
+    schema = "https://json-schema.org/draft/2020-12/schema"
+    form = {"$schema": schema, "$id": "https://example.com/x", "type": "object", "properties": {"x": field}}
     assert form_faults(form, {}) == []
-    value = nested(60, lambda inner: {"c": inner}, 1)
-    (fault,) = forms.value_faults(filled({}, form), {"it": value})
-    assert fault.detail.startswith("are nested too deep")
+    assert forms.value_faults(filled({}, form), {"x": "a"}) == []
 
 
-@pytest.mark.parametrize(("leaf", "faults"), [("end", set()), (5, {"must be an object or a text"})])
-def test_a_definition_is_tried_once_on_each_value(leaf: object, faults: set[str]) -> None:
-    """Tried as often as it is referred to, this would take 2⁴⁰ times as long."""
-    again = {"properties": {"c": {"$ref": "#/$defs/n"}}}
-    form = {
-        "type": "object",
-        "properties": {"it": {"$ref": "#/$defs/n", "readOnly": True}, "note": {"type": "string"}},
-        "$defs": {"n": {"type": ["object", "string"], "allOf": [again, again]}},
-    }
-    value = nested(40, lambda inner: {"c": inner}, leaf)
-    assert form_faults(form, {"it": value}) == []
-    found = forms.read_only_faults(form, {"it": value})
-    assert {fault.detail.partition(",")[0] for fault in found} == faults
+SMALL = [{"n": n, "flags": [n, str(n)]} for n in range(4000)]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "words"),
+    [
+        ({"type": "array", "uniqueItems": True}, SMALL, "has more than 1000 items"),
+        ({"items": {"enum": list(range(90))}}, [0] * 9000, "is more than this form can be held against"),
+        (
+            {"items": {"anyOf": [{"properties": {"n": {"const": n}}} for n in range(300)]}},
+            SMALL,
+            "is more than this form can be held against",
+        ),
+        ({"pattern": "[ab]*a[ab]{300}c"}, "ab" * 50_000, "is more than this form can be held against"),
+    ],
+    ids=["unique", "enum", "branches", "pattern"],
+)
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_payload_that_would_take_long_to_check_is_refused(
+    schema: Any, value: Any, words: str, *, read_only: bool
+) -> None:
+    field = {"type": "array" if isinstance(value, list) else "string", **schema, "readOnly": read_only}
+    form = {"type": "object", "properties": {"x": field}}
+    (fault,) = forms.read_only_faults(form, {"x": value})
+    assert (fault.pointer, fault.detail[: len(words)]) == ("/payload/x", words)
+    (fault,) = forms.value_faults(filled({"x": value}, form), {})
+    assert (fault.pointer, fault.detail[: len(words)]) == ("/values/x", words)
+
+
+def test_a_long_table_is_held_against_its_columns() -> None:
+    columns = {"n": {"type": "integer"}, "flags": {"type": "array", "items": {"type": ["integer", "string"]}}}
+    table = {"type": "array", "items": {"type": "object", "properties": columns}, "readOnly": True}
+    form = {"type": "object", "properties": {"x": table, "y": {"type": "string"}}, "required": ["y"]}
+    assert form_faults(form, {"x": SMALL}) == []
+    assert forms.read_only_faults(form, {"x": SMALL}) == []
+    (fault,) = forms.read_only_faults(form, {"x": [*SMALL, {"n": "x"}]})
+    assert fault.detail.startswith("is not what the form says; it is too long to say where, as the form says")
+    (fault,) = forms.read_only_faults(form, {"x": [*SMALL[:9], {"n": "x"}]})
+    assert (fault.pointer, fault.detail[:22]) == ("/payload/x/9/n", "must be a whole number")
+
+
+def test_a_form_from_before_there_were_rules_says_so_when_it_is_answered() -> None:
+    loop = {"properties": {"c": {"$ref": "#/$defs/n"}}}
+    form = {"type": "object", "properties": {"x": {"$ref": "#/$defs/n"}}, "$defs": {"n": loop}}
+    (fault,) = forms.value_faults(filled({}, form), {"x": 1})
+    assert (fault.pointer, fault.detail.partition(":")[0]) == ("/values", "cannot be checked")
 
 
 @pytest.mark.parametrize(
@@ -293,7 +409,7 @@ LOOP = {"anyOf": [{"$ref": "#/$defs/loop"}]}
         ({"type": "object", "properties": {"x": LOOP}, "$defs": {"loop": LOOP}}, "refers to '#/$defs/loop'"),
         (
             {"type": "object", "properties": {"x": {"type": "string", "pattern": r"(a)\1"}}},
-            r"has '(a)\\1', which may take",
+            r"refers back, `\1`",
         ),
         ({"type": "object", "properties": {"x": {"enum": list(range(101))}}}, "has more than 100 options"),
         ({"type": "object", "properties": {"x": {"type": "string", "enum": []}}}, "has no options"),
@@ -313,11 +429,11 @@ LOOP = {"anyOf": [{"$ref": "#/$defs/loop"}]}
                 "properties": {"x": {"$id": "https://example.com/x", "$ref": "#/$defs/d"}},
                 "$defs": {"d": {"type": "string"}},
             },
-            "refers to 'https://example.com/x'",
+            "`$id` is not checked in forms; only the whole form may have one",
         ),
         (
-            {"type": "object", "properties": {f"f{n}": {"type": "string"} for n in range(51)}},
-            "are more than 50",
+            {"type": "object", "properties": {f"f{n}": {"type": "string"} for n in range(201)}},
+            "are more than 200",
         ),
     ],
 )

@@ -131,9 +131,40 @@ def test_a_base_url_may_have_a_port_and_a_path(url: str) -> None:
 
 
 def test_secrets_never_show() -> None:
-    loaded = settings.load({"ASSENT_API_KEY": "hunter2", "ASSENT_SECRET_KEYS": KEYS})
+    loaded = settings.load({"ASSENT_API_KEY": "hunter2-hunter2-hunter2", "ASSENT_SECRET_KEYS": KEYS})
     assert "hunter2" not in repr(loaded) + str(loaded)
     assert KEYS not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("ASSENT_API_KEY", "nineteen-characters", "ASSENT_API_KEY: needs at least 20 characters"),
+        ("ASSENT_TRUSTED_PROXIES", "10.0.0.0/8, nginx", "ASSENT_TRUSTED_PROXIES: nginx: write addresses or"),
+    ],
+)
+def test_what_would_be_unsafe_is_refused_at_start(name: str, value: str, words: str) -> None:
+    with pytest.raises(settings.SettingsError) as refused:
+        settings.load({name: value})
+    assert refused.value.faults[0].startswith(words)
+    assert "nineteen" not in str(refused.value)
+
+
+def test_trusted_proxies_are_addresses_and_networks() -> None:
+    loaded = settings.load({"ASSENT_TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.7,2001:db8::/32"})
+    assert loaded.assent_trusted_proxies == ("10.0.0.0/8", "192.0.2.7", "2001:db8::/32")
+
+
+def test_every_secret_of_the_settings_is_known_to_the_log() -> None:
+    loaded = settings.load(
+        {
+            "ASSENT_API_KEY": "k" * 20,
+            "ASSENT_DATABASE_URL": "postgresql://u:a%2Fpass%2Fword@h/db",
+            "ASSENT_SMTP_URL": "smtp://u:mail-password@h",
+            "ASSENT_MAIL_FROM": "a@example.com",
+        }
+    )
+    assert {"k" * 20, "a/pass/word", "a%2Fpass%2Fword", "mail-password"} <= settings.secret_texts(loaded)
 
 
 class TestFiles:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.domain import forms
-from bot.sandbox.blockkit import view_faults
+from bot.sandbox.blockkit import texts, view_faults
 from bot.sandbox.forms import state_values
-from bot.slack import fields, modals
+from bot.slack import cards, fields, modals
 from bot.slack.payloads import View
-from tests.support.slack_requests import NASTY, asked
+from tests.support.slack_requests import NASTY, NOW, asked
 
 if TYPE_CHECKING:
     from bot.domain.request import Request
@@ -110,3 +110,15 @@ def test_a_form_that_is_too_much_for_slack_says_where_else_to_answer() -> None:
     view = modals.answer_modal(request, "edit")
     assert "by the link in your mail" in str(view)
     assert view_faults(view) == []
+
+
+def test_a_form_that_slack_cannot_show_is_answered_elsewhere_and_the_card_says_so() -> None:
+    many = {f"field{n}": {"type": "string"} for n in range(200)}
+    few = dict(list(many.items())[:10])
+    for properties, fits in ((many, False), (few, True)):
+        request = form({}, **properties)
+        view = modals.answer_modal(request, "edit")
+        assert view_faults(view) == []
+        assert ("input" in {block["type"] for block in view["blocks"]}) is fits
+        said = "\n".join(texts(cards.card(request, NOW).blocks))
+        assert ("200 fields, more than Slack can show" in said) is not fits

@@ -125,7 +125,7 @@ class HumanLayer:
 
     def _routes(self, kind: Kind) -> list[web.RouteDef]:
         async def ask(http: web.Request) -> web.Response:
-            call = await self._door.enter(http, Scope.SUBMIT)
+            call = await self._door.enter_to_submit(http)
             sent = await read_json(http)
             body = parse(kind.body, sent)
             check_canonical(sent["spec"], "/spec")
