@@ -18,6 +18,7 @@ from sqlalchemy import (
     delete,
     func,
     not_,
+    or_,
     select,
     update,
 )
@@ -197,14 +198,41 @@ def _delivery(row: Row[Any]) -> Delivery:
 
 def _due(now: datetime, surface: str, full: Sequence[str]) -> Select[str]:
     """Ids of what is due on one surface, the oldest first."""
-    due = select(deliveries.c.id).where(_on(surface, full), deliveries.c.due_at <= codec.millis(now))
+    due = select(deliveries.c.id).where(
+        _on(surface, full), deliveries.c.due_at <= codec.millis(now), _in_turn()
+    )
     return due.order_by(deliveries.c.due_at, deliveries.c.id)
 
 
 def _next(surface: str, full: Sequence[str]) -> Select[int]:
     """When what waits on one surface is due, the earliest first."""
-    waiting = select(deliveries.c.due_at).where(_on(surface, full), deliveries.c.due_at.is_not(None))
+    waiting = select(deliveries.c.due_at).where(
+        _on(surface, full), deliveries.c.due_at.is_not(None), _in_turn()
+    )
     return waiting.order_by(deliveries.c.due_at).limit(1)
+
+
+def _in_turn() -> ColumnElement[bool]:
+    """Whether it follows nothing: what asks somebody goes to an address before whatever else is told of the request."""
+    first = deliveries.alias("first")
+    asks_before = (
+        select(first.c.id)
+        .where(
+            first.c.request_id == deliveries.c.request_id,
+            first.c.surface == deliveries.c.surface,
+            first.c.address == deliveries.c.address,
+            first.c.notice.in_(_ASKING),
+            first.c.state.in_(["queued", "retrying"]),
+            first.c.sent_at.is_(None),
+            first.c.due_at.is_not(None),
+            first.c.created_at <= deliveries.c.created_at,
+        )
+        .exists()
+    )
+    return or_(deliveries.c.notice.in_(_ASKING), deliveries.c.request_id.is_(None), not_(asks_before))
+
+
+_ASKING = (str(Notice.ASK), str(Notice.CARD))
 
 
 def _on(surface: str, full: Sequence[str]) -> ColumnElement[bool]:

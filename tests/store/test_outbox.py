@@ -257,7 +257,9 @@ class TestReminding:
         await box.record(leased, Retry("no answer"), 0)
         await box.record(await box.card(), Failed("a scope is missing"))
         await happen(box.store, "req_1", Remind(by="Bob"), box.now)
-        card, reminder = await box.claim(surfaces=["slack"])
+        (card,) = await box.claim(surfaces=["slack"])
+        await box.record(card, Retry("busy"), 0)
+        (card,) = await box.claim(surfaces=["slack"])  # the reminder waits for it
         assert (card.delivery.id, card.delivery.attempts) == (leased.delivery.id, 0)
         assert (card.delivery.notice, reminder.delivery.notice) == ("card", "reminder")
 
@@ -273,7 +275,7 @@ class TestReminding:
         for target in ("slack:U4", "email:dan@example.com"):
             await happen(box.store, "req_1", NotTold(target=target, reason="gone"), box.now)
         await happen(box.store, "req_1", Remind(by="Bob"), box.now)
-        assert [i.delivery.notice for i in await box.claim(surfaces=["slack"])] == ["card", "reminder"]
+        assert [i.delivery.notice for i in await box.claim(surfaces=["slack"])] == ["card"]
 
 
 class TestAdopting:
@@ -354,3 +356,19 @@ def test_only_the_first_server_on_a_file_knows_itself_alone(database_url: str) -
     for _ in range(2):
         with alone(database_url) as first, alone(database_url) as second:
             assert (first, second) == (is_file, False)
+
+
+@pytest.mark.parametrize("failing", ["slack", "email"])
+async def test_nothing_about_a_request_overtakes_what_asks_at_the_same_address(
+    box: Box, store: SqlStore, failing: str
+) -> None:
+    (first,) = await box.claim(surfaces=[failing])
+    await box.record(first, Retry("busy"), 600)
+    await happen(store, "req_1", Remind(by="Bob"), box.now)
+    assert first.delivery.address not in [row.delivery.address for row in await box.claim(surfaces=[failing])]
+    assert await box.outbox.next_due([failing]) == box.now + timedelta(seconds=600)
+    box.now += timedelta(seconds=600)
+    (again,) = await box.claim(surfaces=[failing])
+    assert again.delivery.id == first.delivery.id
+    await box.record(again, Sent({"channel": "D4", "ts": "1.1"}, 1))
+    assert "reminder" in [row.delivery.notice for row in await box.claim(surfaces=[failing])]
