@@ -257,11 +257,11 @@ class TestReminding:
         await box.record(leased, Retry("no answer"), 0)
         await box.record(await box.card(), Failed("a scope is missing"))
         await happen(box.store, "req_1", Remind(by="Bob"), box.now)
-        (card,) = await box.claim(surfaces=["slack"])
-        await box.record(card, Retry("busy"), 0)
-        (card,) = await box.claim(surfaces=["slack"])  # the reminder waits for it
+        card = await box.card()
         assert (card.delivery.id, card.delivery.attempts) == (leased.delivery.id, 0)
-        assert (card.delivery.notice, reminder.delivery.notice) == ("card", "reminder")
+        assert card.delivery.notice == "card"
+        await box.record(card, Sent(RECEIPT, 1))
+        assert "reminder" in [i.delivery.notice for i in await box.claim(surfaces=["slack"])]
 
     async def test_but_not_of_somebody_who_is_not_reminded(self, box: Box) -> None:
         await box.record(await box.card(), Failed("a scope is missing"))
