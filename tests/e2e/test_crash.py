@@ -183,7 +183,7 @@ async def test_a_card_that_was_posted_when_it_died_is_adopted_and_not_posted_aga
 ) -> None:
     ana = slack.add_user("Ana", email="ana@example.com")
     slack.faults.next("chat.postMessage", drop="after")
-    slack.faults.next("conversations.history", delay=30, times=None)
+    slack.faults.next("conversations.history", delay=8, times=None)
     async with serving(sqlite_url, slack=slack, mailbox=mailbox) as server:
         await server.submit(audience=[f"slack:{ana.id}"])
         card = await slack.next_message(ana)
