@@ -58,6 +58,7 @@ from bot.web.door import Door
 from bot.web.events import Events
 from bot.web.metrics import Metrics
 from bot.web.once import once
+from bot.web.published import published_under
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +92,7 @@ class Assent:
     def url(self) -> str:
         """Where it listens."""
         host, port = self._runner.addresses[0][:2]
-        return f"http://{host}:{port}"
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def start(self) -> None:
         """Migrate, connect, listen, and begin to deliver; raises what keeps it from doing so."""
@@ -257,7 +258,7 @@ class Assent:
         key = settings.assent_api_key.get_secret_value() if settings.assent_api_key else None
         auth = Auth(key, lambda digest: self.store.run_read(lambda c: keys.find(c, digest)))
         banner = AUTO_APPROVE_BANNER if settings.assent_auto_approve else None
-        rendering = templates(settings.templates)
+        rendering = templates(settings.templates, root=settings.base_path)
         routes = [
             *self.metrics.routes(),
             *self._api(links, auth),
@@ -296,6 +297,7 @@ class Assent:
         return once(routes, auth)
 
     async def _set_up(self, app: web.Application) -> None:
+        app.on_response_prepare.append(published_under(self.settings.base_path))
         self._runner = connections.Runner(app, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
         self._stack.push_async_callback(self._runner.cleanup)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from bot.domain.authority import Key
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from bot.domain.telling import Notice
 
 T = TypeVar("T")
+
+Reposted = Literal["once", "last"]
+"""That a message took the place of one that was lost: while its request was pending, or to tell the outcome."""
 
 MAX_PAGE = 200
 """Most items on one page of a list."""
@@ -324,7 +327,8 @@ class Delivery:
     """One row of the outbox, leased. `notice` says what is told; `content` is a notification's message.
 
     `receipt` is what the last sending returned: Slack's channel and ts, or a mail's Message-ID. `reposted`: the message
-    was lost once before and is not posted a third time.
+    was lost before, `last` where that was when the request was over; then it is not posted again. `unconfirmed`: it was
+    sent before, and nobody knows whether it arrived.
     """
 
     id: str
@@ -337,7 +341,8 @@ class Delivery:
     attempts: int
     created_at: datetime
     content: str | None = None
-    reposted: bool = False
+    reposted: Reposted | None = None
+    unconfirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,13 +358,14 @@ class Retry:
     """Not now. `after` seconds where the target said so.
 
     `counts` is false where the whole target is down or throttles, which spends no attempt; `pause` names what to leave
-    alone until then (`slack`, `email`, or one address).
+    alone until then (`slack`, `email`, or one address). `unconfirmed`: it may have arrived all the same.
     """
 
     reason: str
     after: float | None = None
     counts: bool = True
     pause: str | None = None
+    unconfirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,9 +377,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The message that stood there is gone; it is posted again once while the request is pending."""
+    """The message that stood there is gone or stays as it is: another takes its place.
+
+    That happens once while the request is pending, and once for its outcome.
+    """
 
     reason: str
+    instead: Reposted = "once"
 
 
 @dataclass(frozen=True, slots=True)

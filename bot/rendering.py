@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import regex
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -20,6 +19,7 @@ from markdown_it.tree import SyntaxTreeNode
 from markupsafe import Markup
 
 from bot.domain import forms, notices
+from bot.domain.zones import named
 from bot.resources import resource
 
 if TYPE_CHECKING:
@@ -39,8 +39,11 @@ _INVISIBLE = regex.compile(rf"[\p{{Cc}}\p{{Cs}}\u2028\u2029\ufeff{_BIDI}--[\n\t]
 _DISGUISED = regex.compile(r"[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}--[\n]]", flags=regex.VERSION1)
 
 
-def templates(overrides: Path | None = None) -> Environment:
-    """The environment over `templates/`, with `overrides` searched first."""
+def templates(overrides: Path | None = None, *, root: str = "") -> Environment:
+    """The environment over `templates/`, with `overrides` searched first.
+
+    `root` is the path under which a proxy publishes the server, such as `/assent`.
+    """
     folders = [overrides, resource("templates")] if overrides else [resource("templates")]
     environment = Environment(
         loader=FileSystemLoader(folders),
@@ -59,6 +62,7 @@ def templates(overrides: Path | None = None) -> Environment:
         "readable": readable,
         "time_tag": time_tag,
     }
+    environment.globals["root"] = root
     return environment
 
 
@@ -79,11 +83,8 @@ def cut(text: str, length: int) -> str:
 
 
 def zone(name: str | None) -> tzinfo:
-    """The IANA time zone, or UTC where there is none by that name."""
-    try:
-        return ZoneInfo(name) if name else UTC
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC
+    """The time zone, or UTC where there is none by that name."""
+    return named(name) or UTC
 
 
 def local_time(at: datetime, zone_name: str | None) -> str:

@@ -15,6 +15,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import unquote, urlsplit
@@ -167,6 +168,13 @@ class Settings(BaseModel):
             raise _fault(str(error)) from None
         return value
 
+    @field_validator("assent_host")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if fault := _host_fault(value):
+            raise _fault(fault)
+        return value
+
     @field_validator("assent_base_url", "slack_api_url")
     @classmethod
     def _origin(cls, value: str) -> str:
@@ -265,7 +273,12 @@ class Settings(BaseModel):
     @property
     def base_url(self) -> str:
         """The public origin, without a slash at its end."""
-        return (self.assent_base_url or f"http://{self.assent_host}:{self.assent_port}").rstrip("/")
+        return (self.assent_base_url or f"http://{_reached(self.assent_host)}:{self.assent_port}").rstrip("/")
+
+    @property
+    def base_path(self) -> str:
+        """The path of the public origin (`/assent`), which a proxy takes off; mostly empty."""
+        return URL(self.base_url).raw_path.rstrip("/")
 
     @cached_property
     def smtp(self) -> SmtpConfig | None:
@@ -399,6 +412,25 @@ def _check_selectors(texts: Iterable[str]) -> None:
             faults.append(str(error))
     if faults:
         raise _fault("; ".join(faults))
+
+
+def _host_fault(host: str) -> str | None:
+    """What is wrong with an address to listen on, in words."""
+    if ":" in host:
+        try:
+            IPv6Address(host)
+        except ValueError:
+            return "must be a host name or an address alone, such as 127.0.0.1, :: or ::1; the port is ASSENT_PORT"
+    elif not re.fullmatch(r"[A-Za-z0-9._-]+", host):
+        return "must be a host name or an address, such as 127.0.0.1, 0.0.0.0 or ::1"
+    return None
+
+
+def _reached(host: str) -> str:
+    """Where a server that listens on `host` is reached from this machine, as URLs write it."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104  compared, not bound to
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_origin(url: str) -> bool:

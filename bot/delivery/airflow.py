@@ -9,8 +9,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-from referencing import Registry
+import jsonschema_rs
 
 from bot.delivery.receivers import Answer, Receiver, unheard_edits
 from bot.domain import orchestrators
@@ -160,5 +159,5 @@ def _fault(param: Json, value: Json) -> str | None:
     schema = param.get("schema") if isinstance(param, dict) else None
     if not schema:
         return None
-    validator = Draft202012Validator(schema, registry=Registry())
-    return next((error.message for error in validator.iter_errors(value)), None)
+    error = next(jsonschema_rs.iter_errors(schema, value), None)
+    return error.message if error else None

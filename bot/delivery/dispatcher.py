@@ -31,6 +31,7 @@ from bot.ports import (
     Lost,
     Outbox,
     Recorded,
+    Reposted,
     Result,
     Retry,
     Sender,
@@ -199,12 +200,12 @@ class Dispatcher:
             async with asyncio.timeout(SEND_SECONDS):
                 return await self._senders[delivery.surface].send(delivery, request, now)
         except TimeoutError:
-            return Retry("it took too long")
+            return Retry("it took too long", unconfirmed=True)
         except Exception:
             log.exception(
                 "a sender failed", action="delivery.error", delivery=delivery.id, surface=delivery.surface
             )
-            return Retry("something went wrong on our side")
+            return Retry("something went wrong on our side", unconfirmed=True)
 
     async def _conclude(self, leased: Leased, request: Request | None, result: Result) -> Recorded:
         delivery, now = leased.delivery, self._clock.now()
@@ -224,8 +225,8 @@ class Dispatcher:
                 return Recorded(leased=leased, result=result, retry_at=until)
             case Retry():
                 return await self._again(leased, result, now)
-            case Lost() if request and not request.status.final and not delivery.reposted:
-                return Recorded(leased=leased, result=result, retry_at=now)
+            case Lost(reason) if request and (instead := _instead(delivery, request)):
+                return Recorded(leased=leased, result=Lost(reason, instead), retry_at=now)
             case Lost(reason):
                 return Recorded(leased=leased, result=Failed(reason))
             case Failed():
@@ -258,6 +259,13 @@ def _lane(leased: Leased) -> Lane:
     url = _HOST.match(delivery.address)
     to = delivery.request_id if url else None
     return Lane(delivery.surface, url[0] if url else "", to or delivery.address)
+
+
+def _instead(delivery: Delivery, request: Request) -> Reposted | None:
+    """Which message takes the place of one that is lost: one while it is pending, one that tells the outcome."""
+    if request.status.final:
+        return None if delivery.reposted == "last" else "last"
+    return None if delivery.reposted else "once"
 
 
 def _put_off(leased: Leased, until: datetime) -> Recorded:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from bot.domain.zones import named
 
 if TYPE_CHECKING:
     from bot.domain.spec import Hours
@@ -14,7 +15,7 @@ def working(hours: Hours | None, at: datetime, zone: str | None) -> datetime:
     """`at`, or the next instant within `hours` where it is outside of them, by the clock of the reader's `zone`."""
     if hours is None:
         return at
-    local = at.astimezone(_zone(zone) or _zone(hours.zone))
+    local = at.astimezone(named(zone) or named(hours.zone))
     start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
     for ahead in range(8):
         day = local.date() + timedelta(days=ahead)
@@ -34,11 +35,4 @@ def hours_fault(hours: Hours) -> str | None:
         return "start must be before end"
     if not hours.days or not set(hours.days) <= set(range(7)):
         return "days must name at least one weekday"
-    return None if _zone(hours.zone) else f"{hours.zone!r} is no time zone; write one such as Europe/Berlin"
-
-
-def _zone(name: str | None) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
+    return None if named(hours.zone) else f"{hours.zone!r} is no time zone; write one such as Europe/Berlin"

@@ -33,6 +33,8 @@ class Backend:
     client_id: str = "10000.20000"
     client_secret: str = "client-secret-of-the-sandbox"  # noqa: S105  a made-up one
     install_codes: dict[str, str] = field(default_factory=dict)
+    most_history: int = 999
+    """Messages on a page of history; 15 for an app that is sold outside of Slack's Marketplace."""
 
 
 @dataclass(frozen=True)

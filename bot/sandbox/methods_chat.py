@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.sandbox.metadata import metadata
 from bot.sandbox.method import MOST_UPDATE_TEXT, Backend, channel_for, content, method
 from bot.sandbox.payloads import message_json
 from bot.sandbox.workspace import Message, SlackError
@@ -18,10 +19,12 @@ _WRITE = ("chat:write",)
 def post_message(backend: Backend, arguments: Json) -> Json:
     workspace = backend.workspace
     text, blocks = content(arguments)
+    kept = metadata(arguments)
     channel = _destination(workspace, str(arguments["channel"]))
     message = Message(channel.id, workspace.new_ts(), workspace.bot.id, text, blocks or [])
     message.thread_ts = arguments.get("thread_ts")
     message.parse = arguments.get("parse") or "none"
+    message.metadata = kept
     workspace.add_message(message)
     return {"channel": channel.id, "ts": message.ts, "message": message_json(workspace, message)}
 
@@ -30,6 +33,7 @@ def post_message(backend: Backend, arguments: Json) -> Json:
 def update(backend: Backend, arguments: Json) -> Json:
     workspace = backend.workspace
     text, blocks = content(arguments, most_text=MOST_UPDATE_TEXT)
+    kept = metadata(arguments)
     message = _own_message(workspace, arguments, "cant_update_message")
     if workspace.channels[message.channel].archived:
         raise SlackError("is_inactive")
@@ -37,6 +41,8 @@ def update(backend: Backend, arguments: Json) -> Json:
     if blocks is not None:
         message.blocks = workspace.with_ids(blocks)
     message.parse = arguments.get("parse") or "client"
+    if kept is not None:
+        message.metadata = kept or None
     message.edited = True
     shown = message_json(workspace, message)
     return {"channel": message.channel, "ts": message.ts, "text": message.text, "message": shown}

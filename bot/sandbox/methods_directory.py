@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bot.sandbox.method import Backend, channel_for, flag, method, need_scope
@@ -15,7 +14,7 @@ from bot.sandbox.workspace import SlackError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.sandbox.workspace import Channel, Json, Workspace
+    from bot.sandbox.workspace import Channel, Json, Message, Workspace
 
 
 @method("auth.test")
@@ -147,22 +146,46 @@ def conversations_members(backend: Backend, arguments: Json) -> Json:
 @method("conversations.history", required=("channel",), per_minute=50)
 def conversations_history(backend: Backend, arguments: Json) -> Json:
     workspace = backend.workspace
-    channel = _readable(workspace, arguments["channel"], "history")
-    if workspace.bot.id not in channel.members:
+    channel = _history_of(backend, arguments)
+    return _window(backend, [m for m in workspace.history(channel.id) if not _is_reply(m)][::-1], arguments)
+
+
+@method("conversations.replies", required=("channel", "ts"), per_minute=50)
+def conversations_replies(backend: Backend, arguments: Json) -> Json:
+    workspace = backend.workspace
+    channel, ts = _history_of(backend, arguments), str(arguments["ts"])
+    if workspace.find_message(channel.id, ts) is None:
+        raise SlackError("thread_not_found")
+    thread = [m for m in workspace.history(channel.id) if ts in (m.ts, m.thread_ts)]
+    return _window(backend, thread, arguments)
+
+
+def _history_of(backend: Backend, arguments: Json) -> Channel:
+    channel = _readable(backend.workspace, arguments["channel"], "history")
+    if backend.workspace.bot.id not in channel.members:
         raise SlackError("not_in_channel")
+    return channel
+
+
+def _is_reply(message: Message) -> bool:
+    return message.thread_ts not in (None, message.ts)
+
+
+def _window(backend: Backend, messages: list[Message], arguments: Json) -> Json:
+    """One page of the messages between `oldest` and `latest`; metadata only where it is asked for."""
     latest, oldest = str(arguments.get("latest") or "9"), str(arguments.get("oldest") or "0")
-    inclusive = flag(arguments.get("inclusive"))
-    found = [
-        message
-        for message in workspace.history(channel.id)
-        if oldest < message.ts < latest or (inclusive and message.ts in (oldest, latest))
-    ]
-    limit = _limit(arguments)
-    newest = list(islice(reversed(found), limit))
-    return {
-        "messages": [message_json(workspace, message) for message in newest],
-        "has_more": len(found) > limit,
-    }
+    ends = (oldest, latest) if flag(arguments.get("inclusive")) else ()
+    found = [m for m in messages if oldest < m.ts < latest or m.ts in ends]
+    page, more = _page(found, arguments, most=backend.most_history)
+    with_metadata = flag(arguments.get("include_all_metadata"))
+    shown = [_told(backend.workspace, message, with_metadata=with_metadata) for message in page]
+    has_more = bool(more["response_metadata"]["next_cursor"])
+    return {"messages": shown, "has_more": has_more, **(more if has_more else {})}
+
+
+def _told(workspace: Workspace, message: Message, *, with_metadata: bool) -> Json:
+    metadata = {"metadata": message.metadata} if with_metadata and message.metadata else {}
+    return message_json(workspace, message) | metadata
 
 
 def _readable(workspace: Workspace, channel_id: object, verb: str) -> Channel:
@@ -179,9 +202,9 @@ def _limit(arguments: Json) -> int:
     return int(limit)
 
 
-def _page(values: Sequence[Any], arguments: Json) -> tuple[list[Any], Json]:
-    """One page of a list, and `response_metadata` with the cursor of the next one."""
-    limit = _limit(arguments)
+def _page(values: Sequence[Any], arguments: Json, most: int = 1000) -> tuple[list[Any], Json]:
+    """One page of a list, of at most `most`, and `response_metadata` with the cursor of the next one."""
+    limit = min(_limit(arguments), most)
     try:
         start = int(base64.b64decode(arguments.get("cursor") or "MA==", validate=True))
     except (ValueError, binascii.Error):

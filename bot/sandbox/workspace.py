@@ -103,6 +103,7 @@ class Message:
     edited: bool = False
     deleted: bool = False
     parse: str = "none"
+    metadata: Json | None = None
 
     @property
     def words(self) -> str:

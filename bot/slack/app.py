@@ -25,6 +25,7 @@ from bot.slack.inbox import Inbox
 from bot.slack.listeners import Listeners
 from bot.slack.manifest import EVENTS_PATH
 from bot.slack.many import Many
+from bot.slack.proxies import proxy_for
 from bot.slack.socket import SocketMode
 from bot.slack.submissions import Submissions
 from bot.slack.threads import Threads
@@ -136,8 +137,8 @@ class _Bolt(AsyncApp):
 
 def _bolt(config: SlackConfig) -> AsyncApp:
     """Bolt without calls of its own: everything we say goes through the gateway."""
-    client = AsyncWebClient(base_url=config.api_url, retry_handlers=[], trust_env_in_session=True)
-    client.proxy = None  # the session reads the environment, NO_PROXY included
+    client = AsyncWebClient(base_url=config.api_url, retry_handlers=[])
+    client.proxy = proxy_for(config.api_url)  # slack_sdk itself knows no NO_PROXY
     logger = logging.getLogger("bot.slack.bolt")
     logger.setLevel(logging.ERROR)  # below that, Bolt logs whole bodies
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from bot.domain.errors import AssentError, Invalid
+from bot.domain.zones import named
 from bot.slack.answering import sentence
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Away:
         return None
 
     async def _end_of(self, user_id: str, text: str) -> tuple[date, datetime]:
-        zone = ZoneInfo((await self._inbox.insider(user_id)).time_zone or "UTC")
+        zone = named((await self._inbox.insider(user_id)).time_zone) or UTC
         day = named_day(text, self._clock.now().astimezone(zone).date())
         return day, datetime.combine(day + timedelta(days=1), time(), zone)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bot.domain.audience import Person
 from bot.domain.identity import same_mailbox
+from bot.domain.zones import of_profile
 from bot.ports import NOT_A_PERSON, DirectoryUnavailableError, UnknownTargetError
 from bot.slack.errors import Later, SlackDown, SlackError, Terminal, Throttled, TokenInvalid
 
@@ -102,7 +103,7 @@ class SlackDirectory:
             deactivated=bool(found.get("deleted")),
             external=not self._allow_external and await self._is_external(found),
             teams=_teams(found),
-            time_zone=found.get("tz"),
+            time_zone=of_profile(found.get("tz"), found.get("tz_offset")),
         )
 
     async def _is_external(self, found: Json) -> bool:

@@ -5,6 +5,7 @@
     ├── SlackDown      no answer, a 5xx, or a code that says so of the workspace
     ├── Later          not now, for this target; others are served
     ├── TokenInvalid   the token is revoked or wrong: nothing works until the operator mends it
+    ├── Unreadable     a conversation's history, which the app may not read
     ├── Gone           the message, view or trigger that the call was about is no more
     └── Terminal       never, for this target
 
@@ -37,11 +38,15 @@ class Throttled(SlackError):
 
 
 class SlackDown(SlackError):
-    """Slack cannot be reached or fails. `ambiguous`: the call was sent and may have been carried out."""
+    """Slack cannot be reached or fails. `ambiguous`: the call was sent and may have been carried out.
 
-    def __init__(self, code: str, *, ambiguous: bool = False) -> None:
+    `answered`: something at Slack said so, which is likely to hold for every call.
+    """
+
+    def __init__(self, code: str, *, ambiguous: bool = False, answered: bool = False) -> None:
         super().__init__(code, f"Slack does not answer properly just now ({code})")
         self.ambiguous = ambiguous
+        self.answered = answered
 
 
 class Later(SlackError):
@@ -58,6 +63,13 @@ class TokenInvalid(SlackError):
         super().__init__(
             code, f"Slack refuses the bot token ({code}); reinstall the app, or set SLACK_BOT_TOKEN anew"
         )
+
+
+class Unreadable(SlackError):
+    """What was written in a conversation cannot be asked for."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("unreadable", reason)
 
 
 class Gone(SlackError):
@@ -135,7 +147,7 @@ def from_answer(status: int, code: str, retry_after: str | None, needed: str | N
     if status == 429 or code in {"ratelimited", "rate_limited"}:
         return Throttled(float(retry_after) if retry_after and retry_after.isdecimal() else DEFAULT_PAUSE)
     if status >= 500 or not code or code in _DOWN:
-        return SlackDown(code or str(status))
+        return SlackDown(code or str(status), ambiguous=code not in _DOWN, answered=True)
     if code in _LATER:
         return Later(code)
     if code in _TOKEN:

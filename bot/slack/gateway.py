@@ -10,10 +10,19 @@ import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.errors import SlackDown, SlackError, Terminal, Throttled, TokenInvalid, from_answer
+from bot.slack.errors import (
+    SlackDown,
+    SlackError,
+    Terminal,
+    Throttled,
+    TokenInvalid,
+    Unreadable,
+    from_answer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from datetime import datetime
 
     from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -26,6 +35,12 @@ SLACK_API = "https://slack.com/api/"
 TIMEOUT_SECONDS = 10.0
 PAGE = 1000
 """Most members Slack lists at once."""
+HISTORY = frozenset({"conversations.history", "conversations.replies"})
+HISTORY_PAGE = 100
+HISTORY_PAGES = 10
+"""How much of a conversation is read to find one message of a moment ago."""
+MARKED = "assent_message"
+"""The type of the metadata on our messages; every app of the workspace may read it, so it holds an id and no more."""
 
 Json = dict[str, Any]
 
@@ -51,10 +66,12 @@ class Gateway:
 
     # Telling
 
-    async def post(self, channel: str, message: Message, *, thread: str | None = None) -> Json:
+    async def post(
+        self, channel: str, message: Message, *, thread: str | None = None, mark: str | None = None
+    ) -> Json:
         """Post to a channel, or to a user by id; where it stands: `{"channel", "ts"}`.
 
-        `thread` is the ts of the message that it goes under.
+        `thread` is the ts of the message that it goes under; by `mark`, which nobody sees, `marked` finds it again.
         """
         answer = await self._call(
             "chat.postMessage",
@@ -63,6 +80,7 @@ class Gateway:
             text=message.text,
             blocks=message.blocks,
             thread_ts=thread,
+            metadata={"event_type": MARKED, "event_payload": {"id": mark}} if mark else None,
             unfurl_links=False,
             unfurl_media=False,
         )
@@ -79,6 +97,10 @@ class Gateway:
             blocks=message.blocks,
             parse="none",
         )
+
+    async def delete(self, channel: str, ts: str) -> None:
+        """Take away a message that we posted."""
+        await self._call("chat.delete", self._client.chat_delete, channel=channel, ts=ts)
 
     async def ephemeral(self, channel: str, user: str, message: Message) -> None:
         """Show something to one person, in a channel that both they and we are in."""
@@ -163,6 +185,37 @@ class Gateway:
             yield frozenset(page["members"])
             cursor = page.get("response_metadata", {}).get("next_cursor", "")
 
+    async def marked(
+        self, channel: str, mark: str, *, since: datetime, thread: str | None = None
+    ) -> list[str]:
+        """The ts of every message with this `mark` that stands there, oldest first.
+
+        Further back than `since` none is looked for, but the newest are whatever the clocks say.
+
+        Raises `Unreadable` where the app may not read this conversation, or too much was written there since.
+        """
+        found: list[str] = []
+        cursor: str | None = None
+        for _ in range(HISTORY_PAGES):
+            page = await self._history(channel, thread, cursor=cursor)
+            found += [str(m["ts"]) for m in page["messages"] if _mark(m) == mark]
+            cursor = page.get("response_metadata", {}).get("next_cursor")
+            if not page.get("has_more") or not cursor or (not thread and _reaches(page, since)):
+                return sorted(found)
+        if found:
+            return sorted(found)
+        raise Unreadable("too much was written there since")
+
+    async def _history(self, channel: str, thread: str | None, **arguments: Any) -> Json:
+        arguments |= {"channel": channel, "limit": HISTORY_PAGE, "include_all_metadata": True}
+        try:
+            if thread:
+                replies = self._client.conversations_replies
+                return await self._call("conversations.replies", replies, ts=thread, **arguments)
+            return await self._call("conversations.history", self._client.conversations_history, **arguments)
+        except Terminal as error:
+            raise Unreadable(str(error)) from None
+
     async def _member(
         self, name: str, ask: Callable[..., Awaitable[AsyncSlackResponse]], **arguments: str
     ) -> Json:
@@ -204,7 +257,7 @@ class Gateway:
                 self.refused = str(error)
             case Terminal(
                 code="invalid_blocks" | "invalid_arguments" | "msg_blocks_too_long" | "missing_scope"
-            ):
+            ) if name not in HISTORY:  # that scope is not asked for everywhere
                 log.error("%s: %s", name, error)
         return error
 
@@ -217,6 +270,17 @@ def _translated(error: SlackApiError) -> SlackError:
     data = response.data if isinstance(response.data, dict) else {}
     code, needed = str(data.get("error", "")), data.get("needed")
     return from_answer(response.status_code, code, response.headers.get("Retry-After"), needed)
+
+
+def _mark(message: Json) -> str | None:
+    """The mark that `Gateway.post` left on a message."""
+    metadata = message.get("metadata") or {}
+    return metadata.get("event_payload", {}).get("id") if metadata.get("event_type") == MARKED else None
+
+
+def _reaches(page: Json, since: datetime) -> bool:
+    """Whether a page of history, newest first, goes back to before `since`."""
+    return bool(page["messages"]) and float(page["messages"][-1]["ts"]) < since.timestamp()
 
 
 def _unreachable(error: Exception) -> SlackDown:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -9,7 +13,15 @@ from bot.domain.telling import Notice
 from bot.ports import Failed, Lost, Retry, Sent
 from bot.slack import cards
 from bot.slack.copies import Copy
-from bot.slack.errors import Gone, Later, SlackDown, SlackError, Throttled, TokenInvalid
+from bot.slack.errors import (
+    Gone,
+    Later,
+    SlackDown,
+    SlackError,
+    Throttled,
+    TokenInvalid,
+    Unreadable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,8 +38,16 @@ POST_INTERVAL = timedelta(seconds=1)
 """One message a second and channel: https://docs.slack.dev/apis/web-api/rate-limits."""
 MENDING_SECONDS = 300.0
 """How long Slack is left alone where only the operator can mend it."""
-UNCONFIRMED = (1.0, 60.0, 900.0, 3600.0, 14400.0)
-"""Seconds until a post that got no answer is made again. It may have arrived, so each time may leave one card more."""
+BLIND = (1.0, 5.0, 60.0, 900.0, 3600.0)
+"""Seconds until a post that got no answer is made again where nobody can look whether it arrived: a channel whose
+history the app may not read. Each time may leave one card more, all of which work.
+"""
+LOOK_AGAIN = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds before each further post at once, where the one before got no answer and did not arrive."""
+PATIENCE_SECONDS = 4.0
+"""After this no further post is begun at once: a sending is cut off soon after."""
+SKEW = timedelta(hours=1)
+"""How far our clock and Slack's may be apart where history is looked through."""
 MAX_DIRECT = 10_000
 """People whose direct messages are remembered."""
 SURFACE = "slack"
@@ -58,7 +78,11 @@ class SlackSender:
             return Retry("one message a second", wait, counts=False, pause=delivery.address)
         try:
             receipt = await self._show(delivery, message, card)
+        except Unconfirmed as error:
+            return error.result
         except SlackError as error:
+            if error.code == "channel_not_found":
+                self._direct.pop(delivery.address, None)
             return _result(error, delivery)
         return Sent(receipt, request.version if request else 0)
 
@@ -73,10 +97,69 @@ class SlackSender:
     async def _show(self, delivery: Delivery, message: Message, card: str | None) -> dict[str, Json]:
         """Update what stands there, or post: to a channel under `card`, so that a reminder disturbs nobody."""
         if receipt := delivery.receipt:
-            await self._gateway.update(receipt["channel"], receipt["ts"], message)
+            await self._redraw(receipt, message)
             return receipt
         channel = await self._channel(delivery.address)
-        return await self._gateway.post(channel, message, thread=None if delivery.respondent else card)
+        place = Place(channel, mark(delivery), delivery.created_at, None if delivery.respondent else card)
+        if delivery.unconfirmed and (stands := await self._standing(place, delivery)):
+            if delivery.notice is Notice.CARD:  # it was drawn for an earlier state
+                await self._redraw(stands, message)
+            return stands
+        return await self._post(place, message, delivery)
+
+    async def _redraw(self, receipt: dict[str, Json], message: Message) -> None:
+        """Change what stands there; that does no harm twice, so a lost answer is followed by another try at once."""
+        began = time.monotonic()
+        for pause in LOOK_AGAIN:
+            try:
+                return await self._gateway.update(receipt["channel"], receipt["ts"], message)
+            except SlackDown as error:
+                if error.answered or not error.ambiguous or time.monotonic() - began > PATIENCE_SECONDS:
+                    raise
+                await asyncio.sleep(pause)
+        return await self._gateway.update(receipt["channel"], receipt["ts"], message)
+
+    async def _post(self, place: Place, message: Message, delivery: Delivery) -> dict[str, Json]:
+        """Post once: where an answer gets lost, look whether it arrived, and post again at once if not."""
+        began = time.monotonic()
+        for pause in LOOK_AGAIN:
+            try:
+                return await self._gateway.post(place.channel, message, thread=place.thread, mark=place.mark)
+            except SlackDown as error:
+                if not error.ambiguous:
+                    raise
+                lost = error
+            if stands := await self._standing(place, delivery, lost):
+                return stands
+            if time.monotonic() - began > PATIENCE_SECONDS:
+                break
+            await asyncio.sleep(pause)
+        raise Unconfirmed(_unconfirmed(lost))
+
+    async def _standing(
+        self, place: Place, delivery: Delivery, lost: SlackDown | None = None
+    ) -> dict[str, Json] | None:
+        """Where what may have arrived stands, once; None where it did not. What stands twice is taken away again.
+
+        Where nobody may look, raises `Unconfirmed` for a post whose answer was `lost` just now.
+        """
+        try:
+            found = await self._gateway.marked(
+                place.channel, place.mark, since=place.since - SKEW, thread=place.thread
+            )
+        except Unreadable:
+            if lost:
+                raise Unconfirmed(_blind(lost, delivery.attempts)) from None
+            return None
+        except Throttled as error:
+            pause = Retry(str(error), error.after, counts=False, pause=delivery.address, unconfirmed=True)
+            raise Unconfirmed(pause) from None
+        except (SlackDown, Later) as error:
+            raise Unconfirmed(_unconfirmed(error)) from None
+        for copy in found[1:]:
+            with contextlib.suppress(SlackError):
+                await self._gateway.delete(place.channel, copy)
+        return {"channel": place.channel, "ts": found[0]} if found else None
 
     async def _card(self, delivery: Delivery) -> str | None:
         """The ts of the request's card at the same address, where it stands."""
@@ -97,6 +180,29 @@ class SlackSender:
         return self._direct[address]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message goes, and how it is found there again: by its mark, not further back than `since`."""
+
+    channel: str
+    mark: str
+    since: datetime
+    thread: str | None
+
+
+class Unconfirmed(Exception):
+    """A message may have arrived; `result` says when to look again."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result)
+        self.result = result
+
+
+def mark(delivery: Delivery) -> str:
+    """What a message is found by: its delivery, and whether it took the place of another that still stands."""
+    return f"{delivery.id}.{delivery.reposted}" if delivery.reposted else delivery.id
+
+
 def _message(delivery: Delivery, request: Request, now: datetime, *, has_card: bool) -> Message:
     """What a delivery about a request says."""
     is_channel = delivery.address.startswith(("C", "G"))
@@ -110,27 +216,45 @@ def _message(delivery: Delivery, request: Request, now: datetime, *, has_card: b
 
 def _result(error: SlackError, delivery: Delivery) -> Result:
     """What an error means for a delivery. A card that stands is tried again: Slack may be mended, the card must be."""
-    reason = str(error)
+    reason, unsure = str(error), delivery.unconfirmed
     match error:
         case Throttled(after=after):
-            return Retry(reason, after, counts=False, pause=delivery.address)
+            return Retry(reason, after, counts=False, pause=delivery.address, unconfirmed=unsure)
         case TokenInvalid():
-            return Retry(reason, MENDING_SECONDS, counts=False, pause=SURFACE)
-        case SlackDown(ambiguous=False):
-            return Retry(reason, counts=False, pause=SURFACE)
-        case Gone():
-            return Lost(reason)
+            return Retry(reason, MENDING_SECONDS, counts=False, pause=SURFACE, unconfirmed=unsure)
+        case SlackDown():
+            return _unconfirmed(error) if unsure else _down(error)
+        case Later():
+            return Retry(reason, unconfirmed=unsure)
         case _:
-            return Retry(reason) if delivery.receipt else _not_posted(error, delivery.attempts)
+            return _refused(error, delivery)
 
 
-def _not_posted(error: SlackError, attempts: int) -> Result:
+def _refused(error: SlackError, delivery: Delivery) -> Result:
+    """What Slack does not do: a message that can be changed no more is replaced, direct messages are opened anew."""
+    direct_is_gone = error.code == "channel_not_found" and delivery.receipt and delivery.respondent
+    if isinstance(error, Gone) or direct_is_gone:
+        return Lost(str(error))
+    return Retry(str(error)) if delivery.receipt else Failed(str(error))
+
+
+def _down(error: SlackDown) -> Retry:
+    """Where nothing answers or all calls fail, the surface rests for a while."""
+    if error.ambiguous and not error.answered:
+        return Retry(str(error))
+    return Retry(str(error), counts=False, pause=SURFACE)
+
+
+def _unconfirmed(error: SlackError) -> Retry:
+    """What may have arrived is looked for once Slack answers again."""
+    again = _down(error) if isinstance(error, SlackDown) else Retry(str(error))
+    return replace(again, unconfirmed=True)
+
+
+def _blind(error: SlackDown, attempts: int) -> Result:
     """A post that may have arrived is repeated, but not for ever: only the last copy is known and redrawn."""
-    reason = str(error)
-    if isinstance(error, Later):
-        return Retry(reason)
-    if not isinstance(error, SlackDown):
-        return Failed(reason)
-    if attempts < len(UNCONFIRMED):
-        return Retry(reason, UNCONFIRMED[attempts])
-    return Failed(f"it was never confirmed, but may have arrived: {reason}")
+    if error.answered:  # a 5xx: most likely it did not arrive
+        return _unconfirmed(error)
+    if attempts < len(BLIND):
+        return Retry(str(error), BLIND[attempts], unconfirmed=True)
+    return Failed(f"it was never confirmed, but may have arrived: {error}")

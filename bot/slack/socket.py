@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import proxy_bypass
 
 import structlog
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+
+from bot.slack.proxies import proxy_for
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
@@ -23,13 +24,30 @@ PING_SECONDS = 5.0
 """How often the connection is checked, and how soon a lost one is opened again."""
 
 
+class _Client(SocketModeClient):
+    """Takes the way to each WebSocket's own host: Slack's API and its sockets may need different proxies."""
+
+    async def issue_new_wss_url(self) -> str:
+        url = await super().issue_new_wss_url()
+        self.proxy = proxy_for(url)
+        return url
+
+
+class _Handler(AsyncSocketModeHandler):
+    """Bolt's, over our client."""
+
+    def __init__(self, app: AsyncApp, app_token: str) -> None:
+        self.app = app
+        self.app_token = app_token
+        self.client = _Client(app_token, logger=app.logger, web_client=app.client, ping_interval=PING_SECONDS)
+        self.client.socket_mode_request_listeners.append(self.handle)  # type: ignore[arg-type]  # as Bolt does itself
+
+
 class SocketMode:
     """One connection, kept open. slack_sdk opens it again when it is lost or Slack asks for it."""
 
     def __init__(self, app: AsyncApp, app_token: str) -> None:
-        self._handler = AsyncSocketModeHandler(app, app_token, ping_interval=PING_SECONDS)
-        if proxy_bypass(urlsplit(app.client.base_url).hostname or ""):
-            self._handler.client.proxy = None
+        self._handler = _Handler(app, app_token)
         self._connecting: asyncio.Task[None] | None = None
 
     def start(self) -> None:

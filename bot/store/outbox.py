@@ -18,6 +18,7 @@ from sqlalchemy import (
     delete,
     func,
     not_,
+    or_,
     select,
     update,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.domain.request import Json, Request
+    from bot.ports import Reposted
     from bot.store.store import SqlStore
 
 LEASE = timedelta(seconds=20)
@@ -88,7 +90,7 @@ def claim(
         statement = (
             update(deliveries)
             .where(deliveries.c.id.in_(due))
-            .values(lease=lease, due_at=codec.millis(now + LEASE))
+            .values(lease=lease, due_at=codec.millis(now + LEASE), receipt=_UNSURE)
             .returning(deliveries)
         )
         rows += connection.execute(statement)
@@ -147,12 +149,13 @@ def _values(item: Recorded, now: datetime) -> dict[str, Any]:
             return {"due_at": retry_at}
         case Retry(reason=reason, counts=counts):
             attempts = before + int(counts)
-            return {"state": "retrying", "error": reason, "attempts": attempts, "due_at": retry_at}
-        case Lost(reason):
+            again = {"state": "retrying", "error": reason, "attempts": attempts, "due_at": retry_at}
+            return again | _noted(item)
+        case Lost(reason, instead):
             return {
                 "state": "lost",
                 "error": reason,
-                "receipt": _receipt({}, reposted=True),
+                "receipt": _receipt({}, reposted=instead),
                 "due_at": retry_at,
             }
         case Failed(reason):
@@ -161,13 +164,22 @@ def _values(item: Recorded, now: datetime) -> dict[str, Any]:
             return {"state": "superseded", "error": reason, "due_at": None}
 
 
-def _receipt(receipt: dict[str, Json], *, reposted: bool) -> str:
-    return orjson.dumps(receipt | ({"reposted": True} if reposted else {})).decode()
+def _noted(item: Recorded) -> dict[str, str]:
+    """What is remembered of a sending that may have arrived: that, so that the next one looks first."""
+    delivery, result = item.leased.delivery, item.result
+    sure = not (isinstance(result, Retry) and result.unconfirmed) and not delivery.unconfirmed
+    if sure or delivery.receipt or delivery.surface != "slack":
+        return {}
+    return {"receipt": _receipt({"unconfirmed": True}, reposted=delivery.reposted)}
+
+
+def _receipt(receipt: dict[str, Json], *, reposted: Reposted | None) -> str:
+    return orjson.dumps(receipt | ({"reposted": reposted} if reposted else {})).decode()
 
 
 def _delivery(row: Row[Any]) -> Delivery:
     receipt = orjson.loads(row.receipt) if row.receipt else {}
-    reposted = receipt.pop("reposted", False)
+    reposted, unconfirmed = receipt.pop("reposted", None), receipt.pop("unconfirmed", False)
     return Delivery(
         id=row.id,
         request_id=row.request_id,
@@ -179,20 +191,48 @@ def _delivery(row: Row[Any]) -> Delivery:
         attempts=0 if row.state == "sent" else row.attempts,
         created_at=codec.instant(row.created_at),
         content=row.content,
-        reposted=reposted,
+        reposted="once" if reposted is True else reposted,
+        unconfirmed=unconfirmed,
     )
 
 
 def _due(now: datetime, surface: str, full: Sequence[str]) -> Select[str]:
     """Ids of what is due on one surface, the oldest first."""
-    due = select(deliveries.c.id).where(_on(surface, full), deliveries.c.due_at <= codec.millis(now))
+    due = select(deliveries.c.id).where(
+        _on(surface, full), deliveries.c.due_at <= codec.millis(now), _in_turn()
+    )
     return due.order_by(deliveries.c.due_at, deliveries.c.id)
 
 
 def _next(surface: str, full: Sequence[str]) -> Select[int]:
     """When what waits on one surface is due, the earliest first."""
-    waiting = select(deliveries.c.due_at).where(_on(surface, full), deliveries.c.due_at.is_not(None))
+    waiting = select(deliveries.c.due_at).where(
+        _on(surface, full), deliveries.c.due_at.is_not(None), _in_turn()
+    )
     return waiting.order_by(deliveries.c.due_at).limit(1)
+
+
+def _in_turn() -> ColumnElement[bool]:
+    """Whether it follows nothing: what asks somebody goes to an address before whatever else is told of the request."""
+    first = deliveries.alias("first")
+    asks_before = (
+        select(first.c.id)
+        .where(
+            first.c.request_id == deliveries.c.request_id,
+            first.c.surface == deliveries.c.surface,
+            first.c.address == deliveries.c.address,
+            first.c.notice.in_(_ASKING),
+            first.c.state.in_(["queued", "retrying"]),
+            first.c.sent_at.is_(None),
+            first.c.due_at.is_not(None),
+            first.c.created_at <= deliveries.c.created_at,
+        )
+        .exists()
+    )
+    return or_(deliveries.c.notice.in_(_ASKING), deliveries.c.request_id.is_(None), not_(asks_before))
+
+
+_ASKING = (str(Notice.ASK), str(Notice.CARD))
 
 
 def _on(surface: str, full: Sequence[str]) -> ColumnElement[bool]:
@@ -210,6 +250,28 @@ def _to(host: str) -> ColumnElement[bool]:
 _REQUESTS = select(requests.c.spec, requests.c.state).where(
     requests.c.id.in_(bindparam("wanted", expanding=True))
 )
+_UNSURE = case(
+    (
+        and_(
+            deliveries.c.lease.is_not(None),
+            deliveries.c.surface == "slack",
+            deliveries.c.receipt.is_(None),
+        ),
+        '{"unconfirmed":true}',
+    ),
+    (
+        and_(
+            deliveries.c.lease.is_not(None),
+            deliveries.c.surface == "slack",
+            deliveries.c.receipt.in_(['{"reposted":"once"}', '{"reposted":"last"}', '{"reposted":true}']),
+        ),
+        func.replace(deliveries.c.receipt, "{", '{"unconfirmed":true,'),
+    ),
+    else_=deliveries.c.receipt,
+)
+"""The receipt of a row that is taken from whoever had leased it and never said what came of it."""
 _RELEASE = (
-    update(deliveries).where(deliveries.c.lease.is_not(None)).values(lease=None, due_at=bindparam("now"))
+    update(deliveries)
+    .where(deliveries.c.lease.is_not(None))
+    .values(lease=None, due_at=bindparam("now"), receipt=_UNSURE)
 )

@@ -176,3 +176,20 @@ async def test_kill_9_amid_deliveries(database_url: str, slack: SlackSandbox, ma
         for to in addresses:
             await mailbox.next_message(to, where=lambda mail: "Approved by operator" in mail.text)
         assert (await product.get(request))["responses"] == []
+
+
+async def test_a_card_that_was_posted_when_it_died_is_adopted_and_not_posted_again(
+    sqlite_url: str, slack: SlackSandbox, mailbox: Mailbox
+) -> None:
+    ana = slack.add_user("Ana", email="ana@example.com")
+    slack.faults.next("chat.postMessage", drop="after")
+    slack.faults.next("conversations.history", delay=8, times=None)
+    async with serving(sqlite_url, slack=slack, mailbox=mailbox) as server:
+        await server.submit(audience=[f"slack:{ana.id}"])
+        card = await slack.next_message(ana)
+        await server.kill()
+    async with next_life(sqlite_url, slack, mailbox):
+        await slack.wait_for(lambda: slack.calls("conversations.history"), timeout=20)
+        await slack.click(ana, card, "Approve")
+        assert "Approved by Ana" in await decided(slack, card)
+    assert slack.messages(ana) == [card]

@@ -405,13 +405,17 @@ class TestCards:
         assert cards == [1, 2]
         assert (await office.state("U4")).state == "failed"
 
-    async def test_nothing_is_posted_again_about_what_is_over(self, office: Office) -> None:
+    async def test_the_outcome_is_told_once_in_place_of_what_is_lost(self, office: Office) -> None:
         await opened(office)
         await office.work()
-        office.sender.will("U4", Lost("message_not_found"))
+        office.sender.will("U4", Lost("cant_update_message"))
+        await changed(office)
+        await office.work()
+        office.sender.will("U4", Lost("edit_window_closed"))
         await happen(office.store, "req_1", response("dan"))
         await office.work_until(3600)
-        assert [v for to, what, v in office.sender.sent if what == "card"] == [1]
+        assert [v for to, what, v in office.sender.sent if what == "card"] == [1, 2, 3]
+        assert (await office.state("U4")).state == "sent"
 
 
 class TestRestarts:

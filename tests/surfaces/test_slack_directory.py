@@ -265,3 +265,11 @@ async def test_everybody_of_a_group_larger_than_slacks_limit_is_found_in_the_end
     assert await look_all_up() == 130
     assert calls(slack, "users.info") <= 130 + 40
     await gateway.close()
+
+
+async def test_a_profile_s_zone_that_nobody_knows_falls_back_to_its_offset(
+    slack: SlackSandbox, directory: SlackDirectory
+) -> None:
+    dan = slack.add_user("Dan", email="dan@example.com")
+    dan.tz, dan.tz_offset = "Mars/Phobos", 19800
+    assert (await directory.user(dan.id)).time_zone == "UTC+05:30"

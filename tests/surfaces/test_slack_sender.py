@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,15 @@ from bot.domain.request import Status
 from bot.domain.telling import Notice
 from bot.ports import Delivery, DeliveryState, Failed, Lost, Retry, Sent
 from bot.sandbox.slack import SlackSandbox
+from bot.slack.cards import Message as Said
 from bot.slack.gateway import Gateway
-from bot.slack.sender import UNCONFIRMED, SlackSender
+from bot.slack.sender import BLIND, LOOK_AGAIN, SlackSender
 from tests.support.slack_requests import NASTY, NOW, asked, nasty, resolved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from bot.sandbox.faults import Drop
     from bot.sandbox.workspace import Channel, Message, User
 
 
@@ -209,9 +212,11 @@ async def test_a_throttled_method_is_left_alone_for_as_long_as_slack_says(
 async def test_while_slack_is_down_no_attempts_are_spent(
     slack: SlackSandbox, sender: SlackSender, ops: Channel
 ) -> None:
-    slack.faults.next("chat.postMessage", status=503)
+    slack.faults.next("*", status=503, times=None)
     result = await sender.send(card(ops), asked(), NOW)
-    assert result == Retry("Slack does not answer properly just now (503)", counts=False, pause="slack")
+    assert result == Retry(
+        "Slack does not answer properly just now (503)", counts=False, pause="slack", unconfirmed=True
+    )
 
 
 @pytest.mark.parametrize("code", ["external_channel_migrating", "internal_error"])
@@ -249,16 +254,111 @@ async def test_a_dropped_connection_is_tried_again_by_the_outbox_and_by_nobody_e
     assert len(slack.messages(ops)) == (1 if drop == "after" else 0)
 
 
-async def test_a_post_that_got_no_answer_is_repeated_after_longer_and_longer_and_then_given_up(
+@pytest.mark.parametrize("drop", ["before", "after"])
+@pytest.mark.parametrize("times", [1, 2, 5])
+@pytest.mark.parametrize("kind", ["direct", "channel", "notification"])
+async def test_a_post_whose_answer_gets_lost_stands_once_and_at_once(  # noqa: PLR0917
+    slack: SlackSandbox, sender: SlackSender, ana: User, ops: Channel, drop: Drop, times: int, kind: str
+) -> None:
+    slack.workspace.scopes.add("channels:history")
+    where = ops if kind == "channel" else ana
+    members = {"notice": Notice.NOTIFICATION, "content": "hello"} if kind == "notification" else {}
+    slack.faults.next("chat.postMessage", drop=drop, times=times)
+    began = time.monotonic()
+    result = await sender.send(card(where, **members), asked(), NOW)
+    assert time.monotonic() - began < sum(LOOK_AGAIN)
+    message = await only_message(slack, where)
+    assert isinstance(result, Sent)
+    assert result.receipt == {"channel": message.channel, "ts": message.ts}
+
+
+async def test_a_post_behind_a_proxy_that_fails_after_slack_did_it_stands_once(
+    slack: SlackSandbox, sender: SlackSender, ana: User
+) -> None:
+    slack.faults.next("chat.postMessage", drop="after")
+    slack.faults.next("chat.postMessage", status=502)
+    assert isinstance(await sender.send(card(ana), asked(), NOW), Sent)
+    await only_message(slack, ana)
+
+
+async def test_what_may_have_arrived_before_is_adopted_and_shows_what_is_true_now(
+    slack: SlackSandbox, sender: SlackSender, ana: User
+) -> None:
+    first = await sent(sender, ana)
+    newer = resolved(asked(), Status.APPROVED)
+    result = await sender.send(card(ana, unconfirmed=True), newer, NOW + timedelta(minutes=1))
+    assert result == Sent(first.receipt, newer.version)
+    assert (await only_message(slack, ana)).buttons == []
+
+
+async def test_what_stands_twice_is_taken_away_but_for_the_first(
+    slack: SlackSandbox, sender: SlackSender, ana: User
+) -> None:
+    first = await sent(sender, ana)
+    await sender.send(card(ana), asked(), NOW + timedelta(minutes=1))
+    assert len(slack.messages(ana)) == 2
+    result = await sender.send(card(ana, unconfirmed=True), asked(), NOW + timedelta(minutes=2))
+    assert isinstance(result, Sent)
+    assert result.receipt == first.receipt
+    assert (await only_message(slack, ana)).ts == first.receipt["ts"]
+
+
+async def test_it_is_found_behind_what_was_written_since(
+    slack: SlackSandbox, sender: SlackSender, ana: User
+) -> None:
+    slack.api.backend.most_history = 15
+    first = await sent(sender, ana)
+    for n in range(40):
+        await sender.send(
+            card(ana, id=f"dlv_more{n}", notice=Notice.NOTIFICATION, content="x"),
+            None,
+            NOW + timedelta(minutes=n + 1),
+        )
+    early = card(ana, unconfirmed=True, created_at=NOW - timedelta(days=10_000))
+    result = await sender.send(early, asked(), NOW + timedelta(days=1))
+    assert isinstance(result, Sent)
+    assert result.receipt == first.receipt
+
+
+async def test_a_reminder_in_a_thread_is_found_there(
+    slack: SlackSandbox, gateway: Gateway, ops: Channel
+) -> None:
+    slack.workspace.scopes.add("channels:history")
+    [posted] = [await gateway.post(ops.id, Said("a card", []))]
+
+    async def standing(_: Sequence[str]) -> dict[str, tuple[DeliveryState, ...]]:
+        return {"req_01": (replace(delivered(ops, "sent"), receipt=posted),)}
+
+    slack.faults.next("chat.postMessage", drop="after", times=2)
+    sender = SlackSender(gateway, standing)
+    result = await sender.send(card(ops, notice=Notice.REMINDER, id="dlv_2"), asked(), NOW)
+    assert isinstance(result, Sent)
+    assert [m.thread_ts for m in slack.messages(ops)] == [None, posted["ts"]]
+
+
+@pytest.mark.parametrize("trouble", [{"status": 429, "retry_after": 30}, {"status": 503}])
+async def test_where_nobody_can_look_just_now_nothing_is_posted_twice(
+    slack: SlackSandbox, sender: SlackSender, ana: User, trouble: dict[str, Any]
+) -> None:
+    slack.faults.next("chat.postMessage", drop="after")
+    slack.faults.next("conversations.history", **trouble)
+    result = await sender.send(card(ana), asked(), NOW)
+    assert isinstance(result, Retry)
+    assert result.unconfirmed
+    assert result.after == (30 if "retry_after" in trouble else None)
+    await only_message(slack, ana)
+
+
+async def test_in_a_channel_that_nobody_may_read_it_is_posted_again_but_not_for_ever(
     slack: SlackSandbox, sender: SlackSender, ops: Channel
 ) -> None:
     slack.faults.next("chat.postMessage", drop="after", times=None)
-    for attempts, after in enumerate(UNCONFIRMED):
+    for attempts, after in enumerate(BLIND):
         later = NOW + timedelta(minutes=attempts)
         result = await sender.send(card(ops, attempts=attempts), asked(), later)
         assert isinstance(result, Retry)
-        assert (result.after, result.counts) == (after, True)
-    last = await sender.send(card(ops, attempts=len(UNCONFIRMED)), asked(), NOW + timedelta(days=1))
+        assert (result.after, result.counts, result.unconfirmed) == (after, True, True)
+    last = await sender.send(card(ops, attempts=len(BLIND)), asked(), NOW + timedelta(days=1))
     assert isinstance(last, Failed)
     assert "may have arrived" in last.reason
 
@@ -267,7 +367,7 @@ async def test_an_update_that_got_no_answer_is_repeated_as_often_as_it_takes(
     slack: SlackSandbox, sender: SlackSender, ops: Channel
 ) -> None:
     receipt = (await sent(sender, ops)).receipt
-    slack.faults.next("chat.update", drop="after")
+    slack.faults.next("chat.update", drop="after", times=None)
     result = await sender.send(card(ops, receipt, attempts=50), asked(), NOW)
     assert isinstance(result, Retry)
     assert result.after is None
