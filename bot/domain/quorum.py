@@ -10,6 +10,7 @@ from collections import Counter
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bot.domain import naming
 from bot.domain.audience import lowest_level, may_count, parse_selector
 from bot.domain.request import Request, Respondent, RespondentState, Status
 from bot.domain.rules import Leaf, ways_to_meet
@@ -46,6 +47,8 @@ class _Tally(NamedTuple):
     rejections: int
     uncounted: bool
     """Some people could not be looked up yet, so that a rule that counts heads must wait."""
+    request: Request | None = None
+    """Whose people they are, for their names."""
 
     def only(self, source: str | None) -> _Tally:
         """The part of it that a leaf counts."""
@@ -161,6 +164,7 @@ def _tally(request: Request, level: int) -> _Tally:
         bool(places or lookups),
         len([r for r in counting if r.state is RespondentState.REJECTED]),
         bool(lookups),
+        request,
     )
 
 
@@ -320,7 +324,8 @@ def _counted_twice(rule: dict[str, Any], tally: _Tally) -> str:
 
 
 def _awaited(tally: _Tally) -> str:
-    names = ", ".join(r.label for r in tally.waiting[:MAX_NAMES])
+    first = tally.waiting[:MAX_NAMES]
+    names = ", ".join(naming.labels(tally.request, first) if tally.request else [r.label for r in first])
     more = ", …" if len(tally.waiting) > MAX_NAMES else ""
     return f" (waiting: {names}{more})" if names else ""
 

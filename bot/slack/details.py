@@ -209,7 +209,7 @@ def progress(request: Request) -> str:
     if request.responses:
         parts.append(listed([_answer(request, response) for response in request.responses]))
     if not request.status.final and not request.held:
-        awaited = [inline(name, 40) for name in notices.waiting_for(request)]
+        awaited = [inline(name, 80) for name in notices.waiting_for(request)]
         awaited += [f"anyone in <#{channel.removeprefix('slack:')}>" for channel in request.channels]
         parts += [f"waiting for {listed(awaited)}"] if awaited else []
     return " · ".join(parts)
@@ -217,7 +217,7 @@ def progress(request: Request) -> str:
 
 def _answer(request: Request, response: Response) -> str:
     name = notices.names(request, [response.respondent])
-    return f"{inline(name, 40)} {inline(notices.answered(response, request), 150)}"
+    return f"{inline(name, 80)} {inline(notices.answered(response, request), 150)}"
 
 
 def deadline(request: Request, now: datetime) -> str | None:
