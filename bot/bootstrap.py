@@ -146,6 +146,7 @@ class Assent:
             auto_approve=settings.assent_auto_approve,
             callback_allow_private=settings.assent_callback_allow_private,
             surfaces=self._surfaces(),
+            visibility=settings.assent_visibility,
         )
 
     def _surfaces(self) -> frozenset[Surface]:

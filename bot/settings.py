@@ -32,6 +32,7 @@ from bot.domain.audience import parse_selector
 from bot.domain.hours import hours_fault
 from bot.domain.policy import Policy, policy_fault
 from bot.domain.spec import Hours
+from bot.domain.visibility import Visibility
 from bot.email.addresses import parse_sender
 from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.links import MAX_BASE_URL
@@ -83,6 +84,7 @@ class Settings(BaseModel):
     assent_base_url: str = ""
     assent_secret_keys: tuple[SecretStr, ...] = ()
     assent_api_key: SecretStr | None = None
+    assent_visibility: Visibility = Visibility.INVOLVED
     slack_bot_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
     slack_app_token: SecretStr | None = None

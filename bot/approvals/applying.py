@@ -59,5 +59,10 @@ def must(tx: Requests, request_id: str) -> Request:
     """The request; raises `NotFound`."""
     request = tx.request(request_id)
     if request is None:
-        raise NotFound(f"There is no request {request_id[:80]!r}.")
+        raise unknown(request_id)
     return request
+
+
+def unknown(request_id: str) -> NotFound:
+    """The refusal for a request that there is not, or that somebody may not see: nobody can tell which."""
+    return NotFound(f"There is no request {request_id[:80]!r}.")

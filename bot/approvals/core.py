@@ -14,6 +14,7 @@ from bot.domain.audience import Actor, Person, parse_selector
 from bot.domain.errors import AssentError, NotInAudience, Unavailable
 from bot.domain.request import Request, Surface
 from bot.domain.values import replace
+from bot.domain.visibility import Visibility
 from bot.ports import DirectoryUnavailableError, UnknownTargetError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Rules:
     callback_allow_private: bool = False
     surfaces: frozenset[Surface] = frozenset()
     """Where people can be told: `slack`, `email`."""
+    visibility: Visibility = Visibility.INVOLVED
 
 
 class Core:

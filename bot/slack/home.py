@@ -101,9 +101,16 @@ def _box(request: Request) -> Block:
     return {"type": "checkboxes", "action_id": SELECT, "options": [option]}
 
 
-def inbox_blocks(requests: Sequence[Request], heading: str, now: datetime) -> list[Block]:
-    """As many of `requests` as one message holds, each with its buttons, under `heading`."""
+def inbox_blocks(
+    requests: Sequence[Request], heading: str, now: datetime, *, more: bool = False
+) -> list[Block]:
+    """As many of `requests` as one message holds, each with its buttons, under `heading`.
+
+    `more`: there are others beyond them.
+    """
     blocks = _list(heading, requests, IN_MESSAGE, now)
+    if more:
+        blocks.append(context(f"These are the newest {len(requests)}; there are more."))
     return blocks if requests else [*blocks, context("Nothing here.")]
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bot.slack.answering import Answering
     from bot.slack.inbox import Inbox
     from bot.slack.many import Many
-    from bot.slack.payloads import Submission, View
+    from bot.slack.payloads import Submission, User, View
 
 SLOW = "Slack is slow just now. You will be told what came of it."
 
@@ -61,17 +61,17 @@ class Submissions:
         except Unavailable as error:  # at a field, so that what was typed stays
             return Reply(body={"response_action": "errors", "errors": {modals.REASON: error.detail}})
         except StaleRevision:
-            return await self._again(view)
+            return await self._again(view, submission.user)
         except AssentError as refusal:
             return say("Not recorded", refusal.detail)
         if recorded is None:
             return say("One moment", ON_ITS_WAY)
         return Reply(then=partial(self._answering.refresh_home, given))
 
-    async def _again(self, view: View) -> Reply:
+    async def _again(self, view: View, user: User) -> Reply:
         """The form as it has to be now, and what has changed."""
         about = view.about()
-        request = await self._approvals.get(about["request"])
+        request = await self._approvals.look_to_act(about["request"], user.id)
         changed = [entry.text for entry in request.trail[int(about.get("trail", 0)) :]]
         form = modals.answer_modal(
             request,
@@ -107,11 +107,11 @@ class Submissions:
         view, user, about = submission.view, submission.user, submission.view.about()
         request_id, reason = about["request"], view.typed(modals.REASON)
         if about["act"] == ESCALATE:
-            return await self._acting.escalate(user, request_id, reason, int(about["level"]))
+            return await self._acting.escalate(user, request_id, reason, int(about["level"]), about["seen"])
         if about["act"] == DELEGATE:
             to = f"slack:{view.typed(modals.TO) or ''}"
-            return await self._acting.delegate(user, request_id, to, reason)
-        return await self._acting.ask(user, request_id, view.typed(modals.QUESTION) or "")
+            return await self._acting.delegate(user, request_id, to, reason, about["seen"])
+        return await self._acting.ask(user, request_id, view.typed(modals.QUESTION) or "", about["seen"])
 
 
 def _given(submission: Submission, request: Request) -> Given:

@@ -256,7 +256,9 @@ async def test_one_person_by_slack_and_by_mail_counts_once(
     page = await product.call("GET", asked.link)
     assert "Your answer is recorded" in page.text
     again = await product.call("POST", asked.link, data={"revision": "1", "decision": "approve"})
-    other = await product.call("POST", asked.link, data={"revision": "1", "decision": "reject", "reason": "No"})
+    other = await product.call(
+        "POST", asked.link, data={"revision": "1", "decision": "reject", "reason": "No"}
+    )
     assert (again.status, other.status) == (200, 409)
     stored = await product.get(request)
     assert (stored["status"], len(stored["responses"])) == ("pending", 1)
