@@ -243,7 +243,7 @@ def _needs_card(request: Request, decision: str) -> bool:
         return False
     if wants_phrase(request.spec, decision) or request.spec.kind is not Kind.APPROVAL:
         return True
-    return bool(forms.value_faults(request, {}))
+    return bool(forms.value_faults(request, {})) or cards.is_cut(request)
 
 
 def _unknown(word: str, known: list[str]) -> Message:

@@ -28,6 +28,7 @@ from bot.slack.text import (
     listed,
     localised,
     paragraph,
+    pieces,
     preformatted,
     quote,
     rich_text,
@@ -87,6 +88,32 @@ def question(request: Request, room: Room) -> Question:
         *_payload(request, room, missing),
     ]
     return Question(blocks, tuple(missing))
+
+
+PART = 10_000
+"""Characters of one part of what is too long for one view."""
+
+
+def parts(request: Request, room: Room) -> list[list[Block]]:
+    """What is asked, all of it: in as many views as that takes."""
+    shown = question(request, room)
+    if not shown.missing:
+        return [shown.blocks]
+    spec = request.spec
+    said = [plain(spec.title)] if weight(flat(spec.title)) > MAX_HEADER else []
+    said += [plain(spec.message), *(f"{plain(key)}: {plain(value)}" for key, value in spec.details.items())]
+    texts = [("Question", "\n".join(filter(None, said)))]
+    if spec.payload is not None or request.values:
+        texts.append(("Payload", pretty_json(forms.payload(request))))
+    cut = [(name, piece) for name, text in texts for piece in pieces(text, PART)]
+    return [
+        [
+            header(spec.title),
+            context(f"Part {number} of {len(cut)} · {name}"),
+            rich_text(preformatted(piece)),
+        ]
+        for number, (name, piece) in enumerate(cut, 1)
+    ]
 
 
 def _title(title: str, room: Room, missing: list[str]) -> Iterator[Block]:

@@ -18,8 +18,9 @@ from slack_bolt.response import BoltResponse
 
 from bot.domain.answers import Answer, decisions
 from bot.domain.errors import AssentError, Invalid, Unavailable
+from bot.domain.request import REJECT, SKIP
 from bot.domain.visibility import is_involved
-from bot.slack import modals, overview
+from bot.slack import cards, home, modals, overview
 from bot.slack.acting import Once, refuse_final
 from bot.slack.answering import QUICK_SECONDS, Given, confirmation, sentence
 from bot.slack.buttons import DETAILS, EDIT, UNDO
@@ -85,6 +86,7 @@ class Listeners:
         app.action(re.compile(r"assent\.(approve|reject|skip|choose(\..+)?)$"))(
             self._listener(Click, self._clicked)
         )
+        app.action(re.compile(r"assent\.review\.(approve|edit)$"))(self._listener(Click, self._review))
         app.action(DETAILS)(self._listener(Click, self._details))
         app.action(re.compile(r"assent\.(edit|escalate|undo|more)$"))(self._listener(Click, self._other))
         app.action(APPROVE_SELECTED)(self._listener(Click, many.approve))
@@ -144,10 +146,18 @@ class Listeners:
         request = await self._approvals.get(request_id)
         given = _given(click, request_id, seen, decision)
         self._adopt_soon(click, request)
-        if modals.needs_modal(request, decision):
+        if modals.needs_modal(request, decision) or _is_unseen(request, decision, given.origin):
             return Reply(then=partial(self._ask, click, request, given))
         recorded = await self._answering.accept(given, QUICK_SECONDS)
         return Reply(then=partial(self._recorded, click, given, recorded) if recorded else None)
+
+    async def _review(self, click: Click) -> Reply:
+        """All of what is asked, with the form at its end."""
+        request_id, seen, what = click.actions[0].answer()
+        request = await self._approvals.get(request_id)
+        self._adopt_soon(click, request)
+        given = _given(click, request_id, seen, what.removeprefix("review."))
+        return Reply(then=partial(self._ask, click, request, given))
 
     async def _other(self, click: Click) -> Reply:
         """Edit, escalate, undo, or what was picked in the menu."""
@@ -234,6 +244,13 @@ def _given(click: Click, request_id: str, seen: Seen, decision: str) -> Given:
         decision=decision,
         origin=_origin(click),
     )
+
+
+def _is_unseen(request: Request, decision: str, origin: Origin) -> bool:
+    """Whether a yes with one click would be to more than what stands where it was clicked."""
+    if decision in {REJECT, SKIP} or request.status.final:
+        return False
+    return cards.is_cut(request) or (origin == "home" and home.is_short(request))
 
 
 def _is_known_here(request: Request, click: Click) -> bool:

@@ -44,11 +44,16 @@ class Submissions:
         self._once = Once()
         self.forms: Mapping[str, Callable[[Submission], Awaitable[Reply]]] = MappingProxyType(
             {
-                modals.ANSWER: self._answered,
+                modals.ANSWER: self._submitted,
                 modals.ACT: self._acted,
                 modals.REJECT_SELECTED: many.rejected,
             }
         )
+
+    async def _submitted(self, submission: Submission) -> Reply:
+        """What is too long for one view is read to its end before it can be answered."""
+        reads = "part" in submission.view.about()
+        return await (self._read_on if reads else self._answered)(submission)
 
     async def _answered(self, submission: Submission) -> Reply:
         view = submission.view
@@ -67,6 +72,15 @@ class Submissions:
         if recorded is None:
             return say("One moment", ON_ITS_WAY)
         return Reply(then=partial(self._answering.refresh_home, given))
+
+    async def _read_on(self, submission: Submission) -> Reply:
+        """The next part of what is too long for one view."""
+        view, about = submission.view, submission.view.about()
+        request = await self._approvals.look_to_act(about["request"], submission.user.id)
+        if request.status.final or about["seen"] != (request.revision, request.step):
+            return await self._again(view, submission.user)
+        make = partial(modals.answer_modal, request, about["decision"], part=int(about["part"]) + 1)
+        return Reply(body={"response_action": "update", "view": await asyncio.to_thread(make)})
 
     async def _again(self, view: View, user: User) -> Reply:
         """The form as it has to be now, and what has changed."""

@@ -122,7 +122,7 @@ async def test_nobody_approves_by_typing_what_changed_since_they_saw_it(
 ) -> None:
     request = await product.submit(audience=[f"slack:{ana.id}"], payload={"amount": 1})
     card = await slack.next_message(ana)
-    slack.faults.always("chat.update", error="fatal_error")
+    slack.faults.next("chat.update", error="fatal_error", times=None)
     revised = await product.call(
         "POST", f"/v1/requests/{request['id']}/revise", json={"payload": {"amount": 99}}
     )
@@ -141,3 +141,53 @@ async def test_who_was_sent_nothing_looks_first(product: Product, slack: SlackSa
     assert "You have not seen it yet" in await typed(slack, ana, f"approve {request['id']}")
     await typed(slack, ana, f"show {request['id']}")
     assert "You approved" in await typed(slack, ana, f"approve {request['id']}")
+
+
+@pytest.mark.parametrize("size", [3_000, 27_000])
+async def test_nothing_longer_than_its_card_is_approved_with_one_click(
+    product: Product, slack: SlackSandbox, ana: User, size: int
+) -> None:
+    payload = {"note": "harmless " * (size // 9), "z_command": "rm -rf /THE-END"}
+    request = await product.submit(audience=[f"slack:{ana.id}"], payload=payload)
+    card = await slack.next_message(ana)
+    assert "Approve" not in card.buttons
+    assert card.buttons[:2] == ["Review…", "Reject"]
+    await slack.open_home(ana)
+    home = await slack.wait_for(lambda: (h := slack.home(ana)) and "Review…" in h.buttons and h)
+    assert home
+    assert "Approve" not in home.buttons
+    listed = await (await slack.command(ana, "/approvals", "")).ephemeral()
+    assert "Approve" not in listed.buttons
+    assert "on its card" in await typed(slack, ana, f"approve {request['id']}")
+
+    modal = await (await slack.click(ana, card, "Review…")).view()
+    read = modal.words
+    while modal.body.get("submit", {}).get("text") == "Next part":
+        assert (await product.get(request))["status"] == "pending"
+        await slack.submit(modal, {})
+        read += modal.words
+    assert "rm -rf /THE-END" in read
+    await slack.submit(modal, {})
+    await slack.wait_for(lambda: "Approved by Ana" in card.words)
+
+
+async def test_a_revision_while_reading_starts_again(
+    product: Product, slack: SlackSandbox, ana: User
+) -> None:
+    request = await product.submit(audience=[f"slack:{ana.id}"], payload={"note": "x" * 27_000})
+    modal = await (await slack.click(ana, await slack.next_message(ana), "Review…")).view()
+    body = {"payload": {"note": "y" * 27_000}}
+    await product.call("POST", f"/v1/requests/{request['id']}/revise", json=body)
+    await slack.submit(modal, {})
+    assert "changed since you opened it" in modal.words
+    assert (await product.get(request))["status"] == "pending"
+
+
+async def test_an_old_card_that_says_approve_opens_the_review(
+    product: Product, slack: SlackSandbox, ana: User
+) -> None:
+    request = await product.submit(audience=[f"slack:{ana.id}"], payload={"note": "x" * 5_000 + "END"})
+    card = await slack.next_message(ana)
+    click = await slack.click(ana, card, "Review…")
+    assert "END" in (await click.view()).words
+    assert (await product.get(request))["status"] == "pending"
