@@ -162,6 +162,7 @@ class Assent:
             callback_allow_private=settings.assent_callback_allow_private,
             orchestrators=tuple(receiver.place for receiver in self._receivers()),
             surfaces=self._surfaces(),
+            visibility=settings.assent_visibility,
         )
 
     def _surfaces(self) -> frozenset[Surface]:

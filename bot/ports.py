@@ -84,6 +84,8 @@ class DeliveryState:
     error: str | None
     at: datetime | None
     receipt: dict[str, Json] | None = None
+    shown_version: int = 0
+    """The request's version that the recipient was shown last; 0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ from bot.domain.hours import hours_fault
 from bot.domain.orchestrators import orchestrator
 from bot.domain.policy import Policy, policy_fault
 from bot.domain.spec import Hours
+from bot.domain.visibility import Visibility
 from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.keyfile import KEY, KEY_FILE, api_key
 from bot.links import MAX_BASE_URL
@@ -100,6 +101,7 @@ class Settings(BaseModel):
     assent_api_key: SecretStr | None = None
     assent_api_key_file: Path | None = None
     assent_trusted_proxies: tuple[str, ...] = ()
+    assent_visibility: Visibility = Visibility.INVOLVED
     slack_bot_token: SecretStr | None = None
     slack_signing_secret: SecretStr | None = None
     slack_app_token: SecretStr | None = None
@@ -278,7 +280,7 @@ class Settings(BaseModel):
     @property
     def base_path(self) -> str:
         """The path of the public origin (`/assent`), which a proxy takes off; mostly empty."""
-        return URL(self.base_url).raw_path.rstrip("/")
+        return urlsplit(self.base_url).path.rstrip("/")
 
     @cached_property
     def smtp(self) -> SmtpConfig | None:

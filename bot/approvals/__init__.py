@@ -8,11 +8,11 @@ from __future__ import annotations
 from bot.approvals.answering import Answering
 from bot.approvals.changing import Changing
 from bot.approvals.core import Rules
-from bot.approvals.reading import MAX_WAIT_SECONDS, Reading
+from bot.approvals.reading import MAX_WAIT_SECONDS
 from bot.approvals.submitting import Submitting
 
 __all__ = ["MAX_WAIT_SECONDS", "Approvals", "Rules"]
 
 
-class Approvals(Submitting, Answering, Changing, Reading):
+class Approvals(Submitting, Answering, Changing):
     """Everything people and programs can do with requests."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bot.approvals.core import Core
 from bot.approvals.groups import Asker
+from bot.approvals.seeing import Seeing
 from bot.domain.audience import OUTSIDER, Actor, SelectorKind, parse_selector, seat
 from bot.domain.authority import told
-from bot.domain.errors import AssentError, Fault, Invalid, NotInAudience
+from bot.domain.errors import AlreadyResolved, AssentError, Fault, Invalid, NotInAudience
 from bot.domain.events import UNKNOWN, Delegate, Escalate, Respond, Say, Seen, Withdraw
 from bot.domain.request import Place, Request, Respondent
 from bot.domain.spec import Level
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Acting = Respond | Withdraw | Say | Escalate | Delegate
 
 
-class Answering(Core):
+class Answering(Seeing):
     """What respondents do."""
 
     async def respond(
@@ -151,6 +151,8 @@ class Answering(Core):
         actor = await self._known(event.actor)
         try:
             return await apply(request_id, replace(event, actor=actor))
+        except AlreadyResolved as refusal:
+            raise await self.refused(refusal, actor) from None
         except NotInAudience:
             memberships = await self._memberships(request_id, actor)
             if not memberships:

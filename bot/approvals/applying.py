@@ -86,5 +86,10 @@ def must(tx: Requests, request_id: str, key: Key | None = None) -> Request:
     """The request; raises `NotFound`, also for one that a call with `key` may not read: nobody learns which it is."""
     request = tx.request(request_id)
     if request is None or not authority.reads(key, request):
-        raise NotFound(f"There is no request {request_id[:80]!r}.")
+        raise unknown(request_id)
     return request
+
+
+def unknown(request_id: str) -> NotFound:
+    """The refusal for a request that there is not, or that somebody may not see: nobody can tell which."""
+    return NotFound(f"There is no request {request_id[:80]!r}.")

@@ -20,6 +20,7 @@ from bot.domain.policy import Policies
 from bot.domain.request import Request, Surface
 from bot.domain.ruling import ruled
 from bot.domain.values import replace
+from bot.domain.visibility import Visibility
 from bot.ports import DirectoryUnavailableError, UnknownTargetError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Rules:
     """Systems that are answered by one route of theirs, and not called back otherwise."""
     surfaces: frozenset[Surface] = frozenset()
     """Where people can be told: `slack`, `email`."""
+    visibility: Visibility = Visibility.INVOLVED
 
     @property
     def deciding(self) -> Policies:

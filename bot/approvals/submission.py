@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bot.approvals.urls import url_faults
+from bot.domain.answers import phrase, phrase_fault
 from bot.domain.audience import MAX_AUDIENCE, SelectorKind, parse_selector
 from bot.domain.digest import canonical_faults, check_canonical, escape_pointer, payload_digest
 from bot.domain.errors import Fault, Invalid, NoAudience
@@ -94,7 +95,7 @@ def build_spec(body: SubmitBody, defaults: Defaults, now: datetime, *, key: Key 
         choices=tuple(Choice(id=c.id, label=c.label, style=c.style) for c in body.choices),
         feedback_type=body.feedback_type,
         level=body.level,
-        verification_phrase=body.verification_phrase,
+        verification_phrase=phrase(body.verification_phrase) if body.verification_phrase else None,
         reason=body.reason,
         allow_skip=body.allow_skip,
         allow_self_approval=body.allow_self_approval,
@@ -357,7 +358,8 @@ def _level_faults(body: SubmitBody) -> list[Fault]:
         return [Fault("/verification_phrase", "level `verify` needs the phrase that people must type")]
     if body.level is not Level.VERIFY and body.verification_phrase:
         return [Fault("/verification_phrase", "is for level `verify`; set it, or leave the phrase out")]
-    return []
+    fault = phrase_fault(body.verification_phrase) if body.verification_phrase else None
+    return [Fault("/verification_phrase", fault)] if fault else []
 
 
 MIN_REPEAT_SECONDS = 1

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.client import Request
+from bot.domain.naming import apart
 
 COLOURS = {
     "approved": "green",
@@ -131,12 +132,14 @@ def _summary(request: Request) -> Iterable[str]:
 
 
 def _waiting(request: Request) -> str:
-    names = [_name(person) for person in request.respondents if person["state"] == "waiting"]
+    named = _names(request)
+    names = [named[person["id"]] for person in request.respondents if person["state"] == "waiting"]
     return ", ".join(names) or ", ".join(map(line, request.audience))
 
 
-def _name(person: Mapping[str, Any]) -> str:
-    return line(person["name"] or person["email"] or person["slack_user_id"] or person["id"])
+def _names(request: Request) -> dict[str, str]:
+    """What each respondent is called beside the others, by id."""
+    return {person: line(name) for person, name in apart(request.respondents).items()}
 
 
 def print_request(request: Request, deliveries: Iterable[Mapping[str, Any]]) -> None:
@@ -227,11 +230,12 @@ def outcome(request: Request) -> str:
 
 def _people(request: Request) -> Iterable[tuple[Any, ...]]:
     answers = {response["respondent"]: response for response in request.responses}
+    named = _names(request)
     for person in request.respondents:
         said = person.get("trouble") or ""
         if answer := answers.get(person["id"]):
             said = f"{instant(answer['at'])} by {answer['surface']}  {answer['reason'] or ''}"
-        yield _name(person), status(person["state"]), said
+        yield named[person["id"]], status(person["state"]), said
 
 
 def print_results(results: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,35 @@ def wants_reason(spec: Spec, decision: str) -> bool:
     return spec.reason is ReasonRule.REQUIRED or (spec.reason is ReasonRule.ON_REJECT and decision == REJECT)
 
 
+def phrase(text: str) -> str:
+    """A phrase as it is kept and compared: in NFC, with one space for each run of white space, and none at its ends.
+
+    The marks that set a phrase apart on a screen, which come along when it is copied from there, are not part of it.
+    """
+    return " ".join(unicodedata.normalize("NFC", text.translate(_MARKS)).split())
+
+
+_MARKS = dict.fromkeys([0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF])
+"""Directional marks, embeddings and isolates, and the mark at the head of a file."""
+
+
+def phrase_fault(text: str) -> str | None:
+    """Why nobody could type this phrase as it reads, in words."""
+    kept = phrase(text)
+    if not any(unicodedata.category(c)[0] in "LNPS" for c in kept):
+        return "has nothing in it that people could type"
+    unseen = next((c for c in kept if unicodedata.category(c) in _UNSEEN), None)
+    if unseen is not None:
+        return f"has the invisible character U+{ord(unseen):04X}, which nobody could type; leave it out"
+    if len(kept) > MAX_PHRASE:
+        return f"is longer than {MAX_PHRASE} characters; nobody types that much"
+    return None
+
+
+MAX_PHRASE = 200
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
+
+
 def wants_phrase(spec: Spec, decision: str) -> bool:
     """Whether the verification phrase must be typed: for every answer that lets the action happen."""
     return spec.level is Level.VERIFY and decision not in {REJECT, SKIP}
@@ -83,10 +113,15 @@ def check(request: Request, answer: Answer, *, operator: bool = False) -> None:
         faults += value_faults(request, answer.values or {})
     elif answer.values:
         faults.append(Fault("/values", f"go with a yes; a {answer.decision} changes nothing, leave them out"))
-    if wants_phrase(spec, answer.decision) and answer.phrase != spec.verification_phrase:
+    if wants_phrase(spec, answer.decision) and not _is_typed(spec, answer):
         faults.append(Fault("/phrase", "does not match; type it exactly as the request shows it"))
     if faults:
         raise Invalid(faults)
+
+
+def _is_typed(spec: Spec, answer: Answer) -> bool:
+    wanted = phrase(spec.verification_phrase or "")
+    return bool(wanted) and phrase(answer.phrase or "") == wanted
 
 
 def _not_allowed(decision: str, allowed: tuple[str, ...]) -> str:

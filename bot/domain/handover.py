@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.domain import notices, telling
+from bot.domain import naming, notices, telling
 from bot.domain.audience import admit, may_count, unite
 from bot.domain.change import Change, Fact, noted
 from bot.domain.errors import AlreadyResponded, Fault, Invalid
@@ -29,7 +29,7 @@ def escalate(request: Request, event: Escalate, now: datetime) -> Change:
     by = event.by
     if event.actor:
         request, respondent = admit(request, event.actor, event.new_id)
-        by = respondent.label
+        by = naming.label(request, respondent)
     return climb(request, now, by=by, reason=event.reason)
 
 
@@ -89,22 +89,20 @@ def delegate(request: Request, event: Delegate, now: datetime) -> Change:
         delegate_of=giver.id,
     )
     gone = replace(giver, state=RespondentState.DELEGATED, generation=giver.generation + 1, trouble=None)
-    words = notices.handed_on(giver.label, taker.label, event.reason, by=event.by, standing=event.standing)
-    changed = replace(
-        noted(request, now, words),
-        respondents=tuple(
-            part for r in request.respondents for part in ((gone, taker) if r is giver else (r,))
-        ),
-    )
+    seats = tuple(part for r in request.respondents for part in ((gone, taker) if r is giver else (r,)))
+    handed = replace(request, respondents=seats)
+    before, after = naming.labels(handed, (giver, taker))
+    words = notices.handed_on(before, after, event.reason, by=event.by, standing=event.standing)
+    changed = noted(handed, now, words)
     fact = Fact(
         type="request.delegated",
         data={
             "from": giver.id,
             "to": taker.id,
-            "from_name": giver.label,
-            "to_name": taker.label,
+            "from_name": before,
+            "to_name": after,
             "reason": event.reason,
-            "by": event.by or giver.label,
+            "by": event.by or before,
         },
     )
     return Change(request=changed, facts=(fact,), tells=telling.asks([taker]))

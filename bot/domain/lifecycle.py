@@ -33,7 +33,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bot.domain import notices, telling
+from bot.domain import naming, notices, telling
 from bot.domain.answers import check, state_after
 from bot.domain.audience import admit, unite
 from bot.domain.change import Change, Fact, noted
@@ -160,7 +160,7 @@ def _respond(request: Request, event: Respond, now: datetime) -> Change:
     receipt = telling.receipt(respondent) if event.actor.surface is Surface.EMAIL else ()
     return Change(
         request=settled.request,
-        facts=(_response_fact(respondent, event), *edited.facts, *settled.facts),
+        facts=(_response_fact(seated, respondent, event), *edited.facts, *settled.facts),
         tells=(*receipt, *edited.tells, *settled.tells),
     )
 
@@ -206,13 +206,13 @@ def _record(request: Request, respondent: Respondent, event: Respond, now: datet
     )
 
 
-def _response_fact(respondent: Respondent, event: Respond) -> Fact:
+def _response_fact(request: Request, respondent: Respondent, event: Respond) -> Fact:
     answer = event.answer
     return Fact(
         type="request.response",
         data={
             "respondent": respondent.id,
-            "name": respondent.label,
+            "name": naming.label(request, respondent),
             "decision": answer.decision,
             "reason": answer.reason,
             "values": answer.values,

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from bot.domain import naming
 from bot.domain.audience import awaited
 from bot.domain.request import REJECT, SKIP, Request, ResolvedBy, Response, Status
 from bot.domain.spec import Kind, OnTimeout
@@ -26,12 +27,12 @@ def instant(at: datetime) -> str:
 
 
 def names(request: Request, respondents: Iterable[str]) -> str:
-    """`Ana, Ben and Cy`, in the order given; who answered in several steps is named once."""
-    people = {}
+    """`Ana, Ben and Cy`, in the order given; who answered in several steps is named once, and nobody like another."""
+    people, alike = {}, naming.alike(request)
     seats = request.by_id
     for key in respondents:
         r = seats.get(key) or request.respondent(key)
-        people[(r.email or r.slack_user_id or r.id) if r else key] = r.label if r else key
+        people[(r.email or r.slack_user_id or r.id) if r else key] = naming.label_in(alike, r) if r else key
     labels = list(people.values())
     if len(labels) < 2:
         return "".join(labels)
@@ -45,8 +46,10 @@ def requester(request: Request) -> str | None:
         return None
     known = request.respondent(asker)
     if known:
-        return known.label
-    return request.requester_name or asker.removeprefix("email:").replace("slack:", "Slack user ", 1)
+        return naming.label(request, known)
+    if request.requester_name:
+        return naming.requester_label(request, request.requester_name)
+    return asker.removeprefix("email:").replace("slack:", "Slack user ", 1)
 
 
 def outcome(request: Request) -> str:
@@ -130,7 +133,7 @@ def recorded(request: Request, response: Response) -> str:
 
 def waiting_for(request: Request) -> tuple[str, ...]:
     """The names of those whose answer is still awaited."""
-    return tuple(r.label for r in awaited(request))
+    return naming.labels(request, awaited(request))
 
 
 def handed_on(giver: str, taker: str, reason: str | None, *, by: str | None, standing: bool) -> str:

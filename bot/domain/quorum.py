@@ -10,6 +10,7 @@ from collections import Counter, deque
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bot.domain import naming
 from bot.domain.audience import lowest_level, may_count, parse_selector
 from bot.domain.request import Request, Respondent, RespondentState, Status
 from bot.domain.rules import Leaf, ways_to_meet
@@ -49,6 +50,8 @@ class _Tally(NamedTuple):
     """Some people could not be looked up yet, so that a rule that counts heads must wait."""
     sets: dict[str | None, _Heads]
     """Who is behind each selector; filled once it is asked for."""
+    request: Request | None = None
+    """Whose people they are, for their names."""
 
     @property
     def everybody(self) -> list[Respondent]:
@@ -218,6 +221,7 @@ def _tally(request: Request, level: int) -> _Tally:
         len([r for r in counting if r.state is RespondentState.REJECTED]),
         uncounted=bool(lookups),
         sets={},
+        request=request,
     )
 
 
@@ -484,7 +488,8 @@ def _counted_twice(rule: dict[str, Any], tally: _Tally) -> str:
 
 
 def _awaited(tally: _Tally) -> str:
-    names = ", ".join(r.label for r in tally.waiting[:MAX_NAMES])
+    first = tally.waiting[:MAX_NAMES]
+    names = ", ".join(naming.labels(tally.request, first) if tally.request else [r.label for r in first])
     more = ", …" if len(tally.waiting) > MAX_NAMES else ""
     return f" (waiting: {names}{more})" if names else ""
 

@@ -6,7 +6,7 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bot.domain import forms, notices, telling
+from bot.domain import forms, naming, notices, telling
 from bot.domain.answers import state_after
 from bot.domain.audience import admit
 from bot.domain.change import Change, Fact, noted
@@ -35,10 +35,11 @@ def withdraw(request: Request, event: Withdraw, now: datetime) -> Change:
             [Fault("/respondent", "has not answered this request, so there is nothing to take back")]
         )
     freed = _set_back(request, lambda r: r.respondent in (respondent.id, *respondent.aliases))
-    changed = noted(freed, now, f"{respondent.label} took their answer back.")
+    name = naming.label(request, respondent)
+    changed = noted(freed, now, f"{name} took their answer back.")
     fact = Fact(
         type="request.updated",
-        data={"withdrawn": respondent.id, "name": respondent.label, "decision": response.decision},
+        data={"withdrawn": respondent.id, "name": name, "decision": response.decision},
     )
     return Change(request=changed, facts=(fact,)).then(settle(changed, now))
 
@@ -55,7 +56,7 @@ def say(request: Request, event: Say, now: datetime) -> Change:
     asker = None
     if event.actor:
         request, asker = admit(request, event.actor, event.new_id)
-    by = asker.label if asker else event.by
+    by = naming.label(request, asker) if asker else event.by
     _not_too_often(request, asker.id if asker else None, by, now)
     comment = Comment(by=by, respondent=asker.id if asker else None, text=text, surface=event.surface, at=now)
     words = f"{by} asked: {text}" if asker else f"{by} replied: {text}"
@@ -141,7 +142,8 @@ def edit(request: Request, editor: Respondent, values: Mapping[str, Json] | None
 
     Where that was in an earlier step, all steps are taken again from the first, this one included.
     """
-    valued = with_values(request, values, editor.label, now)
+    by = naming.label(request, editor)
+    valued = with_values(request, values, by, now)
     if valued is request:
         return Change(request=request)
     edits = valued.edits[len(request.edits) :]
@@ -150,14 +152,12 @@ def edit(request: Request, editor: Respondent, values: Mapping[str, Json] | None
     if any(r.step < request.step for r in affected):
         freed = open_step(freed, 0, now)
     set_back = [r for r in freed.respondents if any(a.respondent == r.id for a in affected)]
-    words = notices.edited(
-        editor.label, [(e.field, e.old, e.new) for e in edits], [r.label for r in set_back]
-    )
+    words = notices.edited(by, [(e.field, e.old, e.new) for e in edits], naming.labels(request, set_back))
     changed = noted(freed, now, words)
     fact = Fact(
         type="request.updated",
         data={
-            "by": editor.label,
+            "by": by,
             "changes": [{"field": e.field, "from": e.old, "to": e.new} for e in edits],
             "set_back": [r.id for r in set_back],
             "revision": changed.revision,

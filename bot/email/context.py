@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from bot.domain import forms, notices
+from bot.domain import forms, naming, notices
 from bot.domain.audience import awaited
 from bot.domain.digest import payload_digest
 from bot.domain.quorum import judge
@@ -192,7 +192,7 @@ def _waiting(request: Request, respondent: Respondent | None) -> str:
     if request.status.final:
         return ""
     waiting = awaited(request)
-    others = [_line(r.label, _LINE) for r in waiting if r != respondent]
+    others = [_line(n, _LINE) for n in naming.labels(request, [r for r in waiting if r != respondent])]
     return _listed([*(["you"] if respondent in waiting else []), *others])
 
 

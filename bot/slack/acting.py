@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain import notices, quorum
 from bot.domain.errors import AlreadyResolved, NotInAudience, StaleRevision
+from bot.domain.events import UNKNOWN, Seen
 from bot.domain.request import Surface
 
 if TYPE_CHECKING:
@@ -40,29 +41,40 @@ class Acting:
     def __init__(self, approvals: Approvals) -> None:
         self._approvals = approvals
 
-    async def withdraw(self, user: User, request_id: str) -> str:
-        """Take one's answer back."""
+    async def withdraw(self, user: User, request_id: str, seen: Seen = UNKNOWN) -> str:
+        """Take one's answer back: the one to what was shown."""
+        _refuse_older(await self._approvals.look_to_act(request_id, user.id), seen)
         request = await self._approvals.withdraw(request_id, user.actor)
         return f"You took your answer back. {quorum.judge(request).text}."
 
     async def escalate(
-        self, user: User, request_id: str, reason: str | None, seen_level: int | None = None
+        self,
+        user: User,
+        request_id: str,
+        reason: str | None,
+        seen_level: int | None = None,
+        seen: Seen = UNKNOWN,
     ) -> str:
         """Ask the next level, unless it was reached since somebody looked (`seen_level`)."""
-        request = await self._approvals.get(request_id)
+        request = await self._approvals.look_to_act(request_id, user.id)
+        _refuse_older(request, seen)
         refuse_final(request)
         if seen_level is not None and request.level > seen_level:
             raise StaleRevision(request.trail[-1].text)
         request = await self._approvals.escalate(request_id, reason, actor=user.actor)
         return request.trail[-1].text
 
-    async def delegate(self, user: User, request_id: str, to: str, reason: str | None) -> str:
+    async def delegate(
+        self, user: User, request_id: str, to: str, reason: str | None, seen: Seen = UNKNOWN
+    ) -> str:
         """Hand one request on."""
+        _refuse_older(await self._approvals.look_to_act(request_id, user.id), seen)
         request = await self._approvals.delegate(request_id, user.actor, to, reason)
         return request.trail[-1].text
 
-    async def ask(self, user: User, request_id: str, text: str) -> str:
+    async def ask(self, user: User, request_id: str, text: str, seen: Seen = UNKNOWN) -> str:
         """Ask the requester something."""
+        _refuse_older(await self._approvals.look_to_act(request_id, user.id), seen)
         request = await self._approvals.ask_back(request_id, user.actor, text)
         who = notices.requester(request) or "whoever asked"
         told = "is told" if request.requester_addresses else "reads it where they follow the request"
@@ -70,7 +82,7 @@ class Acting:
 
     async def reply(self, person: Person, request_id: str, text: str) -> str:
         """Answer what was asked back, as whoever made the request."""
-        request = await self._approvals.get(request_id)
+        request = await self._approvals.look_to_act(request_id, person.slack_user_id or "")
         refuse_final(request)
         if not request.requester_keys & person.keys:
             raise NotInAudience("Only whoever asked for this can reply; ask a question with /approvals ask.")
@@ -78,6 +90,15 @@ class Acting:
         request = await self._approvals.reply(request_id, text, name, Surface.SLACK)
         waiting = ", ".join(notices.waiting_for(request))
         return f"You replied; {waiting or 'everybody who is asked'} can read it."
+
+
+def _refuse_older(request: Request, seen: Seen) -> None:
+    """Raise `StaleRevision` for what was shown of an older revision or another step; the rules know the rest."""
+    older = seen.revision is not None and seen.revision != request.revision
+    moved_on = seen.step is not None and seen.step != request.step
+    if not request.status.final and (older or moved_on):
+        newest = (entry.text for entry in request.trail[-1:])
+        raise StaleRevision(" ".join(["This has changed since you saw it; nothing was done.", *newest]))
 
 
 def refuse_final(request: Request) -> None:

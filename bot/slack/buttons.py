@@ -22,24 +22,54 @@ EDIT, ESCALATE, UNDO, ASK, DELEGATE = "edit", "escalate", "undo", "ask", "delega
 """What people may do beside answering: the decision part of an action id, or an option of the menu."""
 DETAILS = "assent.details"
 MENU = "assent.more"
+REVIEW = "assent.review"
+"""Shows all of a request before yes can be said to it."""
 
 _FIXED = {APPROVE: ("Approve", "primary"), REJECT: ("Reject", "danger"), SKIP: ("Skip", None)}
 _FORMS = {Kind.INPUT: "Fill in…", Kind.FEEDBACK: "Give feedback…"}
 
 
 def actions(
-    request: Request, *, more: bool, owner: Respondent | None = None, first: Block | None = None
+    request: Request,
+    *,
+    more: bool,
+    owner: Respondent | None = None,
+    first: Block | None = None,
+    review: bool = False,
 ) -> Block:
     """The buttons; `more` adds Details, `first` goes before them. A new version is a new block id, as Slack asks.
 
-    `owner`: the one person who sees them.
+    `owner`: the one person who sees them. `review`: not all of what is asked stands above them, so that saying yes
+    takes one more step.
     """
     value = seen(request)
+    if review:
+        return _block(
+            request,
+            [*([first] if first else []), *_reviewing(request, value), *_rest(request, owner, more=more)],
+        )
     elements = [first] if first else []
     elements += _choices(request, value)
     elements += [
         button(f"assent.{d}", *_label(request, d), value) for d in decisions(request.spec) if d in _FIXED
     ]
+    return _block(request, [*elements, *_rest(request, owner, more=more)])
+
+
+def _block(request: Request, elements: list[Block]) -> Block:
+    block_id = f"assent:{request.version}:{seen(request)}"
+    return {"type": "actions", "block_id": block_id, "elements": elements}
+
+
+def _reviewing(request: Request, value: str) -> list[Block]:
+    yes = EDIT if request.spec.kind is Kind.CHOICE else APPROVE
+    others = [d for d in decisions(request.spec) if d in {REJECT, SKIP}]
+    buttons = [button(f"{REVIEW}.{yes}", "Review…", "primary", value)]
+    return [*buttons, *(button(f"assent.{d}", *_label(request, d), value) for d in others)]
+
+
+def _rest(request: Request, owner: Respondent | None, *, more: bool) -> list[Block]:
+    value, elements = seen(request), []
     if may_edit(request):
         elements.append(button(f"assent.{EDIT}", "Edit…", None, value))
     if request.next_level:
@@ -49,7 +79,7 @@ def actions(
     if more:
         elements.append(button(DETAILS, "Details", None, value))
     elements.append(_menu(request, owner))
-    return {"type": "actions", "block_id": f"assent:{request.version}:{value}", "elements": elements}
+    return elements
 
 
 def seen(request: Request) -> str:

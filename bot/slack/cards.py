@@ -55,15 +55,22 @@ def card(request: Request, now: datetime, copy: Copy = ANYBODY) -> Message:
         )
     blocks += map(context, lines)
     if shown.missing:
-        where = f"`assent show {request.id}`" if request.status.final else "Details"
+        where = f"Details of `/approvals show {request.id}`" if request.status.final else "Details"
         blocks.append(context(f"… not shown in full: {listed(shown.missing)}; see {where}."))
     if is_open(request, now):
         if closed := copy.closed(request):
             blocks.append(section(f"*{inline(closed, 300)}*"))
         else:
             more = bool(shown.missing) or _has_more(request)
-            blocks.append(actions(request, more=more, owner=copy.owner(request)))
+            review = bool(shown.missing) or cut_labels(request)
+            blocks.append(actions(request, more=more, owner=copy.owner(request), review=review))
     return Message(_fallback(request), blocks)
+
+
+def is_cut(request: Request) -> bool:
+    """Whether its card cannot show all of what is asked, so that nothing there says yes with one click."""
+    shown = details.question(request, EVENTFUL if _eventful(request) else CARD)
+    return bool(shown.missing) or cut_labels(request)
 
 
 def _eventful(request: Request) -> bool:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from bot.domain import forms
 from bot.domain.answers import wants_phrase, wants_reason
-from bot.domain.errors import AssentError
+from bot.domain.errors import AssentError, StaleRevision, Unavailable
 from bot.domain.events import Seen
-from bot.domain.request import APPROVE, REJECT, SKIP, Status
+from bot.domain.request import APPROVE, REJECT, SKIP
 from bot.domain.spec import Kind
 from bot.ports import Query
 from bot.slack import cards
@@ -35,10 +35,13 @@ if TYPE_CHECKING:
     from bot.slack.inbox import Inbox
     from bot.slack.payloads import Command
 
+CHECK_SECONDS = 0.9
+"""How long a typed answer waits for Slack to say who somebody is whom the request does not name."""
+TRY_AGAIN = "Slack is slow just now. Nothing was recorded; try again."
 LISTED = 20
 """Requests in one list, the newest."""
 HELP = """`/approvals` what waits for you
-`/approvals all` everything that waits for somebody
+`/approvals all` what waits for anybody and you may see
 `/approvals mine` what you asked for
 `/approvals show ID` one request
 `/approvals approve ID [reason]`
@@ -138,7 +141,7 @@ class Commands:
         )
         try:
             request = await self._check(given)
-            given = given.model_copy(update={"seen": Seen(step=request.step)})
+            given = given.model_copy(update={"seen": Seen(request.revision, request.step)})
             recorded = await self._answering.accept(given, PATIENT_SECONDS)
         except AssentError as refusal:
             return _reply(words(sentence(refusal)))
@@ -152,22 +155,32 @@ class Commands:
         decision = given.decision
         if not given.request_id:
             raise AssentError(_which(decision))
-        request = await self._approvals.get(given.request_id)
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                return await self._fitting(given)
+        except TimeoutError:
+            raise Unavailable(TRY_AGAIN) from None
+
+    async def _fitting(self, given: Given) -> Request:
+        decision = given.decision
+        request = await self._approvals.look_to_act(given.request_id, given.user.id)
         if request.status.final:
             return request
         if _needs_card(request, decision):
             raise AssentError(f"This has to be answered on its card: /approvals show {request.id}")
         if wants_reason(request.spec, decision) and not given.reason:
             raise AssentError(f"Say why as well: /approvals {decision} {request.id} REASON")
+        if decision == APPROVE and not await self._approvals.has_seen(request, given.user.id):
+            await self._approvals.rehearse(request.id, given.user.actor, given.answer)
+            why = "It was changed since you saw it" if request.revision > 1 else "You have not seen it yet"
+            raise StaleRevision(f"{why}. Nothing was recorded; look first: /approvals show {request.id}")
         return request
 
     async def _waiting(self, command: Command, _rest: str) -> Message:
         return await self._inbox.message(command.user_id)
 
     async def _all(self, command: Command, _rest: str) -> Message:
-        await self._inbox.insider(command.user_id)
-        page = await self._approvals.find(Query(status=Status.PENDING, limit=LISTED))
-        return self._inbox.listing(page.items, "Waiting for somebody")
+        return await self._inbox.everything(command.user_id, LISTED)
 
     async def _mine(self, command: Command, _rest: str) -> Message:
         await self._inbox.insider(command.user_id)
@@ -177,8 +190,9 @@ class Commands:
     async def _show(self, command: Command, request_id: str) -> Message:
         if not request_id:
             raise AssentError(_which("show"))
-        await self._inbox.insider(command.user_id)
-        return cards.card(await self._approvals.get(request_id), self._clock.now())
+        request = await self._approvals.look(request_id, command.user_id)
+        await self._approvals.showed(request, command.user_id)
+        return cards.card(request, self._clock.now())
 
     async def _help(self, _command: Command, _rest: str) -> Message:
         return Message(HELP, [section(HELP)])
@@ -229,7 +243,7 @@ def _needs_card(request: Request, decision: str) -> bool:
         return False
     if wants_phrase(request.spec, decision) or request.spec.kind is not Kind.APPROVAL:
         return True
-    return bool(forms.value_faults(request, {}))
+    return bool(forms.value_faults(request, {})) or cards.is_cut(request)
 
 
 def _unknown(word: str, known: list[str]) -> Message:

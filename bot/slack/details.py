@@ -28,6 +28,7 @@ from bot.slack.text import (
     listed,
     localised,
     paragraph,
+    pieces,
     preformatted,
     quote,
     rich_text,
@@ -87,6 +88,32 @@ def question(request: Request, room: Room) -> Question:
         *_payload(request, room, missing),
     ]
     return Question(blocks, tuple(missing))
+
+
+PART = 10_000
+"""Characters of one part of what is too long for one view."""
+
+
+def parts(request: Request, room: Room) -> list[list[Block]]:
+    """What is asked, all of it: in as many views as that takes."""
+    shown = question(request, room)
+    if not shown.missing:
+        return [shown.blocks]
+    spec = request.spec
+    said = [plain(spec.title)] if weight(flat(spec.title)) > MAX_HEADER else []
+    said += [plain(spec.message), *(f"{plain(key)}: {plain(value)}" for key, value in spec.details.items())]
+    texts = [("Question", "\n".join(filter(None, said)))]
+    if spec.payload is not None or request.values:
+        texts.append(("Payload", pretty_json(forms.payload(request))))
+    cut = [(name, piece) for name, text in texts for piece in pieces(text, PART)]
+    return [
+        [
+            header(spec.title),
+            context(f"Part {number} of {len(cut)} · {name}"),
+            rich_text(preformatted(piece)),
+        ]
+        for number, (name, piece) in enumerate(cut, 1)
+    ]
 
 
 def _title(title: str, room: Room, missing: list[str]) -> Iterator[Block]:
@@ -209,7 +236,7 @@ def progress(request: Request) -> str:
     if request.responses:
         parts.append(listed([_answer(request, response) for response in request.responses]))
     if not request.status.final and not request.held:
-        awaited = [inline(name, 40) for name in notices.waiting_for(request)]
+        awaited = [inline(name, 80) for name in notices.waiting_for(request)]
         awaited += [f"anyone in <#{channel.removeprefix('slack:')}>" for channel in request.channels]
         parts += [f"waiting for {listed(awaited)}"] if awaited else []
     return " · ".join(parts)
@@ -217,7 +244,7 @@ def progress(request: Request) -> str:
 
 def _answer(request: Request, response: Response) -> str:
     name = notices.names(request, [response.respondent])
-    return f"{inline(name, 40)} {inline(notices.answered(response, request), 150)}"
+    return f"{inline(name, 80)} {inline(notices.answered(response, request), 150)}"
 
 
 def deadline(request: Request, now: datetime) -> str | None:

@@ -10,7 +10,7 @@ from bot.domain.request import APPROVE
 from bot.domain.spec import Kind
 from bot.rendering import markdown_text
 from bot.slack import details, story
-from bot.slack.buttons import actions, button, seen
+from bot.slack.buttons import actions, button, cut_labels, seen
 from bot.slack.cards import is_open
 from bot.slack.modals import needs_modal
 from bot.slack.text import (
@@ -43,6 +43,8 @@ MAX_EXCERPT = 1000
 """Characters of a message that are looked at for its excerpt."""
 
 
+MAX_MESSAGE, MAX_DETAILS, MAX_PAYLOAD = 300, 400, 500
+"""Characters of each in an entry."""
 SELECT = "assent.select"
 APPROVE_SELECTED, REJECT_SELECTED = "assent.approve_selected", "assent.reject_selected"
 """Action ids: the box of one request, and what is done with all that are ticked."""
@@ -85,7 +87,9 @@ def alone(request: Request) -> str | None:
         return "has a form to fill in"
     if wants_reason(request.spec, APPROVE):
         return "wants a reason of its own"
-    return "has a form to fill in" if needs_modal(request, APPROVE) else None
+    if needs_modal(request, APPROVE):
+        return "has a form to fill in"
+    return "is too long to be shown here, so Review… comes first" if is_short(request) else None
 
 
 def _together() -> Block:
@@ -101,9 +105,16 @@ def _box(request: Request) -> Block:
     return {"type": "checkboxes", "action_id": SELECT, "options": [option]}
 
 
-def inbox_blocks(requests: Sequence[Request], heading: str, now: datetime) -> list[Block]:
-    """As many of `requests` as one message holds, each with its buttons, under `heading`."""
+def inbox_blocks(
+    requests: Sequence[Request], heading: str, now: datetime, *, more: bool = False
+) -> list[Block]:
+    """As many of `requests` as one message holds, each with its buttons, under `heading`.
+
+    `more`: there are others beyond them.
+    """
     blocks = _list(heading, requests, IN_MESSAGE, now)
+    if more:
+        blocks.append(context(f"These are the newest {len(requests)}; there are more."))
     return blocks if requests else [*blocks, context("Nothing here.")]
 
 
@@ -133,9 +144,11 @@ def _entry(request: Request, now: datetime, *, boxes: bool) -> list[Block]:
     spec = request.spec
     parts = [paragraph(*run(line(spec.title, 150), bold=True))]
     if message := flat(markdown_text(spec.message[:MAX_EXCERPT])):
-        parts.append(paragraph(*run(clip(message, 200))))
-    if spec.payload is not None:
-        parts.append(preformatted(clip(details.payload_text(request).text, 200)))
+        parts.append(paragraph(*run(clip(message, MAX_MESSAGE))))
+    if told := _details(request):
+        parts.append(paragraph(*run(clip(told, MAX_DETAILS))))
+    if spec.payload is not None or request.values:
+        parts.append(preformatted(clip(details.payload_text(request).text, MAX_PAYLOAD)))
     lines = [details.headline(request)] if request.status.final else []
     lines += [*story.standing(request), details.asked_by(request), details.progress(request)]
     lines += filter(None, [details.deadline(request, now)])
@@ -144,8 +157,28 @@ def _entry(request: Request, now: datetime, *, boxes: bool) -> list[Block]:
         lines.append(f"To be answered by itself: it {why}.")
     elif boxes:
         box = _box(request)
-    buttons = [actions(request, more=True, first=box)] if is_open(request, now) else []
+    buttons = (
+        [actions(request, more=True, first=box, review=is_short(request))] if is_open(request, now) else []
+    )
     return [rich_text(*parts), context("\n".join(lines)), *buttons, {"type": "divider"}]
+
+
+def _details(request: Request) -> str:
+    return flat("; ".join(f"{key}: {value}" for key, value in request.spec.details.items()))
+
+
+def is_short(request: Request) -> bool:
+    """Whether an entry leaves something out of what is asked, so that nothing there says yes with one click."""
+    spec = request.spec
+    lengths = [
+        (weight(flat(spec.title)), 150),
+        (len(spec.message), MAX_EXCERPT),
+        (weight(flat(markdown_text(spec.message[:MAX_EXCERPT]))), MAX_MESSAGE),
+        (sum(len(key) + len(value) + 4 for key, value in spec.details.items()), MAX_DETAILS),
+    ]
+    if spec.payload is not None or request.values:
+        lengths.append((weight(details.payload_text(request).text), MAX_PAYLOAD))
+    return cut_labels(request) or any(there > room for there, room in lengths)
 
 
 def _texts(value: object) -> Iterator[str]:

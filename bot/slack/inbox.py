@@ -41,9 +41,15 @@ class Inbox:
         """What waits for this person, with its buttons."""
         return self.listing(await self._waiting(user_id), heading)
 
-    def listing(self, requests: tuple[Request, ...], heading: str) -> Message:
-        """Some requests under a heading."""
-        return Message(f"{heading}: {len(requests)}", home.inbox_blocks(requests, heading, self._clock.now()))
+    def listing(self, requests: tuple[Request, ...], heading: str, *, more: bool = False) -> Message:
+        """Some requests under a heading; `more`: there are others beyond these, the newest."""
+        blocks = home.inbox_blocks(requests, heading, self._clock.now(), more=more)
+        return Message(f"{heading}: {len(requests)}", blocks)
+
+    async def everything(self, user_id: str, limit: int) -> Message:
+        """What waits for somebody and this person may see."""
+        page = await self._approvals.visible(await self.insider(user_id), limit)
+        return self.listing(page.items, "Waiting for somebody", more=page.next_cursor is not None)
 
     async def open_home(self, user_id: str) -> None:
         """Draw the Home tab of somebody who looks at it. Where that fails it stays as it was."""

@@ -18,7 +18,9 @@ from slack_bolt.response import BoltResponse
 
 from bot.domain.answers import Answer, decisions
 from bot.domain.errors import AssentError, Invalid, Unavailable
-from bot.slack import modals, overview
+from bot.domain.request import REJECT, SKIP
+from bot.domain.visibility import is_involved
+from bot.slack import cards, home, modals, overview
 from bot.slack.acting import Once, refuse_final
 from bot.slack.answering import QUICK_SECONDS, Given, confirmation, sentence
 from bot.slack.buttons import DETAILS, EDIT, UNDO
@@ -84,6 +86,7 @@ class Listeners:
         app.action(re.compile(r"assent\.(approve|reject|skip|choose(\..+)?)$"))(
             self._listener(Click, self._clicked)
         )
+        app.action(re.compile(r"assent\.review\.(approve|edit)$"))(self._listener(Click, self._review))
         app.action(DETAILS)(self._listener(Click, self._details))
         app.action(re.compile(r"assent\.(edit|escalate|undo|more)$"))(self._listener(Click, self._other))
         app.action(APPROVE_SELECTED)(self._listener(Click, many.approve))
@@ -143,10 +146,18 @@ class Listeners:
         request = await self._approvals.get(request_id)
         given = _given(click, request_id, seen, decision)
         self._adopt_soon(click, request)
-        if modals.needs_modal(request, decision):
+        if modals.needs_modal(request, decision) or _is_unseen(request, decision, given.origin):
             return Reply(then=partial(self._ask, click, request, given))
         recorded = await self._answering.accept(given, QUICK_SECONDS)
         return Reply(then=partial(self._recorded, click, given, recorded) if recorded else None)
+
+    async def _review(self, click: Click) -> Reply:
+        """All of what is asked, with the form at its end."""
+        request_id, seen, what = click.actions[0].answer()
+        request = await self._approvals.get(request_id)
+        self._adopt_soon(click, request)
+        given = _given(click, request_id, seen, what.removeprefix("review."))
+        return Reply(then=partial(self._ask, click, request, given))
 
     async def _other(self, click: Click) -> Reply:
         """Edit, escalate, undo, or what was picked in the menu."""
@@ -156,12 +167,16 @@ class Listeners:
         if what == UNDO:
             if click.trigger_id and not self._once.first(click.trigger_id):
                 return Reply()
-            said = await self._acting.withdraw(click.user, request_id)
+            said = await self._acting.withdraw(click.user, request_id, seen)
             return Reply(then=partial(self._say_where_no_card_shows_it, click, said))
-        refuse_final(request)
         if what in modals.ACTS:
-            return Reply(then=partial(self._answering.open, click, modals.act_modal(request, what)))
+            return Reply(then=partial(self._open_act, click, request_id, what))
         return Reply(then=partial(self._ask, click, request, _given(click, request_id, seen, EDIT)))
+
+    async def _open_act(self, click: Click, request_id: str, what: str) -> None:
+        request = await self._approvals.look_to_act(request_id, click.user.id)
+        refuse_final(request)
+        await self._answering.open(click, modals.act_modal(request, what))
 
     def _adopt_soon(self, click: Click, request: Request) -> None:
         if _origin(click) == "card":
@@ -185,8 +200,12 @@ class Listeners:
         try:
             async with asyncio.timeout(REHEARSAL_SECONDS):
                 await self._approvals.rehearse(request.id, given.user.actor, answer, given.seen)
-        except (Invalid, Unavailable, TimeoutError):
-            pass  # the form asks for what is missing, and whoever it is will be checked when it is submitted
+        except Invalid:
+            pass  # the form asks for what is missing
+        except (Unavailable, TimeoutError):
+            if not _is_known_here(request, click):
+                raise Unavailable("Slack is slow just now. Nothing was recorded; try again.") from None
+            # whoever it is will be checked when the form is submitted
         await self._answering.open(click, modals.answer_modal(request, given.decision))
 
     async def _say_where_no_card_shows_it(self, click: Click, said: str) -> None:
@@ -206,10 +225,11 @@ class Listeners:
 
     async def _show_details(self, click: Click) -> None:
         request_id, _, _ = click.actions[0].answer()
-        request = await self._approvals.get(request_id)
+        request = await self._approvals.look(request_id, click.user.id, click.user.team_id)
         deliveries = await self._approvals.deliveries([request_id])
         everything = overview.details_modal(request, self._clock.now(), deliveries.get(request_id, ()))
         await self._answering.open(click, everything)
+        await self._approvals.showed(request, click.user.id)
 
     async def _home_opened(self, opened: HomeOpened) -> Reply:
         return Reply(then=partial(self._inbox.open_home, opened.user) if opened.tab == "home" else None)
@@ -224,6 +244,19 @@ def _given(click: Click, request_id: str, seen: Seen, decision: str) -> Given:
         decision=decision,
         origin=_origin(click),
     )
+
+
+def _is_unseen(request: Request, decision: str, origin: Origin) -> bool:
+    """Whether a yes with one click would be to more than what stands where it was clicked."""
+    if decision in {REJECT, SKIP} or request.status.final:
+        return False
+    return cards.is_cut(request) or (origin == "home" and home.is_short(request))
+
+
+def _is_known_here(request: Request, click: Click) -> bool:
+    """Whether the request names them, or the click came from a channel that is asked: they see its card anyway."""
+    asked = f"slack:{click.container.channel_id}" in request.channels
+    return asked or is_involved(request, frozenset({f"slack:{click.user.id}"}))
 
 
 def _origin(click: Click) -> Origin:

@@ -55,7 +55,9 @@ class Many:
         selected = _selected(click)
         if not selected:
             return Reply(then=partial(self._show, click, "Nothing ticked", NOTHING))
-        titles = [(await self._approvals.get(request_id)).spec.title for request_id in selected]
+        user = click.user.id
+        looked = [await self._approvals.look_to_act(request_id, user) for request_id in selected]
+        titles = [request.spec.title for request in looked]
         form = modals.reject_selected_modal(_ticked(click), titles)
         return Reply(then=partial(self._answering.open, click, form))
 
@@ -76,7 +78,7 @@ class Many:
         ends = now() + PATIENT_SECONDS
 
         async def answer(request_id: str) -> Request:
-            if why := alone(await self._approvals.get(request_id)):
+            if why := alone(await self._approvals.look_to_act(request_id, user.id)):
                 raise AssentError(f"It has to be answered by itself: it {why}.")
             given = Given(
                 request_id=request_id,
@@ -91,9 +93,9 @@ class Many:
                 raise _OnItsWayError(ON_ITS_WAY)
             return recorded
 
-        return await self._told(decision, await self._approvals.to_all(selected, answer))
+        return await self._told(user, decision, await self._approvals.to_all(selected, answer))
 
-    async def _told(self, decision: str, results: Mapping[str, Request | AssentError]) -> str:
+    async def _told(self, user: User, decision: str, results: Mapping[str, Request | AssentError]) -> str:
         late = sum(isinstance(r, _OnItsWayError) for r in results.values())
         refused = {
             i: r
@@ -104,7 +106,12 @@ class Many:
         said = f"You {did} {len(results) - len(refused) - late} of {len(results)}."
         lines = [f"{said} Slack is slow just now; {late} more are on their way." if late else said]
         for request_id, refusal in refused.items():
-            title = clip(flat((await self._approvals.get(request_id)).spec.title), 80)
+            try:
+                request = await self._approvals.look_to_act(request_id, user.id)
+            except AssentError:  # nothing of it is told, its title least
+                lines.append(f"• {sentence(refusal)}")
+                continue
+            title = clip(flat(request.spec.title), 80)
             lines.append(f"• “{title}”: {sentence(refusal)}")
         return "\n".join(lines)
 

@@ -11,7 +11,7 @@ from bot.domain.request import APPROVE, REJECT, SKIP
 from bot.domain.revising import MAX_COMMENT
 from bot.domain.spec import Kind
 from bot.slack import details, fields
-from bot.slack.buttons import ASK, DELEGATE, EDIT, ESCALATE, MAX_CHOICE_BUTTONS, label_room
+from bot.slack.buttons import ASK, DELEGATE, EDIT, ESCALATE, MAX_CHOICE_BUTTONS, cut_labels, label_room
 from bot.slack.details import Room
 from bot.slack.text import (
     Block,
@@ -36,6 +36,8 @@ REASON, PHRASE, CHOICE, TO, QUESTION = "reason", "phrase", "decision", "to", "te
 """Block ids of the inputs, which are also the last part of the JSON pointers of their faults."""
 
 EXCERPT = Room(title=500, message=1500, details=1500, rows=20, payload=1500, reason=500)
+WHOLE = Room(title=3000, message=6000, details=7500, rows=300, payload=7000, reason=3000)
+"""Slack takes views up to 250 KB, in which a character may take six bytes."""
 MAX_NEWS = 10
 """Sentences about what has changed meanwhile, the newest."""
 MAX_VIEW, MAX_BLOCKS = 250_000, 100
@@ -49,6 +51,8 @@ _FORM_TITLES = {Kind.INPUT: "Fill in", Kind.FEEDBACK: "Give feedback"}
 def needs_modal(request: Request, decision: str) -> bool:
     """Whether a click on `decision` asks for more before it counts; a rejection always may say why."""
     spec = request.spec
+    if decision in {c.id for c in spec.choices} and cut_labels(request):
+        return True
     if decision in {REJECT, EDIT} or wants_reason(spec, decision) or wants_phrase(spec, decision):
         return True
     if decision == SKIP:
@@ -57,16 +61,32 @@ def needs_modal(request: Request, decision: str) -> bool:
 
 
 def answer_modal(
-    request: Request, decision: str, *, changed: Sequence[str] = (), reason: str | None = None
+    request: Request,
+    decision: str,
+    *,
+    changed: Sequence[str] = (),
+    reason: str | None = None,
+    part: int = 0,
 ) -> Block:
     """The form for one decision (or `edit`: a yes with changes), with inputs for all that it needs.
 
-    `changed`: what has happened since an earlier try, in sentences; `reason`: what was typed then.
+    `changed`: what has happened since an earlier try, in sentences; `reason`: what was typed then. A yes comes after
+    all that is asked: where that is too long for one view, `part` says which this is, and the last has the form.
     """
-    shown = details.question(request, EXCERPT)
-    blocks = [*_news(changed), *shown.blocks]
-    if shown.missing:
-        blocks.append(context(f"… not shown in full: {listed(shown.missing)}; see Details on the card."))
+    blocks = [*_news(changed)]
+    if decision in {REJECT, SKIP}:
+        shown = details.question(request, EXCERPT)
+        blocks += shown.blocks
+        if shown.missing:
+            blocks.append(context(f"… not shown in full: {listed(shown.missing)}; see Details on the card."))
+    else:
+        views = details.parts(request, WHOLE)
+        blocks += views[min(part, len(views) - 1)]
+        if part + 1 < len(views):
+            about = {"decision": decision, "trail": len(request.trail), "part": part}
+            return _form("Review", blocks, ANSWER, _about(request) | about) | {
+                "submit": plain_text("Next part", 24)
+            }
     choice = next((c for c in request.spec.choices if c.id == decision), None)
     if choice:
         blocks.append(rich_text(paragraph(*run("You choose: "), *run(clip(choice.label, 500), bold=True))))

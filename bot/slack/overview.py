@@ -45,7 +45,11 @@ def details_modal(request: Request, now: datetime, deliveries: Sequence[Delivery
     shown = details.question(request, FULL)
     blocks = [*shown.blocks]
     if shown.missing:
-        where = f"`assent show {request.id}` prints all of it"
+        where = (
+            "Review… shows all of it, part by part"
+            if not request.status.final
+            else "the page behind a mail's link shows all of it"
+        )
         blocks.append(
             section(f"⚠ Too long for Slack, *not shown in full*: {listed(shown.missing)}. {where}.")
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot import rendering
+from bot.domain import naming
 from bot.domain.request import RespondentState
 from bot.slack.text import (
     Block,
@@ -45,7 +46,7 @@ def standing(request: Request) -> Iterator[str]:
     if title := rendering.step_title(request):
         yield _steps(request, title)
     hands = [
-        f"{inline(r.label, 40)} for {inline(giver.label, 40)}"
+        " for ".join(inline(name, 80) for name in naming.labels(request, (r, giver)))
         for r in request.seated
         if r.delegate_of and (giver := request.respondent(r.delegate_of))
         if r.state is not RespondentState.DELEGATED

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bot.slack.answering import Answering
     from bot.slack.inbox import Inbox
     from bot.slack.many import Many
-    from bot.slack.payloads import Submission, View
+    from bot.slack.payloads import Submission, User, View
 
 SLOW = "Slack is slow just now. You will be told what came of it."
 
@@ -44,11 +44,16 @@ class Submissions:
         self._once = Once()
         self.forms: Mapping[str, Callable[[Submission], Awaitable[Reply]]] = MappingProxyType(
             {
-                modals.ANSWER: self._answered,
+                modals.ANSWER: self._submitted,
                 modals.ACT: self._acted,
                 modals.REJECT_SELECTED: many.rejected,
             }
         )
+
+    async def _submitted(self, submission: Submission) -> Reply:
+        """What is too long for one view is read to its end before it can be answered."""
+        reads = "part" in submission.view.about()
+        return await (self._read_on if reads else self._answered)(submission)
 
     async def _answered(self, submission: Submission) -> Reply:
         view = submission.view
@@ -61,17 +66,26 @@ class Submissions:
         except Unavailable as error:  # at a field, so that what was typed stays
             return Reply(body={"response_action": "errors", "errors": {modals.REASON: error.detail}})
         except StaleRevision:
-            return await self._again(view)
+            return await self._again(view, submission.user)
         except AssentError as refusal:
             return say("Not recorded", refusal.detail)
         if recorded is None:
             return say("One moment", ON_ITS_WAY)
         return Reply(then=partial(self._answering.refresh_home, given))
 
-    async def _again(self, view: View) -> Reply:
+    async def _read_on(self, submission: Submission) -> Reply:
+        """The next part of what is too long for one view."""
+        view, about = submission.view, submission.view.about()
+        request = await self._approvals.look_to_act(about["request"], submission.user.id)
+        if request.status.final or about["seen"] != (request.revision, request.step):
+            return await self._again(view, submission.user)
+        make = partial(modals.answer_modal, request, about["decision"], part=int(about["part"]) + 1)
+        return Reply(body={"response_action": "update", "view": await asyncio.to_thread(make)})
+
+    async def _again(self, view: View, user: User) -> Reply:
         """The form as it has to be now, and what has changed."""
         about = view.about()
-        request = await self._approvals.get(about["request"])
+        request = await self._approvals.look_to_act(about["request"], user.id)
         changed = [entry.text for entry in request.trail[int(about.get("trail", 0)) :]]
         form = modals.answer_modal(
             request,
@@ -107,11 +121,11 @@ class Submissions:
         view, user, about = submission.view, submission.user, submission.view.about()
         request_id, reason = about["request"], view.typed(modals.REASON)
         if about["act"] == ESCALATE:
-            return await self._acting.escalate(user, request_id, reason, int(about["level"]))
+            return await self._acting.escalate(user, request_id, reason, int(about["level"]), about["seen"])
         if about["act"] == DELEGATE:
             to = f"slack:{view.typed(modals.TO) or ''}"
-            return await self._acting.delegate(user, request_id, to, reason)
-        return await self._acting.ask(user, request_id, view.typed(modals.QUESTION) or "")
+            return await self._acting.delegate(user, request_id, to, reason, about["seen"])
+        return await self._acting.ask(user, request_id, view.typed(modals.QUESTION) or "", about["seen"])
 
 
 def _given(submission: Submission, request: Request) -> Given:

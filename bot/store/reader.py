@@ -201,6 +201,7 @@ def _delivery_state(row: Row[Any]) -> DeliveryState:
         error=row.error,
         at=codec.instant(row.sent_at) if row.sent_at is not None else None,
         receipt=orjson.loads(row.receipt) if row.receipt else None,
+        shown_version=row.shown_version,
     )
 
 

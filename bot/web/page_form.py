@@ -29,6 +29,7 @@ MAX_BODY = 256 * 1024
 """Bytes of a posted form, beside the request's own fields."""
 MAX_FIELDS = 1000
 FIELDS = ("decision", "reason", "phrase", "text", "to", "action", "revision", "level", "seen")
+_UNSAID = "did not say which version of the request was answered; look at it as it is now, then submit again"
 _UNREADABLE = "has a character that cannot be read or stored; remove it, or type the text again"
 
 
@@ -88,6 +89,8 @@ class Form:
         """Raise `Invalid` with every fault of an answer, one a field."""
         _, unreadable = self._values(request)
         faults = {_place(f): f for f in unreadable} | {_place(f): f for f in self.faults}
+        if self.opened_revision is None:
+            faults.setdefault("/revision", Fault("/revision", _UNSAID))
         if not self.decision:
             faults.setdefault("/decision", Fault("/decision", "choose one"))
         try:

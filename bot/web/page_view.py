@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.domain import forms, notices, quorum
-from bot.domain.answers import decisions, wants_phrase
+from bot.domain import forms, naming, notices, quorum
+from bot.domain.answers import decisions, phrase, wants_phrase
 from bot.domain.audience import Actor, admit, may_still_answer
 from bot.domain.digest import payload_digest
 from bot.domain.errors import AssentError, NotInAudience, SelfApproval, StepClosed
@@ -117,11 +117,13 @@ def context(opened: Opened, **more: Any) -> dict[str, Any]:
         "payload_digest": payload_digest(payload) if request.values else spec.payload_digest,
         "differences": differences(request, request.edits),
         "history": history(request),
-        "holder": opened.holder,
+        "holder": naming.label(request, opened.holder) if opened.holder else None,
         "may_withdraw": response and not request.status.final and opened.refusal is None,
         "choices": [(d, _label(d, request)) for d in decisions(spec)],
         "controls": controls(request, form.values),
-        "phrase": spec.verification_phrase if any(wants_phrase(spec, d) for d in decisions(spec)) else None,
+        "phrase": phrase(spec.verification_phrase or "")
+        if any(wants_phrase(spec, d) for d in decisions(spec))
+        else None,
         "seen": seen(request),
         "form": form,
         "faults": {},
@@ -145,11 +147,16 @@ def _given(request: Request, response: Response | None) -> list[tuple[str, str]]
 
 def _steps(request: Request) -> list[dict[str, Any]]:
     """Each step with its people and where they stand."""
+    alike = naming.alike(request)
     return [
         {
             "title": step_title(request, index),
             "progress": _progress(request, index),
-            "people": [(r.label, _standing(request, r)) for r in request.respondents if r.step == index],
+            "people": [
+                (naming.label_in(alike, r), _standing(request, r))
+                for r in request.respondents
+                if r.step == index
+            ],
         }
         for index in range(len(request.spec.steps))
     ]
@@ -174,7 +181,8 @@ def _standing(request: Request, respondent: Respondent) -> str:
         words = "handed it on"
     else:
         words = str(respondent.state)
-    before = next((r.label for r in request.respondents if r.id == respondent.delegate_of), None)
+    giver = request.respondent(respondent.delegate_of) if respondent.delegate_of else None
+    before = naming.label(request, giver) if giver else None
     level = min(respondent.levels)
     notes = [
         f"in place of {before}" if before else "",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import hdrs, web
 
-from bot.domain import forms, lifecycle
+from bot.domain import forms, lifecycle, naming
 from bot.domain.errors import AssentError, Fault, Invalid, StaleRevision, Unavailable
 from bot.domain.events import Seen, Timer
 from bot.domain.request import RespondentState
@@ -45,6 +45,8 @@ HEADERS: Mapping[str, str] = MappingProxyType(
 )
 ALLOWED = "GET, HEAD, POST"
 RETRY_SECONDS = "5"
+NOTHING_SHOWN = 0
+"""No revision: what does not say which one it answers is never taken for an answer to the one that is asked now."""
 
 
 def routes(
@@ -133,9 +135,8 @@ class _Pages:
         try:
             if opened.may_answer and form.opened_revision in {None, request.revision}:
                 form.check(request)
-            await self.approvals.respond(
-                request.id, opened.actor, form.answer(request), Seen(form.opened_revision)
-            )
+            shown = form.opened_revision or NOTHING_SHOWN
+            await self.approvals.respond(request.id, opened.actor, form.answer(request), Seen(shown))
         except AssentError as refusal:
             now = await self._open(token) or opened
             if not (now.response and form.repeats(now.request, now.response)):
@@ -259,5 +260,7 @@ def _news(opened: Opened, done: str | None) -> str | None:
     if done == "ask":
         mine = [c.text for c in request.comments if c.respondent == respondent.id]
         return f"You asked: {mine[-1]}" if mine else None
-    told = {"escalate": "Escalated ", "withdraw": f"{respondent.label} took "}.get(done or "")
+    told = {"escalate": "Escalated ", "withdraw": f"{naming.label(request, respondent)} took "}.get(
+        done or ""
+    )
     return next((e.text for e in reversed(request.trail) if told and e.text.startswith(told)), None)

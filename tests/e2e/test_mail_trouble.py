@@ -136,7 +136,7 @@ async def test_a_relay_with_tls_and_a_login(sqlite_url: str, tls: Literal["start
         request = await product.submit(audience=[f"email:{ANA}"])
         asked = await relay.next_message(ANA)
         assert asked.user == "assent"
-        answer = await product.call("POST", asked.link, data={"decision": "approve"})
+        answer = await product.call("POST", asked.link, data={"revision": "1", "decision": "approve"})
         assert "Your answer is recorded" in answer.text
         await relay.next_message(ANA, where=lambda mail: "You approved this at" in mail.text)
         assert (await product.get(request))["status"] == "approved"

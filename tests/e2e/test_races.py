@@ -44,7 +44,7 @@ async def by_click(slack: SlackSandbox, who: User, card: Message, final: Callabl
 
 
 async def by_link(product: Product, link: str) -> Told:
-    answer = await product.call("POST", link, data={"decision": "reject", "reason": "No"})
+    answer = await product.call("POST", link, data={"revision": "1", "decision": "reject", "reason": "No"})
     return answer.status == 200, answer.text
 
 

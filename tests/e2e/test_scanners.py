@@ -131,7 +131,7 @@ async def test_a_stranger_without_the_link_gets_the_same_page_always(
         url = URL(f"/r/{token}", encoded=True)
         pages += [
             await product.call("GET", url),
-            await product.call("POST", url, data={"decision": "approve"}),
+            await product.call("POST", url, data={"revision": "1", "decision": "approve"}),
         ]
     assert {page.status for page in pages} == {404}
     assert {page.text for page in pages} == {pages[0].text}
@@ -163,7 +163,7 @@ async def test_old_links_say_what_became_of_it(product: Product, mailbox: Mailbo
         (gone[BEN], "This request was cancelled", "cancelled by", "A mistake"),
     ):
         seen = await product.call("GET", link)
-        late = await product.call("POST", link, data={"decision": "approve"})
+        late = await product.call("POST", link, data={"revision": "1", "decision": "approve"})
         assert (seen.status, late.status) == (200, 409)
         for page in (seen, late):
             assert refused(page) == heading
@@ -186,7 +186,7 @@ async def test_a_dropped_key_ends_its_links_and_a_rotated_one_does_not(
     async with running(sqlite_url, mailbox=mailbox, assent_secret_keys="new-" * 8) as product:
         answers = [
             await product.call("GET", path),
-            await product.call("POST", path, data={"decision": "approve"}),
+            await product.call("POST", path, data={"revision": "1", "decision": "approve"}),
         ]
         assert [refused(answer) for answer in answers] == ["This link does not work"] * 2
         assert (await product.get(request))["responses"] == []
@@ -195,7 +195,7 @@ async def test_a_dropped_key_ends_its_links_and_a_rotated_one_does_not(
 async def test_a_hundred_visits_at_once_hide_no_answer(product: Product, mailbox: Mailbox) -> None:
     request, links = await asked(product, mailbox)
     visits = [product.call("GET", links[ANA]) for _ in range(100)]
-    answer = product.call("POST", links[BEN], data={"decision": "approve"})
+    answer = product.call("POST", links[BEN], data={"revision": "1", "decision": "approve"})
     *pages, recorded = await asyncio.gather(*visits, answer)
     assert recorded.status == 200
     assert {page.status for page in pages} == {200}

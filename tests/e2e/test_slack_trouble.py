@@ -278,8 +278,10 @@ async def test_one_person_by_slack_and_by_mail_counts_once(
     await slack.wait_for(lambda: "1 of 2 approvals" in card.words)
     page = await product.call("GET", asked.link)
     assert "Your answer is recorded" in page.text
-    again = await product.call("POST", asked.link, data={"decision": "approve"})
-    other = await product.call("POST", asked.link, data={"decision": "reject", "reason": "No"})
+    again = await product.call("POST", asked.link, data={"revision": "1", "decision": "approve"})
+    other = await product.call(
+        "POST", asked.link, data={"revision": "1", "decision": "reject", "reason": "No"}
+    )
     assert (again.status, other.status) == (200, 409)
     stored = await product.get(request)
     assert (stored["status"], len(stored["responses"])) == ("pending", 1)
@@ -295,7 +297,7 @@ async def test_an_address_that_slack_does_not_confirm_stays_another_person(
     await slack.click(mallory, card, "Approve")
     await slack.wait_for(lambda: "1 of 2 approvals" in card.words)
     assert "<form" in (await product.call("GET", asked.link)).text
-    await product.call("POST", asked.link, data={"decision": "approve"})
+    await product.call("POST", asked.link, data={"revision": "1", "decision": "approve"})
     assert "Approved by Mallory and ana@example.com" in await decided(slack, card)
 
 

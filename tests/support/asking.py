@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 PAYLOAD = {"tool": "refund", "amount": 1250}
 
 
-def somebody(name: str, *, email: bool = True, slack: str | None = None, **fields: Any) -> Respondent:
+def somebody(name: str, /, *, email: bool = True, slack: str | None = None, **fields: Any) -> Respondent:
     """A respondent `rsp_NAME`, reached at NAME@example.com, as a Slack user, or both."""
     mail = f"{name}@example.com" if email else None
     addresses = [Address(surface=Surface.SLACK, value=slack)] if slack else []

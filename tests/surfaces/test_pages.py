@@ -35,7 +35,8 @@ async def site(database_url: str) -> AsyncIterator[Site]:
 
 
 async def post(site: Site, path: str, **fields: Any) -> ClientResponse:
-    return await site.client.post(path, data=fields, allow_redirects=False)
+    """Send a form as the page has it at first, but for the fields named here."""
+    return await site.client.post(path, data={"revision": "1"} | fields, allow_redirects=False)
 
 
 async def state(response: ClientResponse) -> str:
@@ -209,6 +210,7 @@ async def test_a_multipart_form_is_a_form(site: Site) -> None:
     request = await site.ask()
     body = (
         b'--x\r\nContent-Disposition: form-data; name="decision"\r\n\r\nreject\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="revision"\r\n\r\n1\r\n'
         b'--x\r\nContent-Disposition: form-data; name="reason"\r\n\r\n\xc3\xa9\r\n--x--\r\n'
     )
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -241,11 +243,11 @@ async def test_an_incomplete_answer_keeps_what_was_typed(site: Site) -> None:
     assert 'href="#decision-1">Your answer: choose one' in page
     assert "&lt;half&gt; a thought</textarea>" in page
 
-    wrong = await post(site, site.link(request), decision="approve", phrase="delete\tprod")
+    wrong = await post(site, site.link(request), decision="approve", phrase="Delete prod")
     page = await wrong.text()
     assert wrong.status == 422
     assert 'value="approve" checked' in page
-    assert 'name="phrase" value="delete\tprod"' in page
+    assert 'name="phrase" value="Delete prod"' in page
     assert 'role="alert" tabindex="-1" autofocus' in page
     assert 'aria-describedby="phrase-fault" aria-invalid="true"' in page
 
@@ -430,3 +432,16 @@ async def test_a_payload_in_any_script_keeps_its_digest(site: Site) -> None:
     page = html.unescape(await (await site.client.get(site.link(request))).text())
     assert json.dumps(payload, indent=2, ensure_ascii=False) in page
     assert request.spec.payload_digest in page
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+async def test_an_answer_that_does_not_say_what_it_answers_is_refused(site: Site, decision: str) -> None:
+    request = await site.ask()
+    response = await site.client.post(
+        site.link(request), data={"decision": decision, "reason": "Looks right"}
+    )
+    page = await response.text()
+    assert (response.status, await state(response)) == (422, "open")
+    assert "which version of the request was answered" in page
+    assert "Looks right</textarea>" in page
+    assert await site.approvals.get(request.id) == request

@@ -166,7 +166,9 @@ async def test_what_no_browser_sends_changes_nothing(
     site: Site, fields: list[tuple[str, str]], fault: str | None
 ) -> None:
     request = await site.ask(form=ORDER, payload=PAYLOAD)
-    response = await site.client.post(site.link(request), data=[("decision", "approve"), *fields])
+    response = await site.client.post(
+        site.link(request), data=[("decision", "approve"), ("revision", "1"), *fields]
+    )
     assert response.status == (422 if fault else 200)
     assert (fault or "") in await response.text()
     assert (await site.approvals.get(request.id)).values == {}

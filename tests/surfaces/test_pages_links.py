@@ -58,7 +58,7 @@ async def test_a_link_altered_in_any_place_is_unknown(site: Site) -> None:
     for place in range(len("/r/"), len(link)):
         other = ALPHABET[(ALPHABET.index(link[place]) + 1) % len(ALPHABET)]
         forged = link[:place] + other + link[place + 1 :]
-        response = await site.client.post(forged, data={"decision": "approve"})
+        response = await site.client.post(forged, data={"revision": "1", "decision": "approve"})
         assert (response.status, await response.read()) == (404, same)
     assert await site.approvals.get(request.id) == request
 
@@ -67,14 +67,16 @@ async def test_signatures_of_two_people_cannot_be_swapped(site: Site) -> None:
     request = await site.ask(audience=["email:ana@example.com", "email:ben@example.com"])
     ana, ben = site.link(request), site.link(request, "ben@example.com")
     swapped = ana[:16] + ben[16:]
-    assert (await site.client.post(swapped, data={"decision": "approve"})).status == 404
+    assert (await site.client.post(swapped, data={"revision": "1", "decision": "approve"})).status == 404
     assert await site.approvals.get(request.id) == request
 
 
 async def test_a_link_signed_with_another_key_is_unknown(site: Site) -> None:
     request = await site.ask()
     forged = Links("", ["x" * 32]).token(request.respondents[0].id, 0)
-    assert (await site.client.post(f"/r/{forged}", data={"decision": "approve"})).status == 404
+    assert (
+        await site.client.post(f"/r/{forged}", data={"revision": "1", "decision": "approve"})
+    ).status == 404
 
 
 async def test_a_future_generation_is_unknown(site: Site) -> None:
@@ -85,7 +87,9 @@ async def test_a_future_generation_is_unknown(site: Site) -> None:
 
 async def test_a_link_in_capitals_works(site: Site) -> None:
     request = await site.ask()
-    response = await site.client.post(site.link(request).upper(), data={"decision": "approve"})
+    response = await site.client.post(
+        site.link(request).upper(), data={"revision": "1", "decision": "approve"}
+    )
     assert response.status == 200
     assert "You approved this" in await response.text()
 
@@ -122,11 +126,16 @@ async def test_every_answer_carries_the_headers(site: Site) -> None:
         {
             "method": "POST",
             "path": link,
-            "data": {"decision": "approve"},
+            "data": {"revision": "1", "decision": "approve"},
             "headers": {"Sec-Fetch-Site": "cross-site"},
         },
-        {"method": "POST", "path": link, "data": {"decision": "approve"}, "allow_redirects": False},
-        {"method": "POST", "path": link, "data": {"decision": "reject"}},
+        {
+            "method": "POST",
+            "path": link,
+            "data": {"revision": "1", "decision": "approve"},
+            "allow_redirects": False,
+        },
+        {"method": "POST", "path": link, "data": {"revision": "1", "decision": "reject"}},
     ]
     answers = [await site.client.request(**visit) for visit in visits]
     assert [answer.status for answer in answers] == [200, 200, 404, 405, 415, 422, 403, 303, 409]
@@ -155,7 +164,7 @@ async def test_a_database_that_does_not_answer_is_said_on_a_page(
     with monkeypatch.context() as broken:
         broken.setattr(site.approvals, "respond", unavailable)
         unrecorded = await site.client.post(
-            site.link(request), data={"decision": "approve", "reason": "kept"}
+            site.link(request), data={"revision": "1", "decision": "approve", "reason": "kept"}
         )
     assert unrecorded.status == 503
     assert unrecorded.headers["Retry-After"] == "5"

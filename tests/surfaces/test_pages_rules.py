@@ -40,7 +40,7 @@ async def test_each_step_has_its_turn_and_everybody_reads_where_it_stands(site: 
     assert (early.status, early.state, early.page.buttons) == (200, "refused", [])
     assert "It is not your turn yet" in early.page.text
     assert "The step you are asked in is not open yet; you will be told when it is." in early.page.text
-    response = await site.client.post(ben.link, data={"decision": "approve"})
+    response = await site.client.post(ben.link, data={"revision": "1", "decision": "approve"})
     assert response.status == 403
 
     assert "Step Step 1 of 2: Review" in (await ana.opens()).page.text
@@ -50,7 +50,7 @@ async def test_each_step_has_its_turn_and_everybody_reads_where_it_stands(site: 
     late = await cy.opens()
     assert (late.status, late.state, late.page.buttons) == (200, "refused", [])
     assert "Your step is closed" in late.page.text
-    assert (await site.client.post(cy.link, data={"decision": "approve"})).status == 409
+    assert (await site.client.post(cy.link, data={"revision": "1", "decision": "approve"})).status == 409
 
     now = await ben.opens()
     assert now.state == "open"

@@ -120,7 +120,7 @@ async def test_a_phrase_has_to_be_typed_exactly(product: Product, slack: SlackSa
     phrase = next(label for label in modal.labels if "delete prod-db" in label)
     submitted = await slack.submit(modal, {phrase: "delete prod"})
     assert "does not match" in submitted.errors[phrase]
-    assert (await slack.submit(modal, {phrase: "delete prod-db "})).errors
+    assert (await slack.submit(modal, {phrase: "Delete prod-db"})).errors
     assert await responses(product, request) == []
     typed = await slack.command(ana, "/approvals", f"approve {request['id']}")
     assert "on its card" in (await typed.ephemeral()).words

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from bot.domain.answers import MAX_REASON, Answer, check, decisions, state_after, wants_phrase, wants_reason
+from bot.domain.answers import (
+    MAX_REASON,
+    Answer,
+    check,
+    decisions,
+    phrase_fault,
+    state_after,
+    wants_phrase,
+    wants_reason,
+)
 from bot.domain.errors import Invalid
 from bot.domain.request import Request, RespondentState, Surface
 from bot.domain.request import Response as Recorded
@@ -106,9 +115,53 @@ class TestVerification:
 
     def test_the_phrase_is_typed_exactly(self) -> None:
         assert faults(self.VERIFY, phrase=self.PHRASE) == {}
-        for phrase in (None, "", "delete production", "Delete production ", "Delete"):
+        for phrase in (
+            None,
+            "",
+            " ",
+            "delete production",
+            "Deleteproduction",
+            "Delete\u200bproduction",
+            "Delete",
+        ):
             wrong = {"/phrase": "does not match; type it exactly as the request shows it"}
             assert faults(self.VERIFY, phrase=phrase) == wrong
+
+    @pytest.mark.parametrize(
+        ("wanted", "typed"),
+        [
+            ("löschen", "lo\u0308schen"),
+            ("lo\u0308schen", "löschen"),
+            ("Delete production", " Delete\u00a0 \t production\u202f\n"),
+            ("Delete\u00a0production", "Delete production"),
+            ("ROTATE", "\u2068ROTATE\u2069"),
+            ("削除 する", "削除\u3000する"),
+        ],
+    )
+    def test_what_reads_the_same_is_the_same(self, wanted: str, typed: str) -> None:
+        verify = spec(level=Level.VERIFY, verification_phrase=wanted)
+        assert faults(verify, phrase=typed) == {}
+
+    @pytest.mark.parametrize("wanted", [None, "", " ", "\u2068\u2069"])
+    def test_where_none_could_be_typed_nothing_is_approved(self, wanted: str | None) -> None:
+        verify = spec(level=Level.VERIFY, verification_phrase=wanted)
+        for typed in (None, "", " ", "\u2068\u2069"):
+            assert set(faults(verify, phrase=typed)) == {"/phrase"}
+
+    @pytest.mark.parametrize(
+        ("wanted", "fault"),
+        [
+            ("Delete  it\u00a0now", None),
+            ("löschen 🔥", None),
+            ("\u2066\u2069", "nothing in it"),
+            ("a\u200bb", "U+200B"),
+            ("a\x07b", "U+0007"),
+            ("x" * 201, "longer than 200"),
+        ],
+    )
+    def test_a_phrase_that_nobody_could_type_is_no_phrase(self, wanted: str, fault: str | None) -> None:
+        found = phrase_fault(wanted)
+        assert found is None if fault is None else fault in (found or "")
 
     def test_only_for_what_lets_the_action_happen(self) -> None:
         assert [d for d in decisions(self.VERIFY) if wants_phrase(self.VERIFY, d)] == ["approve"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from bot.domain.digest import payload_digest
 from bot.domain.errors import Fault, Invalid
 from bot.domain.spec import Level, ReasonRule, Spec, Step
-from bot.web.page_form import Form
+from bot.web.page_form import Form as AnyForm
 from tests.support.asking import asked
 
+Form = partial(AnyForm, revision="1")
 VERIFIED = Spec(
     title="Delete it",
     payload_digest=payload_digest(None),
@@ -22,7 +24,7 @@ VERIFIED = Spec(
 )
 
 
-def faults(form: Form) -> list[str]:
+def faults(form: AnyForm) -> list[str]:
     with pytest.raises(Invalid) as invalid:
         form.check(replace(asked(), spec=VERIFIED))
     return [f.pointer for f in invalid.value.faults]
@@ -38,8 +40,14 @@ def test_the_phrase_is_not_asked_for_before_a_decision_needs_it() -> None:
 
 
 def test_the_phrase_must_match_to_the_letter() -> None:
-    assert faults(Form(decision="approve", reason="Yes", phrase="delete prod ")) == ["/phrase"]
-    Form(decision="approve", reason="Yes", phrase="delete prod").check(replace(asked(), spec=VERIFIED))
+    assert faults(Form(decision="approve", reason="Yes", phrase="Delete prod")) == ["/phrase"]
+    Form(decision="approve", reason="Yes", phrase="delete\u00a0prod ").check(replace(asked(), spec=VERIFIED))
+
+
+def test_what_does_not_say_which_version_was_answered_is_refused_for_every_decision() -> None:
+    for decision in ("approve", "reject"):
+        whole = AnyForm(decision=decision, reason="Yes", phrase="delete prod")
+        assert faults(whole) == ["/revision"]
 
 
 def test_a_reason_of_blanks_is_no_reason() -> None:
