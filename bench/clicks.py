@@ -24,10 +24,10 @@ import uvloop
 from bench.idle import call_all
 from bench.load import SUBMIT, connected
 from bench.servers import API_KEY, Server, assent
-from bot.sandbox.slack import SlackSandbox
+from bot.sandbox.slack.sandbox import SlackSandbox
 
 if TYPE_CHECKING:
-    from bot.sandbox.workspace import Message, User
+    from bot.sandbox.slack.workspace import Message, User
 
 CARDS_WITHIN = 60.0
 """Seconds in which every card has to be posted."""

@@ -18,13 +18,14 @@ from aiohttp import web
 
 from bot import logs
 from bot.approvals import Approvals, Rules
+from bot.clock_and_ids import RandomIds, SystemClock
 from bot.delivery.airflow import Airflow
 from bot.delivery.callbacks import CallbackSender
 from bot.delivery.dispatcher import Dispatcher
 from bot.delivery.prefect import Prefect
 from bot.delivery.signing import secret_from
-from bot.delivery.supervisor import Supervisor, Work
-from bot.domain.request import Surface
+from bot.delivery.worker_loops import Supervisor, Work
+from bot.domain.model.request import Surface
 from bot.email.addresses import parse_sender
 from bot.email.mailer import Mailer
 from bot.email.message import Composer
@@ -40,32 +41,35 @@ from bot.settings import (
     stored_secret,
     stored_webhook_secret,
 )
+from bot.slack.api.client import Gateway
+from bot.slack.api.directory import SlackDirectory
 from bot.slack.app import SlackApp, SlackConfig
-from bot.slack.directory import SlackDirectory
-from bot.slack.gateway import Gateway
-from bot.slack.sender import SlackSender
-from bot.store import SqlOutbox, SqlStore, keys, migrations
-from bot.store.alone import alone
+from bot.slack.outbound.sender import SlackSender
+from bot.store import SqlOutbox, SqlStore, migrations
+from bot.store.database.file_lock import alone
 from bot.store.keyring import Keyring
-from bot.store.load import load
-from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
-from bot.system import RandomIds, SystemClock
-from bot.web import api, application, changes, connections, docs, key_calls, pages, receipts
-from bot.web.auth import Auth
+from bot.store.queries import api_keys
+from bot.store.queries.gauges import load
+from bot.store.queries.unit_of_work import DEADLINES, DELIVERY, LOOKUPS
+from bot.web.api import actions, keys, receipts, requests
+from bot.web.api.events import Events
+from bot.web.calls.auth import Auth
+from bot.web.calls.door import Door
+from bot.web.calls.idempotency import once
 from bot.web.compat import glaip
 from bot.web.compat.humanlayer.routes import HumanLayer
-from bot.web.door import Door
-from bot.web.events import Events
-from bot.web.metrics import Metrics
-from bot.web.once import once
-from bot.web.published import published_under
+from bot.web.openapi import docs_page
+from bot.web.pages import link_pages
+from bot.web.server import application, connections
+from bot.web.server.base_path import published_under
+from bot.web.server.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
-    from bot.delivery.receivers import Receiver
+    from bot.delivery.orchestrators import Receiver
     from bot.ports import Clock, Sender
 
 log = structlog.get_logger(__name__)
@@ -227,7 +231,7 @@ class Assent:
             [self._webhook_secret()],
             allow_private=self.settings.assent_callback_allow_private,
             receivers=self._receivers(),
-            secret_of=lambda key_id: self.store.run_read(lambda c: keys.callback_secret(c, key_id)),
+            secret_of=lambda key_id: self.store.run_read(lambda c: api_keys.callback_secret(c, key_id)),
         )
         self._stack.push_async_callback(callbacks.close)
         senders: dict[str, Sender] = {"callback": callbacks}
@@ -257,14 +261,14 @@ class Assent:
     async def _listen(self, links: Links) -> None:
         settings = self.settings
         key = settings.assent_api_key.get_secret_value() if settings.assent_api_key else None
-        auth = Auth(key, lambda digest: self.store.run_read(lambda c: keys.find(c, digest)))
+        auth = Auth(key, lambda digest: self.store.run_read(lambda c: api_keys.find(c, digest)))
         banner = AUTO_APPROVE_BANNER if settings.assent_auto_approve else None
         rendering = templates(settings.templates, root=settings.base_path)
         routes = [
             *self.metrics.routes(),
             *self._api(links, auth),
-            *pages.routes(self.approvals, links, rendering, self.clock, banner=banner),
-            *docs.routes(settings.base_url, rendering, banner=banner),
+            *link_pages.routes(self.approvals, links, rendering, self.clock, banner=banner),
+            *docs_page.routes(settings.base_url, rendering, banner=banner),
             *(self.slack.routes() if self.slack else ()),
         ]
         checks = {"database": self.store.check, "delivery": self.supervisor.check}
@@ -287,9 +291,9 @@ class Assent:
         keyring = Keyring(self.store, self.clock, lambda: secret_from(secrets.token_hex(32)))
         signing = Receipts(self.settings.base_url, links.keys)
         routes = [
-            *api.Api(door, links).routes(),
-            *changes.Changes(door).routes(),
-            *key_calls.Keys(door, keyring).routes(),
+            *requests.Api(door, links).routes(),
+            *actions.Changes(door).routes(),
+            *keys.Keys(door, keyring).routes(),
             *self.events.routes(),
             *receipts.routes(door, signing, self.clock),
             *glaip.routes(door),

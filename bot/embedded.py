@@ -16,17 +16,17 @@ from aiohttp import web
 from bot import logs
 from bot.approvals import Approvals
 from bot.bootstrap import Assent
-from bot.domain.authority import Scope
+from bot.clock_and_ids import RandomIds
+from bot.domain.access.authority import Scope
 from bot.domain.errors import NotFound, Unavailable
-from bot.domain.request import Surface
+from bot.domain.model.request import Surface
 from bot.links import Links
 from bot.ports import ApiKey, DirectoryUnavailableError
 from bot.settings import SIGNING_KEY, SettingsError, load
-from bot.store import failures
-from bot.store.engine import sqlite_file
-from bot.system import RandomIds
-from bot.web import application
-from bot.web.auth import Auth
+from bot.store.database import errors
+from bot.store.database.engine import sqlite_file
+from bot.web.calls.auth import Auth
+from bot.web.server import application
 
 RECEIPT = "/v1/requests/{id}/receipt"
 
@@ -51,10 +51,10 @@ class Embedded(Assent):
         self._keys = super()._signing_keys() if self._signs else [secrets.token_hex()]
 
     async def _start(self) -> None:
-        with failures.in_words(self.settings.assent_database_url):
+        with errors.errors_in_words(self.settings.assent_database_url):
             await self._open()
         links = Links(self.settings.base_url, self._signing_keys())
-        self.approvals = Approvals(self.store, self.clock, RandomIds(), Elsewhere(), self._rules())
+        self.approvals = Approvals(self.store, self.clock, RandomIds(), UnavailableDirectory(), self._rules())
         routes = self._api(links, Auth(None, self._caller))
         if not self._signs:
             routes = [*(r for r in routes if r.path != RECEIPT), web.get(RECEIPT, _no_receipt)]
@@ -80,7 +80,7 @@ class Embedded(Assent):
         return ApiKey(id="local", name="local client", scopes=scopes) if digest == self._digest else None
 
 
-class Elsewhere:
+class UnavailableDirectory:
     """A directory for where Slack cannot be asked: those who serve the database look the people up afterwards."""
 
     async def _later(self, *_: object, **__: object) -> Never:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from bot.domain.authority import Key
+from bot.domain.access.authority import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from bot.domain.audience import Person
-    from bot.domain.change import Change
-    from bot.domain.request import Json, Request, Respondent, Status
-    from bot.domain.telling import Notice
+    from bot.domain.messages.notifications import Notice
+    from bot.domain.model.request import Json, Request, Respondent, Status
+    from bot.domain.model.transition import Transition
+    from bot.domain.people.audience import Person
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class DeliveryState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notification:
+class Message:
     """A message without a question, for one address."""
 
     surface: str
@@ -172,7 +172,7 @@ class Transaction(Requests, Protocol):
     def due(self, now: datetime, limit: int) -> tuple[str, ...]:
         """Ids of pending requests whose time has come, by index."""
 
-    def save(self, change: Change, now: datetime) -> None:
+    def save(self, change: Transition, now: datetime) -> None:
         """Store the changed request, its audit events, its deliveries and its wake-up. A new request is inserted."""
 
     def remember(self, idempotency: Idempotency, request_id: str, now: datetime) -> None:
@@ -191,7 +191,7 @@ class Transaction(Requests, Protocol):
         `respondent` is the only one who sees it.
         """
 
-    def notify(self, notification: Notification, now: datetime) -> None:
+    def notify(self, notification: Message, now: datetime) -> None:
         """Queue a message without a question."""
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.digest import payload_digest
 from bot.domain.errors import NotFinal
-from bot.wire.answers import instant
+from bot.domain.model.digest import payload_digest
+from bot.schemas.responses import instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from joserfc.jwk import KeySet, OKPKey
 
-    from bot.domain.request import Request
+    from bot.domain.model.request import Request
     from bot.ports import AuditEvent
 
 ALGORITHM = "Ed25519"

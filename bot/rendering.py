@@ -18,8 +18,9 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 from markupsafe import Markup
 
-from bot.domain import forms, notices
-from bot.domain.zones import named
+from bot.domain.forms import forms
+from bot.domain.messages import phrases
+from bot.domain.model.zones import named
 from bot.resources import resource
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
     from markdown_it.utils import EnvType, OptionsDict
 
-    from bot.domain.request import Edit, Json, Request
+    from bot.domain.model.request import Edit, Json, Request
 
 _SAFE_SCHEMES = {"http", "https", "mailto"}
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -157,7 +158,7 @@ def history(request: Request) -> list[Line]:
     answers = [
         Line(
             at=r.at,
-            text=f"{notices.names(request, [r.respondent])} {notices.answered(r, request)} ({r.surface})",
+            text=f"{phrases.names(request, [r.respondent])} {phrases.answered(r, request)} ({r.surface})",
             reason=r.reason,
         )
         for r in request.responses

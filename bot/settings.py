@@ -33,13 +33,13 @@ from pydantic_core import PydanticCustomError
 
 from bot import private_files
 from bot.delivery.signing import check_secret, secret_from
-from bot.domain.audience import parse_selector
+from bot.domain.access.visibility import Visibility
+from bot.domain.callbacks.orchestrators import orchestrator
 from bot.domain.errors import Unavailable
-from bot.domain.hours import hours_fault
-from bot.domain.orchestrators import orchestrator
-from bot.domain.policy import Policy, policy_fault
-from bot.domain.spec import Hours
-from bot.domain.visibility import Visibility
+from bot.domain.model.hours import hours_fault
+from bot.domain.model.spec import Hours
+from bot.domain.people.audience import parse_selector
+from bot.domain.policies.policy import Policy, policy_fault
 from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.keyfile import KEY, KEY_FILE, api_key
 from bot.links import MAX_BASE_URL
@@ -162,7 +162,7 @@ class Settings(BaseModel):
     @field_validator("assent_database_url")
     @classmethod
     def _database(cls, value: str) -> str:
-        from bot.store.engine import check_url  # noqa: PLC0415 - the base install has no databases
+        from bot.store.database.engine import check_url  # noqa: PLC0415 - the base install has no databases
 
         try:
             check_url(value)
@@ -250,7 +250,7 @@ class Settings(BaseModel):
         )
         for name, members in groups.items():
             if isinstance(members, str):
-                from bot.approvals.groups import computed  # noqa: PLC0415 - few have one, and commands start faster
+                from bot.approvals.audience.groups import computed  # noqa: PLC0415 - few have one, and commands start faster
 
                 try:
                     computed(name, members)
@@ -290,7 +290,7 @@ class Settings(BaseModel):
     @property
     def data_folder(self) -> Path:
         """Where generated secrets are kept: beside the SQLite file, else the working folder."""
-        from bot.store.engine import sqlite_file  # noqa: PLC0415 - as above
+        from bot.store.database.engine import sqlite_file  # noqa: PLC0415 - as above
 
         file = sqlite_file(self.assent_database_url)
         return file.parent if file else Path.cwd()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bot.client import ApiError, AssentError
-from bot.client.flows import exchange, post
+from bot.client.transport.protocol import exchange, post
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

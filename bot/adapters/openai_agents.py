@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bot.adapters import kept, needs
+from bot.adapters import needs, saved_runs
 from bot.adapters.tool_calls import approved, ask, key, question, refusal
 
 with needs("openai-agents"):
@@ -54,17 +54,17 @@ class Gate:
         While they do, the run is kept in the file `saved`: called again after a crash, this goes on from there.
         `run_id` is for models whose call ids repeat from run to run; `options` are those of `Runner.run`.
         """
-        text = kept.load(saved)
+        text = saved_runs.load(saved)
         state = await RunState.from_string(agent, text) if text else given
         while True:
             if isinstance(state, RunState):
                 await self.decide(state, run_id)
             result = await Runner.run(agent, state, **options)
             if not result.interruptions:
-                kept.forget(saved)
+                saved_runs.forget(saved)
                 return result
             state = result.to_state()
-            kept.save(saved, state.to_string())
+            saved_runs.save(saved, state.to_string())
 
     async def decide(self, state: RunState[Any, Any], run_id: str = "") -> None:
         """Approve or reject everything that interrupts a run, as people say; save the state before."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from bot.adapters import kept, needs
+from bot.adapters import needs, saved_runs
 from bot.adapters.tool_calls import approved, ask, key, question, refusal
 
 with needs("pydantic-ai"):
@@ -50,7 +50,7 @@ class Gate:
         While they do, the run is kept in the file `saved`: called again after a crash, this goes on from there.
         `run_id` is for models whose call ids repeat from run to run; `options` are those of `Agent.run`.
         """
-        text = kept.load(saved)
+        text = saved_runs.load(saved)
         waiting = SAVED.validate_json(text) if text else None
         while True:
             if waiting:
@@ -60,10 +60,10 @@ class Gate:
             else:
                 result = await agent.run(prompt, **options)
             if not isinstance(result.output, DeferredToolRequests):
-                kept.forget(saved)
+                saved_runs.forget(saved)
                 return result
             waiting = Saved(result.all_messages(), result.output)
-            kept.save(saved, SAVED.dump_json(waiting).decode())
+            saved_runs.save(saved, SAVED.dump_json(waiting).decode())
 
     async def decide(self, requests: DeferredToolRequests, run_id: str = "") -> DeferredToolResults:
         """What people say about the calls that need approval, to go on with; save the messages before.

@@ -5,11 +5,11 @@ Times come from the clock port, ids from the ids port; the rules are `domain/`'s
 
 from __future__ import annotations
 
-from bot.approvals.answering import Answering
-from bot.approvals.changing import Changing
-from bot.approvals.core import Rules
-from bot.approvals.reading import MAX_WAIT_SECONDS
-from bot.approvals.submitting import Submitting
+from bot.approvals.context import Rules
+from bot.approvals.manage import Changing
+from bot.approvals.query import MAX_WAIT_SECONDS
+from bot.approvals.respond import Answering
+from bot.approvals.submit import Submitting
 
 __all__ = ["MAX_WAIT_SECONDS", "Approvals", "Rules"]
 

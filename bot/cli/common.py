@@ -15,7 +15,7 @@ from cyclopts import Group, Parameter, validators
 from bot.client import ApiError, AssentError, AsyncClient, Client, Unreachable
 from bot.domain.errors import Unavailable
 from bot.keyfile import KEY, KEY_FILE, api_key
-from bot.wire.members import RepeatedMember, distinct
+from bot.schemas.members import RepeatedMember, distinct
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -43,7 +43,7 @@ FAULTS = (Failure, AssentError, Unavailable, ModuleNotFoundError, OSError)
 """What ends a command with words instead of a traceback."""
 
 
-def in_words(fault: Exception) -> str:
+def error_text(fault: Exception) -> str:
     """Say what went wrong, and what may help."""
     match fault:
         case Unreachable():
@@ -62,7 +62,7 @@ def no_outcome() -> Iterator[None]:
         yield
     except FAULTS as fault:
         status = EXIT_OF_STATUS["pending"] if isinstance(fault, TimeoutError) else 2
-        raise Failure(in_words(fault), status) from fault
+        raise Failure(error_text(fault), status) from fault
 
 
 @Parameter(name="*", group=Group("Server", sort_key=90))

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.client import Request
-from bot.domain.naming import apart
+from bot.domain.people.naming import apart
 
 COLOURS = {
     "approved": "green",

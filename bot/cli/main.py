@@ -11,22 +11,22 @@ from cyclopts import App, Parameter
 from rich.text import Text
 
 from bot import __version__
-from bot.cli import (
-    answering,
-    asking,
+from bot.cli import display
+from bot.cli.commands import (
+    actions,
     audit,
-    changing,
     claude_hook,
-    display,
     doctor,
     keys,
     mcp,
-    operating,
     policy,
+    requester,
+    respondent,
     runs,
+    server,
     watch,
 )
-from bot.cli.common import FAULTS, Failure, in_words
+from bot.cli.common import FAULTS, Failure, error_text
 
 app = App(
     name="assent",
@@ -37,27 +37,27 @@ app = App(
     result_action="return_value",
     error_formatter=lambda error: Text(display.plain(f"assent: {error}")),
 )
-app.command(operating.demo)
-app.command(operating.serve)
-app.command(asking.submit)
-app.command(asking.wait)
-app.command(answering.pending)
-app.command(answering.list_requests, name="list")
-app.command(answering.show)
-app.command(answering.approve)
-app.command(answering.reject)
-app.command(answering.skip)
-app.command(answering.choose)
-app.command(changing.escalate)
-app.command(changing.delegate)
-app.command(changing.withdraw)
-app.command(changing.comment)
-app.command(changing.remind)
-app.command(changing.revise)
-app.command(changing.groups)
+app.command(server.demo)
+app.command(server.serve)
+app.command(requester.submit)
+app.command(requester.wait)
+app.command(respondent.pending)
+app.command(respondent.list_requests, name="list")
+app.command(respondent.show)
+app.command(respondent.approve)
+app.command(respondent.reject)
+app.command(respondent.skip)
+app.command(respondent.choose)
+app.command(actions.escalate)
+app.command(actions.delegate)
+app.command(actions.withdraw)
+app.command(actions.comment)
+app.command(actions.remind)
+app.command(actions.revise)
+app.command(actions.groups)
 app.command(watch.watch)
-app.command(asking.cancel)
-app.command(asking.notify)
+app.command(requester.cancel)
+app.command(requester.notify)
 app.command(keys.keys)
 app.command(audit.audit)
 app.command(policy.policy)
@@ -65,8 +65,8 @@ app.command(mcp.mcp)
 app.command(claude_hook.claude_hook)
 app.command(runs.run_automation, name="run")
 app.command(runs.runs)
-app.command(operating.db)
-app.command(operating.manifest)
+app.command(server.db)
+app.command(server.manifest)
 app.command(doctor.doctor)
 
 
@@ -83,6 +83,6 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except FAULTS as error:
-        display.print_error(in_words(error))
+        display.print_error(error_text(error))
         return error.status if isinstance(error, Failure) else 1
     return status or 0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bot.client import Request
-    from bot.domain.forms import Field
+    from bot.domain.forms.forms import Field
 
 
 def possible(*, as_json: bool) -> bool:
@@ -41,7 +41,7 @@ def confirm() -> None:
 
 def values(request: Request, typed: Mapping[str, str] | None, *, as_json: bool) -> dict[str, Any] | None:
     """Values for the request's form: those `typed` as options, or else what is answered field by field."""
-    from bot.domain.forms import FEEDBACK, fields_of, merged, read_fields
+    from bot.domain.forms.forms import FEEDBACK, fields_of, merged, read_fields
 
     feedback = request["kind"] == "feedback"
     form = FEEDBACK if feedback else request["form"]

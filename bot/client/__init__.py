@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.client.clients import AsyncClient, Client
+from bot.client.client import AsyncClient, Client
+from bot.client.decorator import require_approval
 from bot.client.errors import (
     ApiError,
     AssentError,
@@ -19,9 +20,8 @@ from bot.client.errors import (
     Unsendable,
     Unverified,
 )
-from bot.client.events import Event
-from bot.client.gate import require_approval
-from bot.client.outcome import Outcome, Request, Response
+from bot.client.models import Outcome, Request, Response
+from bot.client.transport.events import Event
 
 if TYPE_CHECKING:
     from bot.client.handler import Handler

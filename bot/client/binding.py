@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bot.client.outcome import Outcome
+    from bot.client.models import Outcome
 
 REVISED = "what was put to people was revised after it was asked, so what they decided about is not this"
 
 
 def digest(payload: Any) -> str:
     """The digest of a payload as the server makes it; raises ValueError for what is no JSON."""
-    from bot.domain.digest import payload_digest  # noqa: PLC0415 - few programs need the RFC 8785 library
+    from bot.domain.model.digest import payload_digest  # noqa: PLC0415 - few programs need the RFC 8785 library
 
     return payload_digest(json.loads(json.dumps(payload)))
 

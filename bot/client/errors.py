@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from bot.client.outcome import Outcome
+    from bot.client.models import Outcome
 
 
 class AssentError(Exception):

@@ -13,17 +13,17 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bot.client import terminal
-from bot.client.clients import AsyncClient
+from bot.client.client import AsyncClient
 from bot.client.errors import ApiError, AssentError, Unreachable, Unsendable
-from bot.client.flows import Answer, Call, Flow, Lost, decode
-from bot.client.operations import answer
-from bot.client.outcome import Response
+from bot.client.models import Response
+from bot.client.terminal import prompt
+from bot.client.transport.operations import answer
+from bot.client.transport.protocol import Call, Flow, HttpResponse, Lost, decode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.client.outcome import Request
+    from bot.client.models import Request
 
 SHARE = 0.8
 """Of the time that is left, what a decision may take; the rest is for the network."""
@@ -70,7 +70,7 @@ class Handler:
         set_on = os.environ.get("ASSENT_AUTO_APPROVE", "").strip().lower() in {"1", "true", "yes", "on"}
         self._auto_approve = set_on if auto_approve is None else auto_approve
         self._log_only = log_only
-        self._ask = terminal.ask if interactive and terminal.present() else callback
+        self._ask = prompt.ask if interactive and prompt.present() else callback
         self._client = client
         self._respondent = respondent
         self._max_retries = max_retries
@@ -196,7 +196,7 @@ def persistent(call: Call, retries: int) -> Flow[bool]:
         if not (isinstance(reply, Lost) or reply.status >= 500):
             break
         reply = yield replace(call, delay=float(pause))
-    if isinstance(reply, Answer) and reply.status in {404, 409}:
+    if isinstance(reply, HttpResponse) and reply.status in {404, 409}:
         return False
     decode(reply)
     return True

@@ -141,7 +141,7 @@ def _signed(receipt: str, keys: dict[str, Any]) -> dict[str, Any]:
 
 
 def _digest(payload: Any) -> str:
-    from bot.domain.digest import payload_digest  # noqa: PLC0415 - only receipts need the RFC 8785 library
+    from bot.domain.model.digest import payload_digest  # noqa: PLC0415 - only receipts need the RFC 8785 library
 
     try:
         return payload_digest(payload)

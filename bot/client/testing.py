@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.client.clients import AsyncClient, Client
-from bot.client.offline import URL, Chosen, Offline, Rule
+from bot.client.client import AsyncClient, Client
+from bot.client.fake_server import URL, Chosen, Offline, Rule
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from bot.client.flows import Answer, Call, Lost
+    from bot.client.transport.protocol import Call, HttpResponse, Lost
 
 __all__ = [
     "AsyncOffline",
@@ -84,11 +84,11 @@ class AsyncOffline:
     def __init__(self, offline: Offline) -> None:
         self.offline = offline
 
-    async def make(self, call: Call) -> Answer:
+    async def make(self, call: Call) -> HttpResponse:
         """Answer a call."""
         return self.offline.make(call)
 
-    async def listen(self, call: Call) -> AsyncGenerator[bytes | Answer | Lost]:
+    async def listen(self, call: Call) -> AsyncGenerator[bytes | HttpResponse | Lost]:
         """Give the events so far, and end."""
         for part in self.offline.listen(call):
             yield part

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
-from bot.delivery.receivers import Answer, Receiver, unheard_edits
-from bot.domain import orchestrators
+from bot.delivery.orchestrators import Answer, Receiver, unheard_edits
+from bot.domain.callbacks import orchestrators
 from bot.ports import Failed, Result, Retry, Sent
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientSession
 
-    from bot.domain.request import Json, Request
+    from bot.domain.model.request import Json, Request
 
 OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 """States of a task that nobody's answer changes."""

@@ -17,16 +17,16 @@ import orjson
 from standardwebhooks import Webhook
 
 from bot.delivery.backoff import DELAYS
-from bot.domain.network import private_address
-from bot.domain.orchestrators import misdirected
+from bot.domain.callbacks.network import private_address
+from bot.domain.callbacks.orchestrators import misdirected
 from bot.ports import Delivery, Failed, Result, Retry, Sent
-from bot.wire.answers import instant, request_json
+from bot.schemas.responses import instant, request_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from bot.delivery.receivers import Receiver
-    from bot.domain.request import Request
+    from bot.delivery.orchestrators import Receiver
+    from bot.domain.model.request import Request
 
 TIMEOUT_SECONDS = 10.0
 """From looking up the name to the answer's headers; its body is not read."""

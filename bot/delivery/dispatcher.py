@@ -21,8 +21,8 @@ import structlog
 
 from bot.delivery.backoff import Breakers, delay, exhausted
 from bot.domain.errors import Unavailable
-from bot.domain.events import NotTold
-from bot.domain.telling import Notice, obsolete
+from bot.domain.messages.notifications import Notice, obsolete
+from bot.domain.model.events import DeliveryFailed
 from bot.ports import (
     Clock,
     Delivery,
@@ -40,7 +40,7 @@ from bot.ports import (
 )
 
 if TYPE_CHECKING:
-    from bot.domain.request import Request
+    from bot.domain.model.request import Request
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +76,7 @@ class Lane(NamedTuple):
     to: str
 
 
-NotToldUse = Callable[[str, NotTold], Awaitable[None]]
+NotToldUse = Callable[[str, DeliveryFailed], Awaitable[None]]
 
 
 class Dispatcher:
@@ -246,11 +246,11 @@ class Dispatcher:
         """A dead letter shows on its request before it is laid aside; a card that was posted once is none."""
         delivery = leased.delivery
         if delivery.request_id and delivery.notice is Notice.CALLBACK:
-            event = NotTold(target="callback", reason=result.reason)
+            event = DeliveryFailed(target="callback", reason=result.reason)
             await self._not_told(delivery.request_id, event)
         if delivery.request_id and delivery.receipt is None and delivery.notice in {Notice.CARD, Notice.ASK}:
             target = f"{delivery.surface}:{delivery.address}"
-            await self._not_told(delivery.request_id, NotTold(target=target, reason=result.reason))
+            await self._not_told(delivery.request_id, DeliveryFailed(target=target, reason=result.reason))
         return Recorded(leased=leased, result=result)
 
 

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from aiohttp import encode_basic_auth
 
-from bot.delivery.receivers import LONGEST_WHY, Receiver, unheard_edits
-from bot.domain import orchestrators
+from bot.delivery.orchestrators import LONGEST_WHY, Receiver, unheard_edits
+from bot.domain.callbacks import orchestrators
 from bot.ports import Failed, Result, Retry, Sent, Superseded
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientSession
 
-    from bot.domain.request import Json, Request
+    from bot.domain.model.request import Json, Request
 
 KIND = "__prefect_kind"
 """What makes an object of a run's input an instruction to Prefect's server: a template, a variable, …"""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from bot.sandbox.mail_page import mail_page
+from bot.sandbox.mail.page import mail_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.demo.workflow import News
-    from bot.sandbox.mail import Mailbox
-    from bot.sandbox.slack import SlackSandbox
+    from bot.sandbox.mail.relay import Mailbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
 
 ASSETS = Path(__file__).parent / "assets"
 SLACK_PATH, MAIL_PATH = "/slack", "/mail/"

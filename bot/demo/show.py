@@ -22,8 +22,8 @@ from bot.delivery.signing import secret_from
 from bot.demo.page import SLACK_PATH, DemoPage
 from bot.demo.team import Team, samples
 from bot.demo.workflow import News, Workflow
-from bot.sandbox.mail import Mailbox
-from bot.sandbox.slack import SlackSandbox
+from bot.sandbox.mail.relay import Mailbox
+from bot.sandbox.slack.sandbox import SlackSandbox
 from bot.settings import Settings
 
 HOST = "127.0.0.1"

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bot.domain.request import Request
+    from bot.domain.model.request import Request
 
 
 @dataclass(frozen=True)

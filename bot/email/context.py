@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from bot.domain import forms, naming, notices
-from bot.domain.audience import awaited
-from bot.domain.digest import payload_digest
-from bot.domain.quorum import judge
-from bot.domain.spec import Kind, Level
+from bot.domain.forms import forms
+from bot.domain.messages import phrases
+from bot.domain.model.digest import payload_digest
+from bot.domain.model.spec import Kind, Level
+from bot.domain.people import naming
+from bot.domain.people.audience import awaited
+from bot.domain.people.quorum import judge
 from bot.rendering import (
     cut,
     differences,
@@ -30,7 +32,7 @@ from bot.rendering import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bot.domain.request import Edit, Json, Request, Respondent, Response
+    from bot.domain.model.request import Edit, Json, Request, Respondent, Response
 
 _TITLE, _SUBJECT, _LINE, _VALUE, _SENTENCE = 300, 120, 500, 120, 300
 _MESSAGE, _PAYLOAD, _REASON, _NEWS = 8_000, 4_000, 2_000, 4_000
@@ -95,7 +97,7 @@ def request_context(
         "payload": None if payload is None else _excerpt(pretty_json(payload), _PAYLOAD),
         "digest": payload_digest(payload) if request.values else spec.payload_digest,
         "deadline": request.deadline,
-        "without_answer": notices.without_answer(request),
+        "without_answer": phrases.without_answer(request),
         "step": _line(step_title(request) or "", _LINE),
         "progress": judge(request).text,
         "waiting": _waiting(request, respondent),
@@ -108,8 +110,8 @@ def request_context(
         "course_shortened": max(len(request.edits), len(request.comments), len(history(request))) > _LAST
         or len(forms.fields(request)) > _FIELDS,
         "final": request.status.final,
-        "outcome": _line(notices.outcome(request), _LINE),
-        "reason": cut(plain(notices.reasons(request)), _REASON),
+        "outcome": _line(phrases.outcome(request), _LINE),
+        "reason": cut(plain(phrases.reasons(request)), _REASON),
         **_own(request, response),
     }
 
@@ -121,7 +123,7 @@ def _own(request: Request, response: Response | None) -> dict[str, Any]:
     edits = [e for e in request.edits if e.at == response.at and e.field in (response.values or {})]
     values = {n: v for n, v in (response.values or {}).items() if n not in {e.field for e in edits if e.old}}
     return {
-        "recorded": _line(notices.recorded(request, response), _LINE),
+        "recorded": _line(phrases.recorded(request, response), _LINE),
         "own_reason": cut(plain(response.reason or ""), _REASON),
         "own_values": _values(request, values),
         "own_changes": _changes(request, [e for e in edits if e.field not in values]),
@@ -167,7 +169,7 @@ def _first_rows(details: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def _requester(request: Request) -> str | None:
-    name = notices.requester(request)
+    name = phrases.requester(request)
     return None if name is None else _line(name, _TITLE)
 
 

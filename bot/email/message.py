@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from css_inline import CSSInliner
 
-from bot.domain.spec import Level
+from bot.domain.model.spec import Level
 from bot.email.addresses import parse_address
 from bot.email.context import notification_context, request_context
 from bot.email.mime import assemble, from_header
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-    from bot.domain.request import Request, Respondent
+    from bot.domain.model.request import Request, Respondent
     from bot.email.addresses import Address, Sender
 
 Notice = Literal["ask", "reminder", "news", "receipt", "outcome"]

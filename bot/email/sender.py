@@ -6,7 +6,7 @@ import asyncio
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bot.domain.telling import Notice, obsolete
+from bot.domain.messages.notifications import Notice, obsolete
 from bot.email.addresses import AddressError
 from bot.email.mailer import Accepted, Busy, Deferred, Interrupted, Refused, RelayDown
 from bot.ports import Failed, Retry, Sent, Superseded
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
-    from bot.domain.request import Request
+    from bot.domain.model.request import Request
     from bot.email.mailer import Mailer, SendResult
     from bot.email.message import Composed, Composer
     from bot.email.message import Notice as MailName

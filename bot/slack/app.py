@@ -15,27 +15,27 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.acting import Acting
-from bot.slack.answering import Answering
-from bot.slack.commands import Commands
-from bot.slack.errors import SlackError
-from bot.slack.gateway import SLACK_API
-from bot.slack.http import HttpEvents
-from bot.slack.inbox import Inbox
-from bot.slack.listeners import Listeners
+from bot.slack.api.client import SLACK_API
+from bot.slack.api.errors import SlackError
+from bot.slack.api.proxies import proxy_for
+from bot.slack.inbound.actions import Actions
+from bot.slack.inbound.bulk_responses import BulkResponder
+from bot.slack.inbound.commands import Commands
+from bot.slack.inbound.http import HttpEvents
+from bot.slack.inbound.listeners import Listeners
+from bot.slack.inbound.modal_submissions import Submissions
+from bot.slack.inbound.responses import Responses
+from bot.slack.inbound.socket_mode import SocketMode
+from bot.slack.inbound.thread_replies import Threads
 from bot.slack.manifest import EVENTS_PATH
-from bot.slack.many import Many
-from bot.slack.proxies import proxy_for
-from bot.slack.socket import SocketMode
-from bot.slack.submissions import Submissions
-from bot.slack.threads import Threads
+from bot.slack.outbound.inbox import Inbox
 
 if TYPE_CHECKING:
     from slack_bolt.request.async_request import AsyncBoltRequest
 
     from bot.approvals import Approvals
     from bot.ports import Clock
-    from bot.slack.gateway import Gateway
+    from bot.slack.api.client import Gateway
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +57,8 @@ class SlackApp:
 
     def __init__(self, config: SlackConfig, approvals: Approvals, gateway: Gateway, clock: Clock) -> None:
         inbox = Inbox(approvals, gateway, clock)
-        self.answering = Answering(approvals, gateway, inbox)
-        acting, many = Acting(approvals), Many(approvals, self.answering, inbox)
+        self.answering = Responses(approvals, gateway, inbox)
+        acting, many = Actions(approvals), BulkResponder(approvals, self.answering, inbox)
         commands = Commands(approvals, gateway, clock, answering=self.answering, acting=acting, inbox=inbox)
         self._listeners = Listeners(
             approvals, gateway, clock, answering=self.answering, acting=acting, inbox=inbox

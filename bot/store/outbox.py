@@ -23,17 +23,17 @@ from sqlalchemy import (
     update,
 )
 
-from bot.domain.telling import Notice
+from bot.domain.messages.notifications import Notice
 from bot.ports import Delivery, Failed, Leased, Lost, Recorded, Retry, Sent, Superseded
-from bot.store import codec
-from bot.store import statements as sql
-from bot.store.tables import deliveries, requests
-from bot.store.transaction import adopt, standing_card
+from bot.store.database import row_codec
+from bot.store.database.tables import deliveries, requests
+from bot.store.queries import batch_sql as sql
+from bot.store.queries.unit_of_work import adopt, standing_card
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.domain.request import Json, Request
+    from bot.domain.model.request import Json, Request
     from bot.ports import Reposted
     from bot.store.store import SqlStore
 
@@ -65,17 +65,17 @@ class SqlOutbox:
     async def next_due(self, surfaces: Sequence[str], full: Sequence[str] = ()) -> datetime | None:
         """When the next delivery is due."""
         due = await self._store.run_read(lambda c: [c.scalar(_next(s, full)) for s in surfaces])
-        return min((codec.instant(ms) for ms in due if ms is not None), default=None)
+        return min((row_codec.instant(ms) for ms in due if ms is not None), default=None)
 
     async def requests(self, request_ids: Sequence[str]) -> dict[str, Request]:
         """The requests as they are now."""
         wanted = list(request_ids)
         rows = await self._store.run_read(lambda c: c.execute(_REQUESTS, {"wanted": wanted}).all())
-        return {request.id: request for request in map(codec.load, rows)}
+        return {request.id: request for request in map(row_codec.load, rows)}
 
     async def release(self, now: datetime) -> None:
         """Give back every lease at once: right only where no other process can hold one, as on SQLite at start."""
-        ms = codec.millis(now)
+        ms = row_codec.millis(now)
         await self._store.run_write(lambda c: c.execute(_RELEASE, {"now": ms}).rowcount)
 
 
@@ -90,7 +90,7 @@ def claim(
         statement = (
             update(deliveries)
             .where(deliveries.c.id.in_(due))
-            .values(lease=lease, due_at=codec.millis(now + LEASE), receipt=_UNSURE)
+            .values(lease=lease, due_at=row_codec.millis(now + LEASE), receipt=_UNSURE)
             .returning(deliveries)
         )
         rows += connection.execute(statement)
@@ -131,7 +131,7 @@ def _disown(connection: Connection, posted: Delivery, receipt: dict[str, Json]) 
 
 
 def _values(item: Recorded, now: datetime) -> dict[str, Any]:
-    retry_at = codec.millis(item.retry_at) if item.retry_at else None
+    retry_at = row_codec.millis(item.retry_at) if item.retry_at else None
     before = case((deliveries.c.state == "sent", 0), else_=deliveries.c.attempts)
     match item.result:
         case Sent(receipt, version):
@@ -142,8 +142,8 @@ def _values(item: Recorded, now: datetime) -> dict[str, Any]:
                 "shown_version": version,
                 "attempts": before + 1,
                 "error": None,
-                "sent_at": codec.millis(now),
-                "due_at": case((out_of_date, codec.millis(now)), else_=None),
+                "sent_at": row_codec.millis(now),
+                "due_at": case((out_of_date, row_codec.millis(now)), else_=None),
             }
         case None:
             return {"due_at": retry_at}
@@ -189,7 +189,7 @@ def _delivery(row: Row[Any]) -> Delivery:
         respondent=row.respondent,
         receipt=receipt or None,
         attempts=0 if row.state == "sent" else row.attempts,
-        created_at=codec.instant(row.created_at),
+        created_at=row_codec.instant(row.created_at),
         content=row.content,
         reposted="once" if reposted is True else reposted,
         unconfirmed=unconfirmed,
@@ -199,7 +199,7 @@ def _delivery(row: Row[Any]) -> Delivery:
 def _due(now: datetime, surface: str, full: Sequence[str]) -> Select[str]:
     """Ids of what is due on one surface, the oldest first."""
     due = select(deliveries.c.id).where(
-        _on(surface, full), deliveries.c.due_at <= codec.millis(now), _in_turn()
+        _on(surface, full), deliveries.c.due_at <= row_codec.millis(now), _in_turn()
     )
     return due.order_by(deliveries.c.due_at, deliveries.c.id)
 

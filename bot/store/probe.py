@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.store import failures, migrations
-from bot.store.engine import KeptConnection, for_writing
-from bot.store.tables import probes
+from bot.store import migrations
+from bot.store.database import errors
+from bot.store.database.engine import KeptConnection, for_writing
+from bot.store.database.tables import probes
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -81,7 +82,7 @@ class Probe:
                 connection.execute(probes.insert().values(id=self._id, filler=filler))
                 connection.execute(probes.delete().where(probes.c.id == self._id))
         except SQLAlchemyError as error:
-            return failures.cause(error)
+            return errors.cause(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, this thread has to answer
             return f"the database cannot be used: {type(error).__name__}"
         else:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from bot.domain.errors import Unavailable
-from bot.store import failures
-from bot.store.engine import open_engine, postgres_of
+from bot.store.audit.seals import Sealer, Seals
+from bot.store.database import errors
+from bot.store.database.engine import open_engine, postgres_of
+from bot.store.execution.reader_pool import Readers
+from bot.store.execution.writer import Writer
+from bot.store.notify.commit_listener import Tail
+from bot.store.notify.wakeups import Wakeups, Watch
 from bot.store.probe import Probe
-from bot.store.readers import Readers
-from bot.store.registry import Registry
-from bot.store.seals import Sealer, Seals
-from bot.store.tail import Tail
+from bot.store.queries.groups_and_stand_ins import Registry
 from bot.store.trail import seal_at_start
-from bot.store.wakeups import Wakeups, Watch
-from bot.store.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from bot.ports import Reader, Transaction
-    from bot.store.postgres import Postgres
-    from bot.store.transaction import Batch
+    from bot.store.database.postgres import Postgres
+    from bot.store.queries.unit_of_work import Batch
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +72,7 @@ class SqlStore:
         try:
             await reached.look()
         except psycopg.Error as error:
-            raise Unavailable(f"the database cannot be used: {failures.cause(error)}") from error
+            raise Unavailable(f"the database cannot be used: {errors.cause(error)}") from error
         if reached.by_transaction:
             log.warning(
                 "the database is reached through a pooler that lends connections for one transaction: what other "

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy import bindparam, select, update
 
-from bot.store.reader import SqlReader
-from bot.store.seals import Head, Sealer, SealError, Seals, UnknownKeyError, standing
-from bot.store.tables import chain, events
+from bot.store.audit.seals import Head, Sealer, SealError, Seals, UnknownKeyError, standing
+from bot.store.database.tables import chain, events
+from bot.store.queries.snapshot import SqlReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

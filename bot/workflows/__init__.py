@@ -9,9 +9,9 @@ if find_spec("dbos") is None:
         "durable workflows need an extra that is not installed: pip install 'assent[durable]'", name="dbos"
     )
 
-from bot.workflows.asking import Email, Interrupt, Slack
 from bot.workflows.context import Ctx, SyncCtx
 from bot.workflows.durable import Durable, RunFailed
+from bot.workflows.interrupts import Email, Interrupt, Slack
 from bot.workflows.runs import Run
 
 __all__ = ["Ctx", "Durable", "Email", "Interrupt", "Run", "RunFailed", "Slack", "SyncCtx"]

@@ -11,9 +11,9 @@ from dbos import DBOS
 
 from bot.client import ApiError, Outcome, Request, Unreachable
 from bot.client.binding import digest
-from bot.workflows.asking import DEFAULT_KEY, Interrupt, destination_json
-from bot.workflows.state import Parked, WrongRequest
-from bot.workflows.values import from_json, result_adapter, to_json
+from bot.workflows.interrupts import DEFAULT_KEY, Interrupt, destination_json
+from bot.workflows.run_state import Parked, WrongRequest
+from bot.workflows.serialization import from_json, result_adapter, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from threading import Event
 
     from bot.client import Client
-    from bot.workflows.asking import Destination, OnReject
-    from bot.workflows.state import Json, State, Waiting
+    from bot.workflows.interrupts import Destination, OnReject
+    from bot.workflows.run_state import Json, State, Waiting
 
 P = ParamSpec("P")
 T = TypeVar("T")

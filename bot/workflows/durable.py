@@ -18,17 +18,17 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
 from bot.client import AsyncClient, Client
 from bot.private_files import private_database
-from bot.workflows.attempts import Attempts, Workflow
 from bot.workflows.executors import executors_of, sqlite_path
-from bot.workflows.keeping import Keeper
+from bot.workflows.maintenance import Keeper
+from bot.workflows.row_runner import Attempts, Workflow
+from bot.workflows.run_state import State
 from bot.workflows.runs import FIRST, NEXT, Run, Runs, queue_of, version_of
-from bot.workflows.state import State
-from bot.workflows.values import input_adapter, to_json
+from bot.workflows.serialization import input_adapter, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.workflows.state import Json, Status
+    from bot.workflows.run_state import Json, Status
 
 T = TypeVar("T")
 H = TypeVar("H", bound="Callable[..., Any]")
@@ -102,7 +102,7 @@ class Durable:
                 "a process has one Durable: register all workflows with the one that is launched"
             )
         with ExitStack() as resources:
-            _apart(lambda: self._launch(resources))
+            run_in_thread(lambda: self._launch(resources))
             self._resources = resources.pop_all()
         return self
 
@@ -173,7 +173,7 @@ class Durable:
         state = State(
             run_id=run_id, row=run_id, nonce=uuid.uuid4().hex, workflow=name, input=to_json(inp, "the input")
         )
-        _apart(lambda: self.runs.begin(state))
+        run_in_thread(lambda: self.runs.begin(state))
         return run_id
 
     def result(self, run_id: str, timeout: float | None = None) -> Json:
@@ -201,7 +201,7 @@ class Durable:
 
     def run(self, run_id: str) -> Run:
         """Return a run as it stands; raises LookupError."""
-        found = _apart(lambda: self.runs.find(run_id))
+        found = run_in_thread(lambda: self.runs.find(run_id))
         if found is None:
             raise LookupError(f"there is no run {run_id!r}")
         return found
@@ -222,7 +222,7 @@ class Durable:
             raise RuntimeError(
                 "close() waits for steps that run on this event loop: await asyncio.to_thread(app.close)"
             )
-        _apart(self._resources.close)
+        run_in_thread(self._resources.close)
         self._runs = None
 
     def __enter__(self) -> Self:
@@ -254,7 +254,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
     return None
 
 
-def _apart(work: Callable[[], T]) -> T:
+def run_in_thread(work: Callable[[], T]) -> T:
     """Work in a thread of its own, where no event loop runs: DBOS would take that over, or refuse to block it."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(work).result()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from dbos import DBOSClient, DBOSPortableJSONSerializer, WorkflowSerializationFormat
 
 from bot.client import Outcome, Request
-from bot.workflows.state import Ending, State, Status, Waiting
+from bot.workflows.run_state import Ending, State, Status, Waiting
 
 if TYPE_CHECKING:
     from dbos import EnqueueOptions, WorkflowStatus
@@ -103,7 +103,7 @@ class Runs:
         if not self._rows(FIRST, workflow_ids=[state.run_id], load_input=False, load_output=False):
             raise ValueError(f"the run id {state.run_id!r} is taken by another application in this database")
 
-    def instead_of(self, state: State) -> str | None:
+    def superseding_row(self, state: State) -> str | None:
         """Return the id of the row that goes on instead of the one that is to start, None where nobody has run that."""
         chain = self._chain(state.run_id, load_input=False, load_output=False)
         if not chain or chain[-1].workflow_id != state.row:

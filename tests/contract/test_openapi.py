@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from bot.domain import errors
-from bot.web.openapi import CALLS, document
+from bot.web.openapi.document import CALLS, document
 from tests.support.browser import open_page
 from tests.support.product import running
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser
 
-    from bot.web.calls import Call
+    from bot.web.openapi.calls import Call
     from tests.support.product import Answer, Product
 
 EXAMPLES = 5

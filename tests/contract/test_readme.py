@@ -17,7 +17,7 @@ import pytest
 from dotenv import dotenv_values
 
 from bot import settings
-from bot.sandbox.mail import Mailbox
+from bot.sandbox.mail.relay import Mailbox
 from tests.support import command
 from tests.support.command import CHECKOUT
 from tests.support.product import Product, running

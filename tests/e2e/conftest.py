@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.sandbox.mail import Mailbox
-from bot.sandbox.slack import SlackSandbox
+from bot.sandbox.mail.relay import Mailbox
+from bot.sandbox.slack.sandbox import SlackSandbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.sandbox.workspace import User
+    from bot.sandbox.slack.workspace import User
 
 
 @pytest.fixture

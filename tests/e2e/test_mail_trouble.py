@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from bot.sandbox.mail import Mailbox
+from bot.sandbox.mail.relay import Mailbox
 from tests.support.product import ManualClock, Product, running
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.async_api import expect
 
-from bot.sandbox.mrkdwn import live_parts
+from bot.sandbox.slack.block_kit.mrkdwn import live_parts
 from tests.support import command
 from tests.support.cards import decided
 from tests.support.product import KEY, Product, running
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Page
 
-    from bot.sandbox.mail import Mail, Mailbox
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import Message, User
+    from bot.sandbox.mail.relay import Mail, Mailbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import Message, User
     from tests.support.product import Json
 
 HEADER = "Refund\r\nBcc: evil@example.com\r\nContent-Type: text/html\r\n\r\n<h1>owned</h1>"

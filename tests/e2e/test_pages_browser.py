@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from bot.domain.answers import Answer
-from bot.domain.request import Surface
-from bot.wire.bodies import ReviseBody
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.request import Surface
+from bot.schemas.requests import ReviseBody
 from tests.support.browser import DESKTOP_WIDTH, PHONE_WIDTH, open_page, running_browser
 from tests.support.link_pages import Site, serving
 
@@ -98,7 +98,7 @@ async def test_somebody_was_faster(site: Site, visitor: Page) -> None:
     request = await site.ask()
     await visitor.goto(site.url(request))
     await site.approvals.operate(
-        request.id, Answer(decision="reject", reason="Not today"), "an operator", Surface.API
+        request.id, ResponseInput(decision="reject", reason="Not today"), "an operator", Surface.API
     )
     await visitor.get_by_label("Approve").check()
     await visitor.get_by_role("button", name="Submit").click()

@@ -12,9 +12,9 @@ from tests.support.product import running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from bot.sandbox.mail import Mailbox
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import Message, User
+    from bot.sandbox.mail.relay import Mailbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import Message, User
     from tests.support.product import Json, Product
 
 EACH = 17

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from bot.store import tail
+from bot.store.notify import commit_listener
 from tests.support.cards import decided
 from tests.support.process import LEASE_SECONDS, serving
 from tests.support.product import ManualClock, running
@@ -16,9 +16,9 @@ from tests.support.product import ManualClock, running
 if TYPE_CHECKING:
     import pytest
 
-    from bot.sandbox.mail import Mailbox
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import User
+    from bot.sandbox.mail.relay import Mailbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import User
 
 CARA = "cara@example.com"
 
@@ -49,7 +49,7 @@ async def test_a_replica_finishes_what_a_dead_one_had_leased(
 async def test_a_waiter_at_one_replica_learns_of_an_answer_at_another(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tail, "POLL_SECONDS", 3600)  # what wakes the waiters is the notification
+    monkeypatch.setattr(commit_listener, "POLL_SECONDS", 3600)  # what wakes the waiters is the notification
     async with running(postgres_url) as here, serving(postgres_url) as there:
         request = await there.submit()
         waiters = [asyncio.create_task(here.get(request, wait=60)) for _ in range(5)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, Page
 
-    from bot.sandbox.mail import Mailbox
+    from bot.sandbox.mail.relay import Mailbox
     from tests.support.product import Answer, Json
 
 ANA, BEN = "ana@example.com", "ben@example.com"

@@ -9,9 +9,9 @@ from tests.support.cards import decided
 from tests.support.process import serving
 
 if TYPE_CHECKING:
-    from bot.sandbox.mail import Mailbox
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import User
+    from bot.sandbox.mail.relay import Mailbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import User
 
 CARA = "cara@example.com"
 

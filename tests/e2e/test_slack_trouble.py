@@ -14,9 +14,9 @@ from tests.support.product import ManualClock, Product, running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.sandbox.mail import Mailbox
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import User
+    from bot.sandbox.mail.relay import Mailbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import User
     from tests.support.product import Json
 
 

@@ -18,9 +18,9 @@ from tests.support.product import KEY, Product, running
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.sandbox.mail import Mail, Mailbox
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import Message, User
+    from bot.sandbox.mail.relay import Mail, Mailbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import Message, User
     from tests.support.product import Json
 
 REASON = "The customer is on the fraud list"

@@ -13,7 +13,7 @@ from dbos import DBOS
 
 from bot.client import Client
 from bot.workflows import Ctx, Durable, SyncCtx
-from bot.workflows import attempts as attempts_module
+from bot.workflows import row_runner as attempts_module
 from bot.workflows.executors import executors_of
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from dbos import DBOS
 
-from bot.workflows import executors, keeping
+from bot.workflows import executors, maintenance
 from bot.workflows.executors import AdvisoryLocks, FileLocks, executors_of
-from bot.workflows.keeping import Keeper
+from bot.workflows.maintenance import Keeper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,7 +136,7 @@ def test_a_process_that_waits_for_the_server_shows_that_it_lives(monkeypatch: py
             if len(beats) == 3:
                 answered.set()
 
-    monkeypatch.setattr(keeping, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(maintenance, "BEAT_SECONDS", 0.01)
     stub = cast("Any", Stub())
     keeper = Keeper(stub, stub, stub, Event())
     keeper.start()

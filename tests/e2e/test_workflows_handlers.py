@@ -19,11 +19,11 @@ from dbos import DBOS, DBOSClient
 from pydantic import BaseModel
 
 from bot.client import Client, Expired, Rejected
-from bot.sandbox.mail import Mailbox
+from bot.sandbox.mail.relay import Mailbox
 from bot.workflows import Ctx, Durable, Email, Interrupt, RunFailed, SyncCtx
-from bot.workflows.automation_file import AutomationError
-from bot.workflows.automations import WORKFLOW, Automation, serve
-from bot.workflows.state import State
+from bot.workflows.automation.automation_schema import AutomationError
+from bot.workflows.automation.automations import WORKFLOW, Automation, serve
+from bot.workflows.run_state import State
 from tests.support.product import KEY, running
 
 if TYPE_CHECKING:

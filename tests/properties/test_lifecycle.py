@@ -19,24 +19,24 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bot.approvals import applying
-from bot.domain import lifecycle, timers
-from bot.domain.answers import Answer
-from bot.domain.audience import Actor
+from bot.approvals import apply_event
 from bot.domain.errors import AssentError
-from bot.domain.events import Cancel, LookedUp, NotTold, Operate, Timer
-from bot.domain.request import Request, RespondentState, Status, Surface
-from bot.domain.spec import OnTimeout
+from bot.domain.lifecycle import lifecycle, timers
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.events import AudienceResolved, Cancel, DeliveryFailed, Operate, Timer
+from bot.domain.model.request import Request, RespondentState, Status, Surface
+from bot.domain.model.spec import OnTimeout
+from bot.domain.people.audience import Actor
 from bot.store import SqlStore, migrations
-from bot.store.reader import SqlReader
+from bot.store.queries.snapshot import SqlReader
 from tests.support.asking import NOW, asked, places, response, somebody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from bot.domain.change import Change
-    from bot.domain.events import Event
+    from bot.domain.model.events import Event
+    from bot.domain.model.transition import Transition
 
 PEOPLE = ("p0", "p1", "p2", "p3")
 STATUS = {"approve": Status.APPROVED, "reject": Status.REJECTED, "skip": Status.SKIPPED}
@@ -118,7 +118,7 @@ class Memory:
     def request(self, request_id: str) -> Request | None:
         return self.stored.get(request_id)
 
-    def save(self, change: Change, now: datetime) -> None:
+    def save(self, change: Transition, now: datetime) -> None:
         self.stored[change.request.id] = change.request
 
     def run(self, work: Callable[[Any], Any]) -> Any:
@@ -174,7 +174,7 @@ class Lifecycle(RuleBasedStateMachine):
         if self.deadline and self.now >= self.deadline and not self.model.status.final:
             self.model.change(timers.ON_TIMEOUT[self.model.on_timeout])
         before = self.request
-        result = self.run(lambda tx: applying.apply(tx, self.id, event, self.now, lambda change: change))
+        result = self.run(lambda tx: apply_event.apply(tx, self.id, event, self.now, lambda change: change))
         self.request = self.run(lambda tx: tx.request(self.id))
         if isinstance(result, AssentError):
             return result.code
@@ -215,7 +215,9 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(decision=st.sampled_from([*STATUS, "cancel"]))
     def somebody_else_decides(self, decision: str) -> None:
-        operate = Operate(answer=Answer(decision=decision, reason=None), by="operator", surface=Surface.CLI)
+        operate = Operate(
+            answer=ResponseInput(decision=decision, reason=None), by="operator", surface=Surface.CLI
+        )
         cancel = Cancel(reason=None, by="bob", surface=Surface.API)
         said = self.happens(cancel if decision == "cancel" else operate)
         assert (said == "already_resolved") is self.model.status.final
@@ -230,7 +232,9 @@ class Lifecycle(RuleBasedStateMachine):
     @precondition(lambda self: self.model.looking_up)
     @rule(found=st.sets(st.sampled_from(PEOPLE)))
     def people_are_looked_up(self, found: set[str]) -> None:
-        event = LookedUp(places=places(LOOKUP), found=tuple(self.respondent(p) for p in sorted(found)))
+        event = AudienceResolved(
+            places=places(LOOKUP), found=tuple(self.respondent(p) for p in sorted(found))
+        )
         self.happens(event)
         if not self.model.status.final:
             self.model.looking_up = False
@@ -243,7 +247,7 @@ class Lifecycle(RuleBasedStateMachine):
     def somebody_cannot_be_told(self, data: st.DataObject) -> None:
         target = data.draw(st.sampled_from(self.told()))
         news = target not in {u.target for u in self.request.unreached}
-        self.happens(NotTold(target=target, reason="no such mailbox"))
+        self.happens(DeliveryFailed(target=target, reason="no such mailbox"))
         self.model.version += news
 
     def told(self) -> list[str]:

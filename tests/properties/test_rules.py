@@ -12,11 +12,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from bot.domain import forms, lifecycle
-from bot.domain.answers import Answer
-from bot.domain.audience import Actor
 from bot.domain.errors import AssentError
-from bot.domain.events import (
+from bot.domain.forms import forms
+from bot.domain.lifecycle import lifecycle
+from bot.domain.lifecycle.delegation import MAX_HANDS
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.events import (
+    AddComment,
     Cancel,
     Delegate,
     Escalate,
@@ -24,15 +26,15 @@ from bot.domain.events import (
     Remind,
     Respond,
     Revise,
-    Say,
-    Seen,
+    SeenVersion,
     Timer,
     Withdraw,
 )
-from bot.domain.handover import MAX_HANDS
-from bot.domain.request import LADDER, Request, ResolvedBy, Status, Surface
-from bot.domain.spec import EscalationLevel, OnTimeout, Step
-from bot.store import SqlStore, migrations, replay
+from bot.domain.model.request import LADDER, Request, ResolvedBy, Status, Surface
+from bot.domain.model.spec import EscalationLevel, OnTimeout, Step
+from bot.domain.people.audience import Actor
+from bot.store import SqlStore, migrations
+from bot.store.audit import audit_replay
 from tests.properties.test_lifecycle import PHASES
 from tests.support.asking import NOW, asked, somebody
 from tests.support.model import Model, Rule
@@ -41,9 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from bot.domain.change import Change
-    from bot.domain.events import Event
-    from bot.domain.request import Respondent
+    from bot.domain.model.events import Event
+    from bot.domain.model.request import Respondent
+    from bot.domain.model.transition import Transition
 
 PEOPLE = ("ana", "ben", "cy", "dee")
 TAKERS = (*PEOPLE, "fay")
@@ -87,7 +89,7 @@ class Rules(RuleBasedStateMachine):
 
     numbers = itertools.count()
 
-    def __init__(self, save: Callable[[Request | None, Change, datetime], Request]) -> None:
+    def __init__(self, save: Callable[[Request | None, Transition, datetime], Request]) -> None:
         super().__init__()
         self.save = save
         self.id = f"req_rules_{next(self.numbers)}"
@@ -186,10 +188,10 @@ class Rules(RuleBasedStateMachine):
         person = self.pick(who)
         seen = {"now": self.model.step, "at first": 0, "never": None}[looked]
         values = None if amount is None else {"amount": amount}
-        answer = Answer(decision=decision, values=values)
+        answer = ResponseInput(decision=decision, values=values)
         step = self.model.step
         said = self.let(
-            Respond(actor=self.actor(person), answer=answer, new_id="rsp_new", seen=Seen(step=seen))
+            Respond(actor=self.actor(person), answer=answer, new_id="rsp_new", seen=SeenVersion(step=seen))
         )
         assert said == self.model.answer(person, decision, amount, seen)
         self.saw[step, person] = self.model.amount
@@ -226,7 +228,7 @@ class Rules(RuleBasedStateMachine):
     @rule(who=WHO)
     def asks_back(self, who: int) -> None:
         person = self.pick(who)
-        said = self.let(Say(text="Why?", surface=Surface.API, by="", actor=self.actor(person)))
+        said = self.let(AddComment(text="Why?", surface=Surface.API, by="", actor=self.actor(person)))
         assert said == ("already_resolved" if self.model.final else self.model.refused(person) or "recorded")
 
     @rule()
@@ -238,7 +240,7 @@ class Rules(RuleBasedStateMachine):
     def somebody_else_decides(self, decision: str, sure: int) -> None:
         if sure:  # seldom, since it ends everything
             return
-        operate = Operate(answer=Answer(decision=decision), by="operator", surface=Surface.CLI)
+        operate = Operate(answer=ResponseInput(decision=decision), by="operator", surface=Surface.CLI)
         event = Cancel(reason=None, by="bob", surface=Surface.API) if decision == "cancel" else operate
         status = {"approve": "approved", "reject": "rejected"}.get(decision, "cancelled")
         assert self.let(event) == self.model.ends(status)
@@ -313,14 +315,14 @@ class Remembered(Rules):
         self.trail: list[Any] = []
         super().__init__(self.keep)
 
-    def keep(self, before: Request | None, change: Change, _now: datetime) -> Request:
-        self.trail.append({"change": replay.change(before, change.request)})
+    def keep(self, before: Request | None, change: Transition, _now: datetime) -> Request:
+        self.trail.append({"change": audit_replay.change(before, change.request)})
         return change.request
 
     def teardown(self) -> None:
         if self.trail:
             written = orjson.loads(orjson.dumps(self.trail, default=list))
-            assert replay.replay(written) == self.request
+            assert audit_replay.replay(written) == self.request
 
 
 def test_the_rules_of_people_do_what_the_model_says() -> None:
@@ -339,7 +341,7 @@ class Stored(Rules):
         self.runner, self.store = runner, store
         super().__init__(self.keep)
 
-    def keep(self, _before: Request | None, change: Change, now: datetime) -> Request:
+    def keep(self, _before: Request | None, change: Transition, now: datetime) -> Request:
         def work(tx: Any) -> Request:
             if _before:
                 tx.request(self.id)
@@ -362,6 +364,6 @@ def test_what_is_stored_is_what_its_trail_comes_to(sqlite_url: str) -> None:
                 lambda: Stored(runner, store),  # type: ignore[arg-type]  # whatever makes one will do
                 settings=settings(max_examples=25, stateful_step_count=15, phases=PHASES),
             )
-            assert runner.run(store.run_read(replay.first_difference)) is None
+            assert runner.run(store.run_read(audit_replay.first_difference)) is None
         finally:
             runner.run(store.stop())

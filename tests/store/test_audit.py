@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from bot.domain.answers import Answer
-from bot.domain.events import NotTold, Operate, Revise
-from bot.domain.request import Status, Surface
-from bot.store import replay
-from bot.store.reader import SqlReader
-from bot.store.seals import GENESIS
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.events import DeliveryFailed, Operate, Revise
+from bot.domain.model.request import Status, Surface
+from bot.store.audit import audit_replay
+from bot.store.audit.seals import GENESIS
+from bot.store.queries.snapshot import SqlReader
 from tests.support.asking import NOW, asked, response, somebody
 from tests.support.storing import happen, save
 
@@ -37,7 +37,7 @@ async def filled(store: SqlStore, other: SqlStore) -> SqlStore:
     """Six events of two requests, written by two stores."""
     await save(store, asked(ANA, BEN, quorum=2), asked(ANA, request_id="req_2"))
     await happen(other, "req_1", response("ana", reason="fine"))
-    await happen(store, "req_2", NotTold(target="email:ana@example.com", reason="full"))
+    await happen(store, "req_2", DeliveryFailed(target="email:ana@example.com", reason="full"))
     await happen(other, "req_1", response("ben"))
     return store
 
@@ -104,7 +104,7 @@ async def test_two_events_that_change_places_are_found(filled: SqlStore) -> None
 
 async def test_it_can_be_verified_while_others_write(store: SqlStore, other: SqlStore) -> None:
     await save(store, *(asked(ANA, request_id=f"req_{n}") for n in range(30)))
-    operate = Operate(answer=Answer(decision="reject", reason=None), by="x", surface=Surface.CLI)
+    operate = Operate(answer=ResponseInput(decision="reject", reason=None), by="x", surface=Surface.CLI)
     writing = [happen((store, other)[n % 2], f"req_{n}", operate) for n in range(30)]
     verifying = asyncio.gather(*(verified(other) for _ in range(10)))
     await asyncio.gather(*writing)
@@ -148,4 +148,4 @@ async def test_every_request_is_what_its_events_come_to(
         filled, "req_2", Revise(changes={"title": "Less"}, reason=None, by="bob", surface=Surface.API)
     )
     await tamper(filled, statement)
-    assert await filled.run_read(replay.first_difference) == fault
+    assert await filled.run_read(audit_replay.first_difference) == fault

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from bot.domain.answers import Answer
-from bot.domain.events import Cancel, LookedUp, Operate
-from bot.domain.request import Status, Surface
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.events import AudienceResolved, Cancel, Operate
+from bot.domain.model.request import Status, Surface
 from bot.ports import Query
 from bot.store import SqlOutbox
-from bot.store.reader import SqlReader
+from bot.store.queries.snapshot import SqlReader
 from tests.support.asking import NOW, asked, places, response, somebody
 from tests.support.storing import happen, save
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bot.domain.request import Request
+    from bot.domain.model.request import Request
     from bot.store import SqlStore
 
 ANA, BEN, DAN = somebody("ana"), somebody("ben"), somebody("dan", slack="U4")
@@ -140,7 +140,7 @@ async def test_pages_hold_everything_once(filled: SqlStore) -> None:
 async def test_a_respondent_found_later_finds_the_request(store: SqlStore) -> None:
     await save(store, asked(ANA, lookups=("slack:U4",)))
     assert await found(store, respondents=("slack:U4",)) == ""
-    await happen(store, "req_1", LookedUp(places=places("slack:U4"), found=(DAN,)))
+    await happen(store, "req_1", AudienceResolved(places=places("slack:U4"), found=(DAN,)))
     assert await found(store, respondents=("slack:U4",), status=Status.PENDING) == "1"
     assert await store.read(lambda tx: tx.request_of("rsp_dan"))
     await happen(store, "req_1", response("ana"))
@@ -194,8 +194,8 @@ async def test_people_who_must_still_be_looked_up(store: SqlStore) -> None:
     )
     await happen(store, "req_d", CANCEL)
     assert sorted(await store.read(lambda tx: tx.unresolved(10))) == ["req_a", "req_b"]
-    await happen(store, "req_a", LookedUp(places=places("slack:U4"), found=(DAN,)))
-    await happen(store, "req_b", LookedUp(requester_keys=BOB))
+    await happen(store, "req_a", AudienceResolved(places=places("slack:U4"), found=(DAN,)))
+    await happen(store, "req_b", AudienceResolved(requester_keys=BOB))
     assert await store.read(lambda tx: tx.unresolved(10)) == ()
 
 
@@ -273,7 +273,7 @@ async def test_nothing_is_found_by_looking_through_everything(store: SqlStore) -
     await store.write(lambda tx: tx.due(NOW, 10))
     await outbox.next_due(["slack", "email"])
     await outbox.claim(NOW, 10, ["slack", "email"])
-    operate = Operate(answer=Answer(decision="reject", reason=None), by="x", surface=Surface.CLI)
+    operate = Operate(answer=ResponseInput(decision="reject", reason=None), by="x", surface=Surface.CLI)
     await happen(store, "req_00002", operate)
     explained = list(plans)
     assert len(explained) > 15

@@ -13,9 +13,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from bot.domain.errors import Unavailable
-from bot.store import SqlStore, migrations, replay
-from bot.store.engine import open_engine
-from bot.store.tables import metadata
+from bot.store import SqlStore, migrations
+from bot.store.audit import audit_replay
+from bot.store.database.engine import open_engine
+from bot.store.database.tables import metadata
 from tests.store.conftest import opened
 from tests.support.product import running
 
@@ -101,7 +102,7 @@ async def test_what_older_versions_stored_belongs_to_its_key(database_url: str) 
         assert (await product.call("GET", f"/v1/requests/{other['id']}", headers=agent)).status == 404
         assert (await product.call("POST", path, json=call, headers=agent)).status == 200
         assert (await product.call("GET", f"{path}/c.1", headers=agent)).status == 200
-        assert await product.assent.store.run_read(replay.first_difference) is None
+        assert await product.assent.store.run_read(audit_replay.first_difference) is None
 
 
 MAIL = {"email": {"address": "ana@example.com"}}

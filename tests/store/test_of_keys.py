@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from bot.store import reader
+from bot.store.queries import snapshot
 from tests.support.product import running
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ MAIL = {"email": {"address": "ana@example.com"}}
 async def test_the_events_of_a_key_are_read_window_by_window(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "SCAN", 4)
+    monkeypatch.setattr(snapshot, "SCAN", 4)
     async with running(database_url) as product:
         agent = await product.new_key("submit")
         first = await product.submit_with(agent)

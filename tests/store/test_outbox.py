@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain.events import NotTold, Remind
-from bot.domain.spec import Step
-from bot.ports import Failed, Lost, Notification, Recorded, Retry, Sent, Superseded
+from bot.domain.model.events import DeliveryFailed, Remind
+from bot.domain.model.spec import Step
+from bot.ports import Failed, Lost, Message, Recorded, Retry, Sent, Superseded
 from bot.store import SqlOutbox
-from bot.store.alone import alone
+from bot.store.database.file_lock import alone
 from bot.store.outbox import LEASE
 from tests.support.asking import NOW, asked, by_slack, response, somebody
 from tests.support.storing import happen, save, stored
@@ -97,7 +97,7 @@ async def test_a_delivery_knows_what_to_say_to_whom(box: Box) -> None:
 async def test_rows_come_in_the_order_they_were_queued(store: SqlStore) -> None:
     def work(tx: Any) -> None:
         for n in range(20):
-            tx.notify(Notification(surface="email", address="ana@example.com", message=f"{n:02}"), NOW)
+            tx.notify(Message(surface="email", address="ana@example.com", message=f"{n:02}"), NOW)
 
     await store.write(work)
     box = Box(store)
@@ -157,7 +157,7 @@ async def test_what_is_over_is_never_tried_again(box: Box, result: Result, state
 
 async def test_each_surface_is_claimed_for_itself(box: Box) -> None:
     for n in range(5):
-        note = Notification(surface="email", address=f"p{n}@example.com", message="hello")
+        note = Message(surface="email", address=f"p{n}@example.com", message="hello")
         await box.store.write(lambda tx, n=note: tx.notify(n, NOW - timedelta(hours=1)))  # type: ignore[misc]  # a default in a lambda
     assert sorted(i.delivery.surface for i in await box.claim(2)) == ["email", "email", "slack"]
 
@@ -183,7 +183,7 @@ async def test_a_restart_may_give_back_every_lease(box: Box) -> None:
 
 class TestRedrawing:
     async def change(self, box: Box, target: str = "slack:U9") -> None:
-        await happen(box.store, "req_1", NotTold(target=target, reason="x"), box.now)
+        await happen(box.store, "req_1", DeliveryFailed(target=target, reason="x"), box.now)
 
     async def test_every_change_makes_a_card_due_again(self, box: Box) -> None:
         await box.record(await box.card(), Sent(RECEIPT, 1))
@@ -273,7 +273,7 @@ class TestReminding:
     async def test_somebody_who_could_not_be_reached_at_all_included(self, box: Box) -> None:
         await box.record(await box.card(), Failed("a scope is missing"))
         for target in ("slack:U4", "email:dan@example.com"):
-            await happen(box.store, "req_1", NotTold(target=target, reason="gone"), box.now)
+            await happen(box.store, "req_1", DeliveryFailed(target=target, reason="gone"), box.now)
         await happen(box.store, "req_1", Remind(by="Bob"), box.now)
         assert [i.delivery.notice for i in await box.claim(surfaces=["slack"])] == ["card"]
 

@@ -9,13 +9,13 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from bot.domain.answers import Answer
 from bot.domain.errors import Unavailable
-from bot.domain.events import Operate
-from bot.domain.request import Surface
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.events import Operate
+from bot.domain.model.request import Surface
 from bot.store import migrations
-from bot.store.engine import postgres_of
-from bot.store.reader import SqlReader
+from bot.store.database.engine import postgres_of
+from bot.store.queries.snapshot import SqlReader
 from tests.store.conftest import opened
 from tests.support.asking import asked, somebody
 from tests.support.pgbouncer import pooled
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bot.store import SqlStore
 
 ANA = somebody("ana")
-REJECT = Operate(answer=Answer(decision="reject", reason=None), by="x", surface=Surface.CLI)
+REJECT = Operate(answer=ResponseInput(decision="reject", reason=None), by="x", surface=Surface.CLI)
 KEY = "k" * 32
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from bot.domain.answers import Answer
-from bot.domain.events import Operate
-from bot.domain.request import Surface
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.events import Operate
+from bot.domain.model.request import Surface
 from bot.store import migrations, trail
-from bot.store.engine import for_writing, open_engine
-from bot.store.reader import SqlReader
-from bot.store.seals import Seals
+from bot.store.audit.seals import Seals
+from bot.store.database.engine import for_writing, open_engine
+from bot.store.queries.snapshot import SqlReader
 from tests.store.conftest import opened
 from tests.support.asking import asked, response, somebody
 from tests.support.storing import happen, save
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 OLD, KEY, NEW = "o" * 32, "k" * 32, "n" * 32
 ANA, BEN = somebody("ana"), somebody("ben")
-REJECT = Operate(answer=Answer(decision="reject", reason=None), by="x", surface=Surface.CLI)
+REJECT = Operate(answer=ResponseInput(decision="reject", reason=None), by="x", surface=Surface.CLI)
 
 
 @pytest.fixture

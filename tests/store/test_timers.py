@@ -10,14 +10,17 @@ import pytest
 import sqlalchemy as sa
 
 from bot.approvals import Approvals, Rules
-from bot.domain.answers import Answer
-from bot.domain.audience import Actor
+from bot.clock_and_ids import RandomIds
 from bot.domain.errors import AlreadyResolved
-from bot.domain.request import Status, Surface
-from bot.store import codec, migrations, replay, statements
-from bot.store.reader import SqlReader
-from bot.system import RandomIds
-from bot.wire.bodies import SubmitBody, parse
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.request import Status, Surface
+from bot.domain.people.audience import Actor
+from bot.schemas.requests import SubmitBody, parse
+from bot.store import migrations
+from bot.store.audit import audit_replay
+from bot.store.database import row_codec
+from bot.store.queries import batch_sql
+from bot.store.queries.snapshot import SqlReader
 from tests.store.conftest import opened
 from tests.store.test_finding import Plans, many
 from tests.support.asking import NOW
@@ -26,13 +29,13 @@ from tests.support.storing import save
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bot.domain.request import Request
+    from bot.domain.model.request import Request
     from bot.store import SqlStore
 
 ANA, BEN = (
     Actor(keys=frozenset({f"email:{name}@example.com"}), surface=Surface.API) for name in ("ana", "ben")
 )
-YES = Answer(decision="approve")
+YES = ResponseInput(decision="approve")
 BODY = {
     "title": "Refund",
     "audience": ["email:ana@example.com", "email:ben@example.com"],
@@ -76,7 +79,7 @@ class Server:
                 lambda c: c.scalars(sa.text("SELECT notice FROM deliveries ORDER BY id")).all()
             )
             self.request = await approvals.get(self.request.id)
-            assert await store.run_read(replay.first_difference) is None
+            assert await store.run_read(audit_replay.first_difference) is None
             return self.request
 
     async def later(self, seconds: float) -> Request:
@@ -110,7 +113,7 @@ async def test_a_restart_in_the_middle_of_any_wait_changes_nothing(sqlite_url: s
 async def test_a_timer_never_fires_after_an_answer(sqlite_url: str) -> None:
     server = Server(sqlite_url)
     await server("submit")
-    done = await server("respond", ANA, Answer(decision="reject"))
+    done = await server("respond", ANA, ResponseInput(decision="reject"))
     assert done.held
     end = await server.later(60)
     told = server.told
@@ -133,7 +136,7 @@ async def test_the_next_due_time_and_what_is_due_are_found_by_index(store: SqlSt
     await store.run_write(lambda c: c.execute(sa.text("ANALYZE")))
     plans = Plans(store)
     await store.read(SqlReader.next_due)
-    text, bound = statements.DUE._bound(plans.dialect, [{"now": codec.millis(NOW), "most": 10}])
+    text, bound = batch_sql.DUE._bound(plans.dialect, [{"now": row_codec.millis(NOW), "most": 10}])
     plans.note(text, bound[0])
     explained = [plan for statement, plan in plans if "due_at" in statement]
     assert len(explained) == 2

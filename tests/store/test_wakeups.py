@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.approvals import Approvals, Rules
+from bot.clock_and_ids import RandomIds, SystemClock
 from bot.domain.errors import NotFound
-from bot.domain.events import NotTold
-from bot.domain.request import Status
-from bot.store.transaction import DEADLINES, DELIVERY, LOOKUPS
-from bot.store.wakeups import Wakeups
-from bot.system import RandomIds, SystemClock
+from bot.domain.model.events import DeliveryFailed
+from bot.domain.model.request import Status
+from bot.store.notify.wakeups import Wakeups
+from bot.store.queries.unit_of_work import DEADLINES, DELIVERY, LOOKUPS
 from tests.support.asking import NOW, after, asked, response, somebody
 from tests.support.storing import happen, save
 
@@ -52,7 +52,7 @@ async def test_a_commit_elsewhere_is_heard_of(store: SqlStore, other: SqlStore) 
 async def test_who_waits_right_after_a_commit_here_knows_it_unless_another_committed_since(
     store: SqlStore, other: SqlStore
 ) -> None:
-    before = await happen(store, "req_1", NotTold(target="slack:U1", reason="gone"))
+    before = await happen(store, "req_1", DeliveryFailed(target="slack:U1", reason="gone"))
     with store.watch("req_1") as watch:
         assert watch.known == before
         await happen(other, "req_1", response("ana"))
@@ -67,7 +67,7 @@ async def test_only_the_waiters_of_that_request_are_hinted(store: SqlStore, othe
         await writer._tail.look()  # what was committed before the test
     with store.watch("req_1") as watch, store.watch("req_2") as another:
         for writer in (store, other):
-            await happen(writer, "req_1", NotTold(target=f"slack:{id(writer)}", reason="x"))
+            await happen(writer, "req_1", DeliveryFailed(target=f"slack:{id(writer)}", reason="x"))
             await watch.changed(SECONDS)
         assert not another._hinted
 

@@ -11,22 +11,22 @@ import pytest
 import sqlalchemy as sa
 
 from bot.approvals import Approvals, Rules
-from bot.domain import lifecycle
-from bot.domain.answers import Answer
+from bot.clock_and_ids import RandomIds, SystemClock
 from bot.domain.errors import AlreadyResolved, Unavailable
-from bot.domain.events import NotTold, Revise
-from bot.domain.request import Status, Surface
-from bot.ports import Idempotency, Notification, Query
-from bot.store import statements as sql
-from bot.store.engine import Driver
-from bot.system import RandomIds, SystemClock
-from bot.wire.bodies import SubmitBody
+from bot.domain.lifecycle import lifecycle
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.events import DeliveryFailed, Revise
+from bot.domain.model.request import Status, Surface
+from bot.ports import Idempotency, Message, Query
+from bot.schemas.requests import SubmitBody
+from bot.store.database.engine import Driver
+from bot.store.queries import batch_sql as sql
 from tests.store.conftest import opened
 from tests.support.asking import NOW, asked, by_mail, response, somebody
 from tests.support.storing import happen, save, stored
 
 if TYPE_CHECKING:
-    from bot.domain.request import Request
+    from bot.domain.model.request import Request
     from bot.ports import Transaction
     from bot.store import SqlStore
 
@@ -81,7 +81,7 @@ async def test_a_revision_is_there_after_a_restart_and_found_by_its_new_title(mi
 
 async def test_updates_from_two_stores_are_never_lost(store: SqlStore, other: SqlStore) -> None:
     await save(store, asked(ANA))
-    events = [NotTold(target=f"slack:{n}", reason="gone") for n in range(60)]
+    events = [DeliveryFailed(target=f"slack:{n}", reason="gone") for n in range(60)]
     await asyncio.gather(*(happen((store, other)[n % 2], "req_1", e) for n, e in enumerate(events)))
     request = await stored(store, "req_1")
     assert request.version == 1 + len(events)
@@ -96,7 +96,7 @@ async def test_fifty_answers_racing_come_to_one_outcome(store: SqlStore, other: 
         decision = "approve" if n % 2 else "reject"
         try:
             approvals = use_cases((store, other)[n % 2])
-            return await approvals.respond("req_1", by_mail(people[n]), Answer(decision=decision))
+            return await approvals.respond("req_1", by_mail(people[n]), ResponseInput(decision=decision))
         except AlreadyResolved as refusal:
             return refusal
 
@@ -133,7 +133,7 @@ async def test_a_unit_that_raises_leaves_nothing(store: SqlStore) -> None:
     def work(tx: Transaction) -> None:
         tx.save(lifecycle.open_request(asked(ANA), None, NOW), NOW)
         tx.remember(Idempotency(key="k", digest="d"), "req_1", NOW)
-        tx.notify(Notification(surface="email", address="ana@example.com", message="hi"), NOW)
+        tx.notify(Message(surface="email", address="ana@example.com", message="hi"), NOW)
         raise LookupError("changed my mind")
 
     with pytest.raises(LookupError, match="changed my mind"):
@@ -266,7 +266,7 @@ class TestPostgresqlThatGoesAway:
     async def test_connections_that_were_cut_are_replaced(self, store: SqlStore, other: SqlStore) -> None:
         await save(store, asked(ANA))
         await other.run_read(_cut_all_others)
-        await happen(store, "req_1", NotTold(target="slack:U1", reason="gone"))
+        await happen(store, "req_1", DeliveryFailed(target="slack:U1", reason="gone"))
         assert (await stored(store, "req_1")).version == 2
 
     async def test_a_unit_cut_in_the_middle_runs_again(self, store: SqlStore) -> None:

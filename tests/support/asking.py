@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.domain import lifecycle
-from bot.domain.answers import Answer
-from bot.domain.audience import Actor
-from bot.domain.digest import payload_digest
-from bot.domain.events import Respond, Seen
-from bot.domain.request import Address, Place, Request, Respondent, Surface
-from bot.domain.spec import Spec, Step
+from bot.domain.lifecycle import lifecycle
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.digest import payload_digest
+from bot.domain.model.events import Respond, SeenVersion
+from bot.domain.model.request import Address, OpenSelector, Request, Respondent, Surface
+from bot.domain.model.spec import Spec, Step
+from bot.domain.people.audience import Actor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bot.domain.spec import QuorumRule
+    from bot.domain.model.spec import QuorumRule
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 PAYLOAD = {"tool": "refund", "amount": 1250}
@@ -65,9 +65,9 @@ def asked(
     )
 
 
-def places(*selectors: str) -> tuple[Place, ...]:
+def places(*selectors: str) -> tuple[OpenSelector, ...]:
     """Channels, or people to be looked up, of a request's first step."""
-    return tuple(Place(selector=selector) for selector in selectors)
+    return tuple(OpenSelector(selector=selector) for selector in selectors)
 
 
 def by_mail(name: str) -> Actor:
@@ -84,8 +84,8 @@ def by_slack(user_id: str, *memberships: str, **fields: Any) -> Actor:
 def response(actor: Actor | str, decision: str = "approve", **fields: Any) -> Respond:
     """The event of one answer; a name answers by their personal link."""
     who = by_mail(actor) if isinstance(actor, str) else actor
-    seen = Seen(fields.pop("revision", None), fields.pop("step", None))
-    return Respond(actor=who, answer=Answer(decision=decision, **fields), new_id="rsp_new", seen=seen)
+    seen = SeenVersion(fields.pop("revision", None), fields.pop("step", None))
+    return Respond(actor=who, answer=ResponseInput(decision=decision, **fields), new_id="rsp_new", seen=seen)
 
 
 def after(request: Request, *answers: tuple[str, str]) -> Request:

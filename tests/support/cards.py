@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import Message
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import Message
 
 DECIDED_WITHIN = 45.0
 """Seconds a card may take to change: beyond the lease of a process that died with it in hand."""

@@ -9,17 +9,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bot.approvals import Approvals, Rules
+from bot.clock_and_ids import RandomIds
 from bot.delivery.dispatcher import Dispatcher
-from bot.ports import Notification, Sent
+from bot.ports import Message, Sent
 from bot.store import SqlOutbox
-from bot.system import RandomIds
 from tests.support.asking import NOW
 from tests.support.storing import stored
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bot.domain.request import Request
+    from bot.domain.model.request import Request
     from bot.ports import Delivery, DeliveryState, Result, Sender
     from bot.store import SqlStore
 
@@ -108,7 +108,7 @@ class Office:
     async def notify(self, address: str, *messages: str) -> None:
         """Queue messages for one mailbox, at one instant."""
         for message in messages:
-            note = Notification(surface="email", address=address, message=message)
+            note = Message(surface="email", address=address, message=message)
             await self.store.write(lambda tx, n=note: tx.notify(n, self.clock.at))  # type: ignore[misc]  # a default in a lambda
 
     async def request(self) -> Request:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from aiohttp.test_utils import TestClient, TestServer
 
 from bot.approvals import Approvals, Rules
-from bot.domain.request import Request, Surface
+from bot.domain.model.request import Request, Surface
 from bot.links import Links
 from bot.rendering import templates
+from bot.schemas.requests import SubmitBody, parse
 from bot.store import SqlStore
 from bot.store.migrations import upgrade
-from bot.web import application, pages
-from bot.wire.bodies import SubmitBody, parse
+from bot.web.pages import link_pages
+from bot.web.server import application
 from tests.support.html_forms import Page
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ async def serving(
     await store.start()
     rules = Rules(surfaces=frozenset({Surface.EMAIL}))
     approvals = Approvals(store, clock, RandomIds(), None, rules)
-    routes = pages.routes(approvals, links, templates(), clock, banner=banner)
+    routes = link_pages.routes(approvals, links, templates(), clock, banner=banner)
     server = TestServer(application.build(routes, {}))
     await server.start_server(access_log=None)
     try:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, Literal
 
-from bot.domain.request import (
+from bot.domain.model.request import (
     Address,
     Outcome,
     Request,
@@ -21,7 +21,7 @@ from bot.domain.request import (
     Status,
     Surface,
 )
-from bot.domain.spec import Spec, Step
+from bot.domain.model.spec import Spec, Step
 from bot.email.addresses import parse_sender
 from bot.email.message import Composed, Composer
 from bot.rendering import templates

@@ -7,7 +7,7 @@ import runpy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.sandbox.mail import Mailbox
+from bot.sandbox.mail.relay import Mailbox
 from tests.support.command import CHECKOUT
 from tests.support.product import Json, Product, running
 from tests.support.readme import blocks

@@ -17,8 +17,8 @@ from tests.support.product import KEY, Api
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.sandbox.mail import Mailbox
-    from bot.sandbox.slack import SlackSandbox
+    from bot.sandbox.mail.relay import Mailbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
 
 START_SECONDS = 30.0
 LEASE_SECONDS = 25.0

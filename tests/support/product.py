@@ -12,7 +12,7 @@ from aiohttp import ClientSession, ClientTimeout
 
 from bot.bootstrap import Assent
 from bot.settings import Settings
-from bot.store import keys
+from bot.store.queries import api_keys
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
     from yarl import URL
 
-    from bot.sandbox.mail import Mailbox
-    from bot.sandbox.slack import SlackSandbox
+    from bot.sandbox.mail.relay import Mailbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
 
 KEY = "a-bootstrap-key-of-the-tests"
 Json = Any
@@ -105,7 +105,7 @@ class Product(Api):
         """The headers of a key that has only these scopes."""
         now = datetime.now(UTC)
         store = self.assent.store
-        _, key = await store.run_write(lambda c: keys.create(c, name, frozenset(scopes), now))
+        _, key = await store.run_write(lambda c: api_keys.create(c, name, frozenset(scopes), now))
         return {"Authorization": f"Bearer {key}"}
 
     def advance(self, seconds: float) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.domain.digest import payload_digest
-from bot.domain.request import (
+from bot.domain.model.digest import payload_digest
+from bot.domain.model.request import (
     Comment,
     Edit,
-    Entry,
+    HistoryEntry,
     Outcome,
     Request,
     ResolvedBy,
@@ -20,7 +20,7 @@ from bot.domain.request import (
     Status,
     Surface,
 )
-from bot.domain.spec import EscalationLevel, Spec, Step
+from bot.domain.model.spec import EscalationLevel, Spec, Step
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -97,7 +97,7 @@ def eventful(request: Request, text: str = "Wrong customer", number: int = 3) ->
         escalated=(1,),
         edits=tuple(Edit(field="amount", old=text, new=n, by=text, at=NOW) for n in range(number)),
         comments=tuple((comments * number)[:number]),
-        trail=tuple(Entry(at=NOW, text=f"{text} {n}.") for n in range(number)),
+        trail=tuple(HistoryEntry(at=NOW, text=f"{text} {n}.") for n in range(number)),
         values={"amount": 900},
     )
 

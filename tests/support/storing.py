@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.domain import lifecycle
+from bot.domain.lifecycle import lifecycle
 from tests.support.asking import NOW
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bot.domain.events import Event
-    from bot.domain.request import Request
+    from bot.domain.model.events import Event
+    from bot.domain.model.request import Request
     from bot.ports import Transaction
     from bot.store import SqlStore
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.store import keys
+from bot.store.queries import api_keys
 from tests.support.authority import COLUMNS, LAYER, OWN, QUESTION, ROWS, SPEC, UNKNOWN, Column, Row
 from tests.support.product import KEY
 
 if TYPE_CHECKING:
-    from bot.sandbox.slack import SlackSandbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
     from tests.support.product import Answer, Product
 
 SECRET = "what only a reader may know"
@@ -42,7 +42,7 @@ class Stage:
 
     product: Product
     someone: str
-    keys: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
+    api_keys: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
 
     async def prepare(self) -> None:
@@ -57,7 +57,7 @@ class Stage:
         new = f"call-{uuid.uuid4().hex}"
         if row.before == "a key":
             await self.product.new_key("read", name="to be revoked")
-            every = await self.product.assent.store.run_read(keys.every)
+            every = await self.product.assent.store.run_read(api_keys.every)
             return {"id": next(k.id for k in every if k.name == "to be revoked" and not k.revoked_at)}
         if column.whose == UNKNOWN:
             return {"id": "req_nope", "call_id": "nope", "new": new}

@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 from aiohttp import ClientSession, web
 
-from bot.sandbox.mail import Mailbox
-from bot.sandbox.mail_certificate import server_context
-from bot.slack import socket
+from bot.sandbox.mail.certificate import server_context
+from bot.sandbox.mail.relay import Mailbox
+from bot.slack.inbound import socket_mode
 from tests.support.ports import free_port
 from tests.support.product import running
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from bot.sandbox.slack import SlackSandbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
 
 LOGIN = "robot:pa%20ss"
 
@@ -145,7 +145,7 @@ async def through_proxy(
 ) -> AsyncIterator[ConnectProxy]:
     """Slack at https://slack.test and wss://wss.slack.test, which only the proxy knows the way to."""
     host = slack.api_url.removeprefix("http://").partition("/")[0]
-    monkeypatch.setattr(socket, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(socket_mode, "PING_SECONDS", 0.1)
     context, _ = server_context(tmp_path)
     anybody = ssl.create_default_context()
     anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE

@@ -15,11 +15,11 @@ from bot.delivery.airflow import Airflow
 from bot.delivery.callbacks import CallbackSender
 from bot.delivery.prefect import Prefect
 from bot.delivery.signing import secret_from
-from bot.domain import lifecycle
-from bot.domain.events import Timer
-from bot.domain.policy import rule
-from bot.domain.spec import Choice, Kind, Level, OnTimeout, Step
-from bot.domain.telling import Notice
+from bot.domain.lifecycle import lifecycle
+from bot.domain.messages.notifications import Notice
+from bot.domain.model.events import Timer
+from bot.domain.model.spec import Choice, Kind, Level, OnTimeout, Step
+from bot.domain.policies.policy import rule
 from bot.ports import Delivery, Failed, Retry, Sent, Superseded
 from tests.support.asking import NOW, PAYLOAD, asked, response, somebody
 from tests.support.orchestrators import KIND, RESUME, RUN, TASK, Systems, schema
@@ -28,7 +28,7 @@ from tests.support.product import running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from bot.domain.request import Request
+    from bot.domain.model.request import Request
     from bot.ports import Result
 
 SECRET = secret_from("5f" * 32)

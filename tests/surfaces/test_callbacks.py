@@ -19,14 +19,14 @@ from bot.delivery import callbacks
 from bot.delivery.backoff import JITTER
 from bot.delivery.callbacks import CallbackSender
 from bot.delivery.signing import check_secret, secret_from
-from bot.domain import lifecycle
-from bot.domain.answers import Answer
-from bot.domain.events import Operate
-from bot.domain.request import Request, Surface
-from bot.domain.spec import Spec, Step
-from bot.domain.telling import Notice
+from bot.domain.lifecycle import lifecycle
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.messages.notifications import Notice
+from bot.domain.model.events import Operate
+from bot.domain.model.request import Request, Surface
+from bot.domain.model.spec import Spec, Step
 from bot.ports import Delivery, Failed, Result, Retry, Sent
-from bot.wire.answers import request_json
+from bot.schemas.responses import request_json
 from tests.support import command
 from tests.support.product import ManualClock, running
 
@@ -93,7 +93,7 @@ async def guarded() -> AsyncIterator[CallbackSender]:
 def decided() -> Request:
     spec = Spec(title="Refund", payload_digest="sha256:0", steps=(Step(audience=("email:ana@example.com",)),))
     request = Request(id="req_1", spec=spec, created_at=NOW, opened_at=NOW)
-    event = Operate(answer=Answer(decision="approve", reason="Fine"), by="Ana", surface=Surface.API)
+    event = Operate(answer=ResponseInput(decision="approve", reason="Fine"), by="Ana", surface=Surface.API)
     return lifecycle.apply(request, event, NOW + timedelta(seconds=1)).request
 
 

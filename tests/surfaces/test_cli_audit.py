@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from bot.receipts import Receipts
 from bot.settings import SIGNING_KEY
-from bot.store import direct, migrations
+from bot.store import migrations
+from bot.store.execution import sessions
 from tests.store.conftest import opened
 from tests.support import command
 from tests.support.asking import NOW, asked, response, somebody
@@ -40,7 +41,7 @@ async def verify(url: str, *options: str, keys: str = KEY) -> command.Done:
 
 
 def tamper(url: str, *statements: str) -> None:
-    with direct.writing(url) as connection:
+    with sessions.writing(url) as connection:
         for statement in statements:
             connection.execute(sa.text(statement))
 
@@ -124,7 +125,7 @@ async def test_another_key_is_told(url: str) -> None:
 
 async def test_the_head_kept_elsewhere_finds_a_trail_that_was_set_back(url: str) -> None:
     row = "SELECT seq, hash, seal FROM chain"
-    with direct.reading(url) as connection:
+    with sessions.reading(url) as connection:
         before = connection.execute(sa.text(row)).one()
     async with opened(url, KEY) as store:
         await save(store, asked(somebody("ana"), request_id="req_2"))

@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from bot.delivery.signing import secret_from
-from bot.store import direct, migrations
+from bot.store import migrations
+from bot.store.execution import sessions
 from tests.support import command
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ async def test_a_file_that_is_no_database_is_named(arguments: list[str], tmp_pat
 
 @pytest.mark.parametrize("arguments", [["serve"], ["db", "upgrade"]])
 async def test_a_schema_of_a_newer_version_is_left_alone(arguments: list[str], sqlite_url: str) -> None:
-    with direct.writing(sqlite_url) as connection:
+    with sessions.writing(sqlite_url) as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     assert "newer Assent" in await refused(*arguments, ASSENT_DATABASE_URL=sqlite_url, ASSENT_PORT="0")
     assert not migrations.check(sqlite_url)

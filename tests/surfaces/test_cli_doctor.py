@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 from aiohttp import web
 
-from bot.sandbox.mail import Mailbox
-from bot.sandbox.slack import SlackSandbox
+from bot.sandbox.mail.relay import Mailbox
+from bot.sandbox.slack.sandbox import SlackSandbox
 from bot.store import migrations
 from tests.store.conftest import opened
 from tests.support import command

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.web import auth
+from bot.web.calls import auth
 from tests.support import command
 from tests.support.product import running
 

@@ -13,7 +13,7 @@ import pytest
 from bot import settings
 from bot.bootstrap import Assent
 from bot.client import ApiError, AsyncClient, Rejected
-from bot.sandbox.mail import Mailbox
+from bot.sandbox.mail.relay import Mailbox
 from tests.support import command
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.client import ApiError, AsyncClient, Client, Unreachable
-from bot.sandbox.mail import Mailbox
+from bot.sandbox.mail.relay import Mailbox
 from tests.support.product import running
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bot.sandbox.slack import SlackSandbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
 
 ANA = "ana@example.com"
 

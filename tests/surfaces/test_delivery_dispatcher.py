@@ -11,10 +11,10 @@ import pytest
 from bot.delivery import dispatcher
 from bot.delivery.backoff import BREAKER, GIVE_UP
 from bot.delivery.dispatcher import HOST_LANES, LANES, SAFE
-from bot.domain import lifecycle
-from bot.domain.events import Cancel, Delegate, NotTold, Remind, Say
-from bot.domain.policy import Ruling
-from bot.domain.request import RespondentState, Surface
+from bot.domain.lifecycle import lifecycle
+from bot.domain.model.events import AddComment, Cancel, Delegate, DeliveryFailed, Remind
+from bot.domain.model.request import RespondentState, Surface
+from bot.domain.policies.policy import Ruling
 from bot.ports import Failed, Lost, Retry
 from bot.store.outbox import LEASE
 from tests.support.asking import NOW, asked, by_mail, by_slack, response, somebody
@@ -24,8 +24,8 @@ from tests.support.storing import happen, save
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.domain.events import Event
-    from bot.domain.request import Request
+    from bot.domain.model.events import Event
+    from bot.domain.model.request import Request
     from bot.store import SqlStore
 
 ANA, DAN = somebody("ana"), somebody("dan", slack="U4")
@@ -50,7 +50,7 @@ async def opened(office: Office, *respondents: object, **fields: object) -> Requ
 
 async def changed(office: Office, number: int = 1) -> None:
     """Something about the request changes, so that its cards are out of date."""
-    event = NotTold(target=f"slack:UX{number}", reason="gone")
+    event = DeliveryFailed(target=f"slack:UX{number}", reason="gone")
     await happen(office.store, "req_1", event, office.clock.at)
 
 
@@ -358,7 +358,9 @@ class TestNothingLeftToSay:
 
     async def test_nor_told_how_it_was_going(self, office: Office) -> None:
         await opened(office)
-        await happen(office.store, "req_1", Say(text="Soon?", surface=Surface.API, by="Bob"), office.clock.at)
+        await happen(
+            office.store, "req_1", AddComment(text="Soon?", surface=Surface.API, by="Bob"), office.clock.at
+        )
         await happen(office.store, "req_1", Cancel(reason=None, by="Bob", surface=Surface.API))
         await office.work()
         assert {said for _, said, _ in office.sender.sent} == {"card", "outcome"}

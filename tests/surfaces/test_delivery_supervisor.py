@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.delivery import supervisor as module
-from bot.delivery.supervisor import Supervisor, Work
+from bot.delivery import worker_loops as module
+from bot.delivery.worker_loops import Supervisor, Work
 from tests.support.asking import NOW
 from tests.support.dispatching import StandingClock
 

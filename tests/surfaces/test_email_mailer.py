@@ -13,7 +13,7 @@ from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.email.mailer import Accepted, Busy, Deferred, Interrupted, Mailer, Refused, RelayDown, SendResult
 from bot.email.message import Composed, Composer
 from bot.rendering import templates
-from bot.sandbox.mail import Mailbox, Stage, Tls
+from bot.sandbox.mail.relay import Mailbox, Stage, Tls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,8 +9,8 @@ import pytest
 
 from bot.delivery.backoff import BREAKER, GIVE_UP
 from bot.delivery.dispatcher import Dispatcher
-from bot.domain.events import Cancel, Remind, Say, Withdraw
-from bot.domain.request import Address, RespondentState, Surface
+from bot.domain.model.events import AddComment, Cancel, Remind, Withdraw
+from bot.domain.model.request import Address, RespondentState, Surface
 from bot.email import sender
 from bot.email.addresses import parse_sender
 from bot.email.config import parse_smtp_url
@@ -19,7 +19,7 @@ from bot.email.message import Composer
 from bot.email.sender import EmailSender
 from bot.links import Links
 from bot.rendering import templates
-from bot.sandbox.mail import Mailbox
+from bot.sandbox.mail.relay import Mailbox
 from tests.support.asking import asked, by_mail, response, somebody
 from tests.support.dispatching import Office
 from tests.support.storing import happen, save
@@ -124,9 +124,9 @@ async def test_questions_and_replies_go_to_the_other_side(office: Office, mailbo
     bob = Address(surface=Surface.EMAIL, value=TO_BOB)
     await save(office.store, replace(asked(ANA, BEN, request_id="req_2"), requester_addresses=(bob,)))
     await office.work()
-    ask_back = Say(text="Which order?", surface=Surface.EMAIL, by="", actor=by_mail("ana"))
+    ask_back = AddComment(text="Which order?", surface=Surface.EMAIL, by="", actor=by_mail("ana"))
     await happen(office.store, "req_2", ask_back)
-    await happen(office.store, "req_2", Say(text="Number 5531.", surface=Surface.API, by="Bob"))
+    await happen(office.store, "req_2", AddComment(text="Number 5531.", surface=Surface.API, by="Bob"))
     await office.work()
     (question,) = mailbox.messages(TO_BOB)
     assert question.text.startswith("Ana asked: Which order?")
@@ -154,7 +154,7 @@ async def test_an_answer_taken_back_at_once_has_no_receipt_and_news_of_the_past_
     await office.work()
     await happen(office.store, "req_1", response("ana"))
     await happen(office.store, "req_1", Withdraw(actor=by_mail("ana")))
-    await happen(office.store, "req_1", Say(text="It is urgent.", surface=Surface.API, by="Bob"))
+    await happen(office.store, "req_1", AddComment(text="It is urgent.", surface=Surface.API, by="Bob"))
     await happen(office.store, "req_1", response("ben", "reject"))
     await office.work()
     assert ["Rejected by Ben" in mail.text for mail in mailbox.messages(TO_ANA)] == [False, True]

@@ -13,7 +13,7 @@ from tests.support.person import Person, office, run_example
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from bot.sandbox.mail import Mailbox
+    from bot.sandbox.mail.relay import Mailbox
     from tests.support.product import Product
 
     Office = tuple[Product, Mailbox]

@@ -10,8 +10,8 @@ import aiosmtplib
 import pytest
 from aiohttp import ClientSession, StreamReader, web
 
-from bot.sandbox.mail import Mailbox
-from bot.sandbox.mail_page import mail_page
+from bot.sandbox.mail.page import mail_page
+from bot.sandbox.mail.relay import Mailbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

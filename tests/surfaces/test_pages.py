@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain.answers import Answer
-from bot.domain.change import Change, Fact
-from bot.domain.request import Request, RespondentState, Surface
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.request import Request, RespondentState, Surface
+from bot.domain.model.transition import AuditEntry, Transition
 from tests.support.link_pages import Site, serving
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ async def edit(site: Site, request: Request, **changes: Any) -> None:
         now = tx.request(request.id)
         assert now is not None
         tx.save(
-            Change(
+            Transition(
                 request=dataclasses.replace(now, version=now.version + 1, **changes),
-                facts=(Fact(type="request.updated"),),
+                facts=(AuditEntry(type="request.updated"),),
             ),
             site.clock.now(),
         )
@@ -343,7 +343,7 @@ async def test_too_late_shows_who_decided_what_when_and_why(site: Site) -> None:
 
 async def test_even_an_incomplete_answer_is_too_late(site: Site) -> None:
     request = await site.ask()
-    await site.approvals.operate(request.id, Answer(decision="approve"), "an operator", Surface.API)
+    await site.approvals.operate(request.id, ResponseInput(decision="approve"), "an operator", Surface.API)
     assert (await post(site, site.link(request))).status == 409
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from bot.domain.request import Surface
-from bot.wire.bodies import ReviseBody
+from bot.domain.model.request import Surface
+from bot.schemas.requests import ReviseBody
 from tests.support.link_pages import Site, serving, who
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from bot.domain.request import Status, Surface
+from bot.domain.model.request import Status, Surface
 from tests.support.link_pages import Site, serving, who
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.slack import SlackSandbox
+from bot.sandbox.slack.sandbox import SlackSandbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.sandbox.workspace import Channel, User
+    from bot.sandbox.slack.workspace import Channel, User
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from slack_sdk.http_retry.builtin_async_handlers import AsyncConnectionErrorRetr
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.sandbox.slack import SlackSandbox
+from bot.sandbox.slack.sandbox import SlackSandbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
     from slack_sdk.web.async_client import AsyncSlackResponse
 
-    from bot.sandbox.workspace import Channel, User
+    from bot.sandbox.slack.workspace import Channel, User
 
 HOME = {"type": "home", "blocks": [{"type": "divider"}]}
 MODAL = {

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import expect
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.slack import SlackSandbox
+from bot.sandbox.slack.sandbox import SlackSandbox
 from tests.support.browser import PHONE_WIDTH, open_page
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, Page, Route
 
-    from bot.sandbox.workspace import Channel, Json, User
+    from bot.sandbox.slack.workspace import Channel, Json, User
 
 
 def plain(text: str) -> Json:

@@ -15,12 +15,12 @@ from aiohttp import web
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.slack import SlackSandbox
+from bot.sandbox.slack.sandbox import SlackSandbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.sandbox.workspace import Channel, Message, User
+    from bot.sandbox.slack.workspace import Channel, Message, User
 
 
 def option(label: str, value: str) -> dict[str, Any]:

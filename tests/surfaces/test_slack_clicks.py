@@ -11,7 +11,7 @@ from tests.support.cards import decided
 if TYPE_CHECKING:
     import pytest
 
-    from bot.sandbox.slack import SlackSandbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
     from tests.support.product import Json, Product
 
 

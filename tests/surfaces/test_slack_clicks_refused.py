@@ -10,8 +10,8 @@ import pytest
 from tests.support.product import Product, running
 
 if TYPE_CHECKING:
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import Channel, Message, User
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import Channel, Message, User
     from tests.support.product import Json
 
 
@@ -147,7 +147,7 @@ async def test_nobody_while_slack_cannot_say_who_they_are(
     product: Product, slack: SlackSandbox, ana: User, ops: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "bot.slack.listeners.QUICK_SECONDS", 20
+        "bot.slack.inbound.listeners.QUICK_SECONDS", 20
     )  # what takes longer is queued, and not refused
     ben = slack.add_user("Ben", email="ben@example.com")
     ops.members.add(ben.id)
@@ -194,7 +194,7 @@ async def test_what_was_typed_stays_while_slack_cannot_be_asked(
 async def test_a_refusal_reaches_people_whom_no_ephemeral_message_reaches(
     product: Product, slack: SlackSandbox, ana: User, ops: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.slack.listeners.QUICK_SECONDS", 20)  # a response URL is never queued
+    monkeypatch.setattr("bot.slack.inbound.listeners.QUICK_SECONDS", 20)  # a response URL is never queued
     eve = slack.add_user("Eve", email="eve@example.com")
     await product.submit(audience=[f"slack:{ops.id}"])
     card = await slack.next_message(ops)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator
 
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import User
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import User
     from tests.support.product import Product
 
 SLOW = 0.5
@@ -51,7 +51,7 @@ async def test_who_clicks_while_slack_is_down_is_told_that_it_is_on_its_way(
 ) -> None:
     await product.submit(audience=[f"slack:{ana.id}"])
     card = await slack.next_message(ana)
-    monkeypatch.setattr("bot.slack.listeners.QUICK_SECONDS", 0)
+    monkeypatch.setattr("bot.slack.inbound.listeners.QUICK_SECONDS", 0)
     slack.faults.next("users.info", status=503, times=None)
     click = await slack.click(ana, card, "Approve")
     assert click.ack.ok

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.slack import listeners
-from bot.slack.payloads import plain
+from bot.slack.inbound import listeners
+from bot.slack.inbound.payloads import plain
 
 if TYPE_CHECKING:
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import Message, User
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import Message, User
     from tests.support.product import Product
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.domain.audience import Person
+from bot.domain.people.audience import Person
 from bot.ports import DirectoryUnavailableError, UnknownTargetError
-from bot.sandbox.slack import SlackSandbox
-from bot.slack.directory import SlackDirectory
-from bot.slack.gateway import Gateway
+from bot.sandbox.slack.sandbox import SlackSandbox
+from bot.slack.api.client import Gateway
+from bot.slack.api.directory import SlackDirectory
 from tests.support.slack_requests import NOW
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
-    from bot.sandbox.workspace import User
+    from bot.sandbox.slack.workspace import User
 
 
 class Clock:

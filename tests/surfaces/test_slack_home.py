@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import User, View
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import User, View
     from tests.support.product import Product
 
 

@@ -17,7 +17,7 @@ from tests.support.product import Answer, Product, running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.sandbox.slack import SlackSandbox
+    from bot.sandbox.slack.sandbox import SlackSandbox
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

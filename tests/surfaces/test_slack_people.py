@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.slack.directory import SlackDirectory
-from bot.slack.gateway import Gateway
-from bot.system import SystemClock
+from bot.clock_and_ids import SystemClock
+from bot.slack.api.client import Gateway
+from bot.slack.api.directory import SlackDirectory
 from tests.support.product import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import Group, User
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import Group, User
     from tests.support.product import Json, Product
 
 

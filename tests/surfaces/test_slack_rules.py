@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.slack import many
+from bot.slack.inbound import bulk_responses
 from tests.support.product import ManualClock, Product, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.sandbox.people import Interaction
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import Message, User, View
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.users import Interaction
+    from bot.sandbox.slack.workspace import Message, User, View
     from tests.support.product import Json
 
 FORM = {
@@ -562,7 +562,7 @@ async def test_several_are_ticked_at_home_and_answered_together(
 async def test_what_slack_is_too_slow_for_is_on_its_way(
     product: Product, slack: SlackSandbox, ana: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(many, "PATIENT_SECONDS", 0.05)
+    monkeypatch.setattr(bulk_responses, "PATIENT_SECONDS", 0.05)
     requests = [await product.submit(title=f"Plain {n}", audience=[f"slack:{ana.id}"]) for n in range(2)]
     await slack.open_home(ana)
     home = await home_of(slack, ana, "Plain 1")

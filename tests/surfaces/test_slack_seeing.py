@@ -9,8 +9,8 @@ import pytest
 from tests.support.product import Product, running
 
 if TYPE_CHECKING:
-    from bot.sandbox.slack import SlackSandbox
-    from bot.sandbox.workspace import User
+    from bot.sandbox.slack.sandbox import SlackSandbox
+    from bot.sandbox.slack.workspace import User
 
 SECRET = "Sell the north wing"
 

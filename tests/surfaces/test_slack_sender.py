@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain.request import Status
-from bot.domain.telling import Notice
+from bot.domain.messages.notifications import Notice
+from bot.domain.model.request import Status
 from bot.ports import Delivery, DeliveryState, Failed, Lost, Retry, Sent
-from bot.sandbox.slack import SlackSandbox
-from bot.slack.cards import Message as Said
-from bot.slack.gateway import Gateway
-from bot.slack.sender import BLIND, LOOK_AGAIN, SlackSender
+from bot.sandbox.slack.sandbox import SlackSandbox
+from bot.slack.api.client import Gateway
+from bot.slack.outbound.sender import BLIND, LOOK_AGAIN, SlackSender
+from bot.slack.render.cards import Message as Said
 from tests.support.slack_requests import NASTY, NOW, asked, nasty, resolved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from bot.sandbox.faults import Drop
-    from bot.sandbox.workspace import Channel, Message, User
+    from bot.sandbox.slack.faults import Drop
+    from bot.sandbox.slack.workspace import Channel, Message, User
 
 
 @pytest.fixture

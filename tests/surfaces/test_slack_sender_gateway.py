@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.sandbox.slack import SlackSandbox
-from bot.slack import home, modals, overview
-from bot.slack.cards import Message
-from bot.slack.errors import Gone, SlackDown, Terminal, Throttled
-from bot.slack.gateway import Gateway
+from bot.sandbox.slack.sandbox import SlackSandbox
+from bot.slack.api.client import Gateway
+from bot.slack.api.errors import Gone, SlackDown, Terminal, Throttled
+from bot.slack.render import details_modal, home, modals
+from bot.slack.render.cards import Message
 from tests.support.slack_requests import NOW, asked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.sandbox.workspace import User
+    from bot.sandbox.slack.workspace import User
 
 LATE = Message("You were late.", [])
 
@@ -100,7 +100,9 @@ async def test_a_response_url_that_does_not_answer_is_slack_being_down(
 
 
 async def test_a_modal_opens(slack: SlackSandbox, gateway: Gateway, ana: User) -> None:
-    await gateway.open_view(slack.backend.tickets.issue_trigger(ana.id), overview.details_modal(asked(), NOW))
+    await gateway.open_view(
+        slack.backend.tickets.issue_trigger(ana.id), details_modal.details_modal(asked(), NOW)
+    )
     [view] = slack.modals(ana)
     assert view.title == "Details"
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.workflows import expressions
-from bot.workflows.automation_file import AutomationError
-from bot.workflows.automations import Automation
+from bot.workflows.automation import expressions
+from bot.workflows.automation.automation_schema import AutomationError
+from bot.workflows.automation.automations import Automation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from slack_sdk.errors import SlackObjectFormationError
 from slack_sdk.models import blocks as sdk
 
-from bot.sandbox.blockkit import block_faults, text_length, view_faults
+from bot.sandbox.slack.block_kit.blockkit import block_faults, text_length, view_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.mrkdwn import live_parts
+from bot.sandbox.slack.block_kit.mrkdwn import live_parts
 
 
 def section(text: str, **members: Any) -> list[dict[str, Any]]:

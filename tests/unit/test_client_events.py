@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.client import ApiError, Unreachable
-from bot.client.events import Following
-from bot.client.flows import Answer, Lost
+from bot.client.transport.events import Following
+from bot.client.transport.protocol import HttpResponse, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def resumed(following: Following) -> str | None:
     return following.call().headers.get("Last-Event-ID")
 
 
-def read(following: Following, *parts: bytes | Answer | Lost) -> Iterator[int]:
+def read(following: Following, *parts: bytes | HttpResponse | Lost) -> Iterator[int]:
     for part in parts:
         for event in following.take(part):
             yield event.id
@@ -68,7 +68,7 @@ def test_a_stream_may_begin_after_a_known_event() -> None:
 
 def test_a_server_that_is_away_is_asked_again_with_growing_pauses(caplog: pytest.LogCaptureFixture) -> None:
     following, delays = Following("/v1/events"), []
-    for trouble in [ENDED, REFUSED, Answer(url="", status=503, content=b""), REFUSED]:
+    for trouble in [ENDED, REFUSED, HttpResponse(url="", status=503, content=b""), REFUSED]:
         assert list(following.take(trouble)) == []
         delays.append(following.call().delay)
     assert delays == sorted(delays)
@@ -81,10 +81,10 @@ def test_a_server_that_is_away_is_asked_again_with_growing_pauses(caplog: pytest
 def test_it_ends_where_nothing_more_will_come_and_raises_where_it_is_refused() -> None:
     following = Following("/v1/requests/req_1/events")
     assert not following.done
-    assert list(following.take(Answer(url="", status=204, content=b""))) == []
+    assert list(following.take(HttpResponse(url="", status=204, content=b""))) == []
     assert following.done
     with pytest.raises(ApiError, match="not known"):
-        list(following.take(Answer(url="", status=401, content=b'{"detail": "The key is not known"}')))
+        list(following.take(HttpResponse(url="", status=401, content=b'{"detail": "The key is not known"}')))
     for content in (b"{}", b"<html>hello"):
         with pytest.raises(Unreachable, match="not "):
-            list(following.take(Answer(url="", status=200, content=content)))
+            list(following.take(HttpResponse(url="", status=200, content=content)))

@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.client import (
-    ApiError,
-    Client,
-    Fault,
-    Outcome,
-    Request,
-    Unanswered,
-    Unreachable,
-    Unsendable,
-    operations,
+from bot.client import ApiError, Client, Fault, Outcome, Request, Unanswered, Unreachable, Unsendable
+from bot.client.transport import operations
+from bot.client.transport.operations import LONGEST_WAIT, Operations
+from bot.client.transport.protocol import (
+    LONGEST_PAUSE,
+    SHORTEST_PATIENCE,
+    Call,
+    HttpResponse,
+    Lost,
+    backoff_delays,
 )
-from bot.client.flows import LONGEST_PAUSE, SHORTEST_PATIENCE, Answer, Call, Lost, pauses
-from bot.client.operations import LONGEST_WAIT, Operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bot.client.flows import Flow
+    from bot.client.transport.protocol import Flow
 
 REFUSED = Lost(url="http://assent", reason="connection refused", sent=False)
 DROPPED = Lost(url="http://assent", reason="connection dropped", sent=True)
@@ -47,20 +45,20 @@ OUTCOME: dict[str, Any] = {
 APPROVED = {**PENDING, "status": "approved", "outcome": OUTCOME, "resolved_at": "2026-11-21T08:00:00.000Z"}
 
 
-def answer(status: int, body: object, **headers: str) -> Answer:
+def answer(status: int, body: object, **headers: str) -> HttpResponse:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(url="http://assent", status=status, content=content, headers=headers)
+    return HttpResponse(url="http://assent", status=status, content=content, headers=headers)
 
 
-def problem(status: int, code: str, **members: object) -> Answer:
+def problem(status: int, code: str, **members: object) -> HttpResponse:
     return answer(status, {"code": code, "title": code, "detail": f"it is {code}", **members})
 
 
 class Played(Operations):
     """A client whose server is a list of replies; `calls` are those it made."""
 
-    def __init__(self, *replies: Answer | Lost) -> None:
-        self.replies: Iterator[Answer | Lost] = iter(replies)
+    def __init__(self, *replies: HttpResponse | Lost) -> None:
+        self.replies: Iterator[HttpResponse | Lost] = iter(replies)
         self.calls: list[Call] = []
         self.passed = 0.0
 
@@ -92,7 +90,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         ticks[0] += 1.0
         return ticks[0]
 
-    monkeypatch.setattr("bot.client.operations.time.monotonic", now)
+    monkeypatch.setattr("bot.client.transport.operations.time.monotonic", now)
     return ticks
 
 
@@ -106,7 +104,7 @@ def test_submit_sends_the_fields_that_were_given() -> None:
 
 
 @pytest.mark.parametrize("trouble", [REFUSED, DROPPED, answer(503, b""), answer(502, b"<html>")])
-def test_submit_repeats_itself_with_one_idempotency_key(trouble: Answer | Lost) -> None:
+def test_submit_repeats_itself_with_one_idempotency_key(trouble: HttpResponse | Lost) -> None:
     client = Played(trouble, trouble, answer(200, PENDING))
     client.do("submit", title="Deploy 4.2")
     keys = {call.headers["Idempotency-Key"] for call in client.calls}
@@ -209,7 +207,7 @@ def test_the_loser_of_a_race_gets_the_outcome() -> None:
 
 
 @pytest.mark.parametrize("reply", [answer(200, b"<html>hello"), answer(301, b""), answer(404, b"not here")])
-def test_a_server_that_is_not_assent_is_told_apart(reply: Answer) -> None:
+def test_a_server_that_is_not_assent_is_told_apart(reply: HttpResponse) -> None:
     with pytest.raises(Unreachable, match=f"answered {reply.status}, and not as Assent does"):
         Played(reply).do("get", "req_1")
 
@@ -308,7 +306,9 @@ CHANGING: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
 @pytest.mark.parametrize(
     "trouble", [REFUSED, DROPPED, answer(502, b"<html>"), answer(503, b""), answer(504, b"")]
 )
-def test_whatever_changes_something_is_the_same_call_each_time(method: str, trouble: Answer | Lost) -> None:
+def test_whatever_changes_something_is_the_same_call_each_time(
+    method: str, trouble: HttpResponse | Lost
+) -> None:
     given, named = CHANGING[method]
     client = Played(trouble, trouble, answer(200, {**PENDING, "items": []}))
     client.do(method, *given, **named)
@@ -393,7 +393,7 @@ def test_wait_does_not_wait_for_what_does_not_exist() -> None:
 
 
 def test_pauses_grow_to_a_limit() -> None:
-    found = [pause for pause, _ in zip(pauses(shortest=1.0, longest=8.0), range(6), strict=False)]
+    found = [pause for pause, _ in zip(backoff_delays(shortest=1.0, longest=8.0), range(6), strict=False)]
     for pause, longest in zip(found, [1, 2, 4, 8, 8, 8], strict=True):
         assert longest / 2 <= pause <= longest
 

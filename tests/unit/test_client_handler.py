@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.client import ApiError, AsyncClient, Handler, Request, Response, Unreachable
-from bot.client.flows import Answer, Call, Lost
 from bot.client.handler import time_to_decide
+from bot.client.transport.protocol import Call, HttpResponse, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,18 +33,18 @@ ASKED = Request(
 )
 
 
-def status(code: int) -> Answer:
-    return Answer(url="http://assent", status=code, content=b'{"detail": "it is refused"}')
+def status(code: int) -> HttpResponse:
+    return HttpResponse(url="http://assent", status=code, content=b'{"detail": "it is refused"}')
 
 
 class Scripted:
     """A server that gives these replies, and then 200."""
 
-    def __init__(self, *replies: Answer | Lost) -> None:
+    def __init__(self, *replies: HttpResponse | Lost) -> None:
         self.replies = list(replies)
         self.calls: list[Call] = []
 
-    async def make(self, call: Call) -> Answer | Lost:
+    async def make(self, call: Call) -> HttpResponse | Lost:
         self.calls.append(call)
         return self.replies.pop(0) if self.replies else status(200)
 
@@ -53,7 +53,7 @@ class Scripted:
         return [json.loads(call.content or b"") for call in self.calls]
 
 
-async def handled(handler: Handler, *replies: Answer | Lost, **fields: Any) -> Scripted:
+async def handled(handler: Handler, *replies: HttpResponse | Lost, **fields: Any) -> Scripted:
     """What a server with these replies is told about a request."""
     client, server = AsyncClient("http://assent"), Scripted(*replies)
     client._transport = server

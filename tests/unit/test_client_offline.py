@@ -87,7 +87,7 @@ def test_a_receipt_proves_what_was_approved_and_nothing_else() -> None:
 
 def test_a_key_that_the_server_withdrew_is_not_trusted_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr("bot.client.operations.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bot.client.transport.operations.time.monotonic", lambda: now[0])
     client, other = OfflineClient(approve()), OfflineClient(approve())
     receipt = client.receipt(client.submit(**ASK).id)
     client.verify(receipt, ASK["payload"])

@@ -13,8 +13,8 @@ import pytest
 import bot
 from bot.client import AsyncClient, Client
 from bot.client.fields import Fields
-from bot.client.progress import Waiting
-from bot.wire.bodies import SubmitBody
+from bot.client.terminal.spinner import Waiting
+from bot.schemas.requests import SubmitBody
 from tests.support.command import environment
 
 

@@ -16,7 +16,7 @@ from joserfc.jwk import OctKey, OKPKey
 from bot.client import receipts
 from bot.client.errors import Unverified
 from bot.client.testing import OfflineAsyncClient, OfflineClient, approve, choose
-from bot.domain.digest import payload_digest
+from bot.domain.model.digest import payload_digest
 
 PAYLOAD = {"amount": 1250, "customer": "8841"}
 KEY = OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "Ed25519"}, auto_kid=True)

@@ -9,8 +9,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from bot import settings
 from bot.settings import SettingsError
-from bot.store.engine import check_url, shown, sqlite_file
-from bot.store.postgres import parameters
+from bot.store.database.engine import check_url, shown, sqlite_file
+from bot.store.database.postgres import parameters
 
 ALIKE = [
     "postgresql://u:p@h1:5432,h2:5433/db?target_session_attrs=read-write",

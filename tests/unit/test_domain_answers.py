@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from bot.domain.answers import (
+from bot.domain.errors import Invalid
+from bot.domain.lifecycle.response_rules import (
     MAX_REASON,
-    Answer,
+    ResponseInput,
     check,
     decisions,
     phrase_fault,
@@ -17,10 +18,9 @@ from bot.domain.answers import (
     wants_phrase,
     wants_reason,
 )
-from bot.domain.errors import Invalid
-from bot.domain.request import Request, RespondentState, Surface
-from bot.domain.request import Response as Recorded
-from bot.domain.spec import Choice, Kind, Level, ReasonRule, Spec
+from bot.domain.model.request import Request, RespondentState, Surface
+from bot.domain.model.request import Response as Recorded
+from bot.domain.model.spec import Choice, Kind, Level, ReasonRule, Spec
 from tests.support.asking import NOW, asked
 
 EU, US = Choice(id="eu", label="Europe"), Choice(id="us", label="America")
@@ -37,7 +37,7 @@ def having(spec: Spec) -> Request:
 def faults(spec: Spec, *, operator: bool = False, **answer: Any) -> dict[str, str]:
     """Pointer → what is wrong there; empty where the answer is fine."""
     try:
-        check(having(spec), Answer(**{"decision": "approve"} | answer), operator=operator)
+        check(having(spec), ResponseInput(**{"decision": "approve"} | answer), operator=operator)
     except Invalid as error:
         return {fault.pointer: fault.detail for fault in error.faults}
     return {}
@@ -105,8 +105,8 @@ class TestReasons:
         assert set(faults(spec(), reason="x" * (MAX_REASON + 1))) == {"/reason"}
 
     def test_white_space_around_it_is_not_part_of_it(self) -> None:
-        assert Answer(decision="reject", reason=" too dear\n").reason == "too dear"
-        assert Answer(decision="reject", reason=" ").reason is None
+        assert ResponseInput(decision="reject", reason=" too dear\n").reason == "too dear"
+        assert ResponseInput(decision="reject", reason=" ").reason is None
 
 
 class TestVerification:
@@ -193,14 +193,14 @@ def test_every_fault_is_reported_at_once() -> None:
 @pytest.mark.parametrize(
     ("answer", "repeats"),
     [
-        (Answer(decision="approve", reason="ok"), True),
-        (Answer(decision="approve", reason=" ok "), True),
-        (Answer(decision="approve", reason="ok", phrase="typed again"), True),
-        (Answer(decision="reject", reason="ok"), False),
-        (Answer(decision="approve"), False),
-        (Answer(decision="approve", reason="ok", values={"amount": 1}), False),
+        (ResponseInput(decision="approve", reason="ok"), True),
+        (ResponseInput(decision="approve", reason=" ok "), True),
+        (ResponseInput(decision="approve", reason="ok", phrase="typed again"), True),
+        (ResponseInput(decision="reject", reason="ok"), False),
+        (ResponseInput(decision="approve"), False),
+        (ResponseInput(decision="approve", reason="ok", values={"amount": 1}), False),
     ],
 )
-def test_what_says_the_same_again(answer: Answer, *, repeats: bool) -> None:
+def test_what_says_the_same_again(answer: ResponseInput, *, repeats: bool) -> None:
     given = Recorded(respondent="rsp_ana", decision="approve", reason="ok", surface=Surface.EMAIL, at=NOW)
     assert answer.repeats(given) is repeats

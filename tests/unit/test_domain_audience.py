@@ -6,21 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain import lifecycle
-from bot.domain.audience import (
+from bot.domain.errors import AssentError, NotInAudience, SelfApproval, StepClosed, Unavailable
+from bot.domain.lifecycle import lifecycle
+from bot.domain.model.request import Address, Respondent, RespondentState, Status, Surface
+from bot.domain.model.spec import Spec, Step
+from bot.domain.people.audience import (
     Actor,
-    Found,
     Person,
+    ResolvedPerson,
     SelectorKind,
     expand_groups,
     merge,
+    merge_respondents,
     parse_selector,
     seat,
-    unite,
 )
-from bot.domain.errors import AssentError, NotInAudience, SelfApproval, StepClosed, Unavailable
-from bot.domain.request import Address, Respondent, RespondentState, Status, Surface
-from bot.domain.spec import Spec, Step
 from tests.support.asking import NOW, after, asked, by_mail, by_slack, response, somebody
 
 BOB = frozenset({"email:bob@example.com", "slack:UBOB"})
@@ -65,11 +65,13 @@ class TestSelectors:
         assert unknown == ("none",)
 
 
-def found(email: str | None = None, slack: str | None = None, via: str = "x", **fields: object) -> Found:
+def found(
+    email: str | None = None, slack: str | None = None, via: str = "x", **fields: object
+) -> ResolvedPerson:
     surface, value = (Surface.EMAIL, email) if email else (Surface.SLACK, slack)
     address = Address(surface=surface, value=value or "")
     person = Person(email=email, slack_user_id=slack, **fields)  # type: ignore[arg-type]  # fields of any type
-    return Found(person=person, via=via, addresses=(address,))
+    return ResolvedPerson(person=person, via=via, addresses=(address,))
 
 
 class TestOnePersonIsOneSeat:
@@ -95,7 +97,7 @@ class TestOnePersonIsOneSeat:
         assert len(ana.addresses) == 1
 
     def test_a_deactivated_account_does_not_hide_an_address_that_works(self) -> None:
-        gone = Found(
+        gone = ResolvedPerson(
             person=Person(email="ana@example.com", slack_user_id="U1"), via="x", trouble="deactivated"
         )
         (ana,) = seat([gone, found("ana@example.com")], "ab")
@@ -110,12 +112,12 @@ class TestOnePersonIsOneSeat:
     def test_uniting_joins_every_seat_the_newcomer_links_the_answered_one_first(self) -> None:
         seats = [somebody("a", email=False, slack="U1"), somebody("b", state=RespondentState.REJECTED)]
         both = replace(somebody("b", slack="U1"), id="rsp_new")
-        (one,) = unite(seats, [both])
+        (one,) = merge_respondents(seats, [both])
         assert (one.id, one.state) == ("rsp_b", RespondentState.REJECTED)
         assert one.aliases == ("rsp_a", "rsp_new")
 
     def test_seats_of_different_steps_stay_apart(self) -> None:
-        assert len(unite([somebody("ana")], [replace(somebody("ana"), id="rsp_2", step=1)])) == 2
+        assert len(merge_respondents([somebody("ana")], [replace(somebody("ana"), id="rsp_2", step=1)])) == 2
 
     def test_it_may_be_found_only_when_they_answer(self) -> None:
         request = asked(somebody("ana"), somebody("u", email=False, slack="U1"), somebody("ben"), quorum=2)

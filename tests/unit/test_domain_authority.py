@@ -6,35 +6,35 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from bot.domain import events
-from bot.domain.answers import Answer
-from bot.domain.audience import Actor
-from bot.domain.authority import Key, admit_key, author, only_own, reads, told
+from bot.domain.access.authority import Key, admit_key, author, only_own, reads, told
 from bot.domain.errors import AlreadyResolved, AssentError, Fault, ForbiddenScope, Invalid, NotInAudience
-from bot.domain.request import Surface
-from bot.domain.values import replace
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model import events
+from bot.domain.model.frozen import replace
+from bot.domain.model.request import Surface
+from bot.domain.people.audience import Actor
 from tests.support.asking import asked, somebody
 
 if TYPE_CHECKING:
-    from bot.domain.request import Request
+    from bot.domain.model.request import Request
 
 ANA = Actor(keys=frozenset({"email:ana@example.com"}), surface=Surface.API)
-YES = Answer(decision="approve")
+YES = ResponseInput(decision="approve")
 EVENTS: dict[str, events.Event] = {
     "respond": events.Respond(actor=ANA, answer=YES, new_id="rsp_9"),
     "withdraw": events.Withdraw(actor=ANA),
     "delegate": events.Delegate(actor=ANA, to=somebody("ben"), new_id="rsp_9"),
-    "ask back": events.Say(text="?", surface=Surface.API, by="", actor=ANA),
+    "ask back": events.AddComment(text="?", surface=Surface.API, by="", actor=ANA),
     "escalate for somebody": events.Escalate(reason=None, by="", actor=ANA),
     "operate": events.Operate(answer=YES, by="", surface=Surface.API),
     "cancel": events.Cancel(reason=None, by="", surface=Surface.API),
     "revise": events.Revise(changes={}, reason=None, by="", surface=Surface.API),
     "remind": events.Remind(by=""),
     "escalate": events.Escalate(reason=None, by=""),
-    "reply": events.Say(text="!", surface=Surface.API, by=""),
+    "reply": events.AddComment(text="!", surface=Surface.API, by=""),
     "a timer": events.Timer(),
-    "a look-up": events.LookedUp(),
-    "no telling": events.NotTold(target="email:x@example.com", reason="gone"),
+    "a look-up": events.AudienceResolved(),
+    "no telling": events.DeliveryFailed(target="email:x@example.com", reason="gone"),
 }
 ANSWERING = {"respond", "withdraw", "delegate", "ask back", "escalate for somebody"}
 MANAGING = {"cancel", "revise", "remind", "escalate", "reply"}

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bot.domain.digest import (
+from bot.domain.errors import Invalid
+from bot.domain.model.digest import (
     MAX_DEPTH,
     SAFE_INTEGER,
     canonical,
@@ -16,7 +17,6 @@ from bot.domain.digest import (
     escape_pointer,
     payload_digest,
 )
-from bot.domain.errors import Invalid
 
 
 def test_the_example_of_rfc_8785_section_3_2() -> None:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain import forms
-from bot.domain.schemas import form_faults
-from bot.domain.spec import Kind
+from bot.domain.forms import forms
+from bot.domain.forms.form_schema import form_faults
+from bot.domain.model.spec import Kind
 from tests.support.asking import asked, somebody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.domain.request import Request
+    from bot.domain.model.request import Request
 
 FORM: dict[str, Any] = {
     "type": "object",

@@ -7,12 +7,20 @@ import time
 
 import pytest
 
-from bot.domain import lifecycle
-from bot.domain.audience import Actor, Found, Person, expand_groups, parse_selector, seat, unite
 from bot.domain.errors import SelfApproval
-from bot.domain.identity import canonical, mailbox, named, person_keys, same_mailbox
-from bot.domain.request import Surface
-from bot.domain.values import replace
+from bot.domain.lifecycle import lifecycle
+from bot.domain.model.frozen import replace
+from bot.domain.model.identity import canonical, mailbox, named, person_keys, same_mailbox
+from bot.domain.model.request import Surface
+from bot.domain.people.audience import (
+    Actor,
+    Person,
+    ResolvedPerson,
+    expand_groups,
+    merge_respondents,
+    parse_selector,
+    seat,
+)
 from tests.support.asking import NOW, asked, by_mail, response, somebody
 
 SPELLINGS = [
@@ -31,10 +39,10 @@ SPELLINGS = [
 @pytest.mark.parametrize(("one", "other"), SPELLINGS)
 def test_every_spelling_of_an_address_is_one_person(one: str, other: str) -> None:
     assert same_mailbox(one, other)
-    people = [Found(person=Person(email=parse_selector(a).value), via=a) for a in (one, other)]
+    people = [ResolvedPerson(person=Person(email=parse_selector(a).value), via=a) for a in (one, other)]
     assert len(seat(people, "ab")) == 1
     late = replace(seat(people[1:], "b")[0], id="rsp_late")
-    assert len(unite(seat(people[:1], "a"), [late])) == 1
+    assert len(merge_respondents(seat(people[:1], "a"), [late])) == 1
 
 
 @pytest.mark.parametrize(
@@ -119,8 +127,8 @@ def test_keys_stored_by_an_earlier_version_are_still_that_person() -> None:
 
 def test_every_address_of_a_seat_is_that_persons() -> None:
     both = [
-        Found(person=Person(email="ana@example.com", slack_user_id="U1"), via="a", addresses=()),
-        Found(person=Person(email="anna@example.org", slack_user_id="U1"), via="b"),
+        ResolvedPerson(person=Person(email="ana@example.com", slack_user_id="U1"), via="a", addresses=()),
+        ResolvedPerson(person=Person(email="anna@example.org", slack_user_id="U1"), via="b"),
     ]
     (ana,) = seat([both[0], both[1]], "ab")
     second = replace(ana, addresses=somebody("anna").addresses)
@@ -137,12 +145,13 @@ def test_an_alias_answers_from_the_seat_of_its_person() -> None:
 def test_a_thousand_people_are_seated_in_linear_time() -> None:
     def seconds(number: int) -> float:
         people = [
-            Found(person=Person(email=f"p{n}@example.com"), via=f"p{n}@example.com") for n in range(number)
+            ResolvedPerson(person=Person(email=f"p{n}@example.com"), via=f"p{n}@example.com")
+            for n in range(number)
         ]
         ids = (f"rsp_{n}" for n in itertools.count())
         began = time.perf_counter()
         seats = seat(people, ids)
-        unite(seats, [replace(r, id=f"late_{r.id}") for r in seats])
+        merge_respondents(seats, [replace(r, id=f"late_{r.id}") for r in seats])
         assert len(seats) == number
         return time.perf_counter() - began
 
@@ -151,7 +160,7 @@ def test_a_thousand_people_are_seated_in_linear_time() -> None:
 
 
 def test_a_thousand_aliases_of_one_person_too() -> None:
-    people = [Found(person=Person(email=f"ana+{n}@example.com"), via=f"v{n}") for n in range(1000)]
+    people = [ResolvedPerson(person=Person(email=f"ana+{n}@example.com"), via=f"v{n}") for n in range(1000)]
     began = time.perf_counter()
     (ana,) = seat(people, "a")
     assert time.perf_counter() - began < 1

@@ -8,45 +8,47 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.domain import lifecycle
-from bot.domain.answers import Answer
 from bot.domain.errors import AlreadyResolved, AlreadyResponded, AssentError, Invalid, StaleRevision
-from bot.domain.events import (
+from bot.domain.lifecycle import lifecycle
+from bot.domain.lifecycle.lifecycle import TRANSITIONS
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.messages.notifications import Notice, Notification
+from bot.domain.model.events import (
+    AddComment,
+    AudienceResolved,
     Cancel,
     Delegate,
+    DeliveryFailed,
     Escalate,
-    LookedUp,
-    NotTold,
     Operate,
     Remind,
     Revise,
-    Say,
     Timer,
     Withdraw,
 )
-from bot.domain.lifecycle import TRANSITIONS
-from bot.domain.policy import Ruling
-from bot.domain.request import ResolvedBy, RespondentState, Status, Surface, Unreached
-from bot.domain.spec import Choice, Kind, OnTimeout
-from bot.domain.telling import Notice, Tell
+from bot.domain.model.request import ResolvedBy, RespondentState, Status, Surface, Unreached
+from bot.domain.model.spec import Choice, Kind, OnTimeout
+from bot.domain.policies.policy import Ruling
 from tests.support.asking import NOW, after, asked, by_mail, by_slack, places, response, somebody
 
 if TYPE_CHECKING:
-    from bot.domain.events import Event
-    from bot.domain.request import Request
+    from bot.domain.model.events import Event
+    from bot.domain.model.request import Request
 
 LATER = NOW + timedelta(hours=1)
 ANA, BEN, CY = somebody("ana"), somebody("ben"), somebody("cy")
 
-OPERATE = Operate(answer=Answer(decision="reject", reason="no"), by="operator ops", surface=Surface.CLI)
+OPERATE = Operate(
+    answer=ResponseInput(decision="reject", reason="no"), by="operator ops", surface=Surface.CLI
+)
 CANCEL = Cancel(reason="changed my mind", by="bob", surface=Surface.API)
-LOOKED_UP = LookedUp(places=places("slack:U1"), found=(somebody("dan", email=False, slack="U1"),))
+LOOKED_UP = AudienceResolved(places=places("slack:U1"), found=(somebody("dan", email=False, slack="U1"),))
 WITHDRAW = Withdraw(actor=by_mail("ana"))
-QUESTION = Say(text="Why now?", surface=Surface.EMAIL, by="", actor=by_mail("ana"))
+QUESTION = AddComment(text="Why now?", surface=Surface.EMAIL, by="", actor=by_mail("ana"))
 REVISE = Revise(changes={"title": "Less"}, reason=None, by="bob", surface=Surface.API)
 ESCALATE = Escalate(reason="late", by="bob")
 DELEGATE = Delegate(actor=by_mail("ana"), to=somebody("dee"), new_id="rsp_new")
-NOT_TOLD = NotTold(target="email:ana@example.com", reason="no such mailbox")
+NOT_TOLD = DeliveryFailed(target="email:ana@example.com", reason="no such mailbox")
 
 
 def pending() -> Request:
@@ -64,7 +66,10 @@ TABLE: dict[tuple[str, str], tuple[Event, Status | type[AssentError]]] = {
     ("pending", "unknown decision"): (response("ana", "maybe"), Invalid),
     ("pending", "stale answer"): (response("ana", revision=0), StaleRevision),
     ("pending", "operator"): (OPERATE, Status.REJECTED),
-    ("pending", "operator, unknown decision"): (replace(OPERATE, answer=Answer(decision="maybe")), Invalid),
+    ("pending", "operator, unknown decision"): (
+        replace(OPERATE, answer=ResponseInput(decision="maybe")),
+        Invalid,
+    ),
     ("pending", "cancel"): (CANCEL, Status.CANCELLED),
     ("pending", "timer"): (Timer(), Status.PENDING),
     ("pending", "looked up"): (LOOKED_UP, Status.PENDING),
@@ -165,7 +170,7 @@ class TestAnswers:
     def test_the_same_answer_again_records_nothing(self) -> None:
         request = after(asked(ANA, BEN, quorum=2), ("ana", "approve"))
         change = lifecycle.apply(request, response("ana"), LATER)
-        assert change == lifecycle.Change(request=request)
+        assert change == lifecycle.Transition(request=request)
 
     def test_another_answer_is_refused_and_says_what_stands(self) -> None:
         request = after(asked(ANA, BEN, quorum=2), ("ana", "approve"))
@@ -193,7 +198,7 @@ class TestAnswers:
     def test_only_an_answer_by_mail_gets_a_receipt_by_mail(self) -> None:
         dan = somebody("dan", slack="U1")
         request = asked(dan, BEN, quorum=2)
-        receipt = Tell(
+        receipt = Notification(
             notice=Notice.RECEIPT, surface="email", address="dan@example.com", respondent="rsp_dan"
         )
         assert lifecycle.apply(request, response("dan"), NOW).tells == (receipt,)
@@ -232,7 +237,7 @@ class TestTimeouts:
     def test_the_deadline_does_what_was_said(self, on_timeout: OnTimeout, status: Status) -> None:
         request = asked(ANA, timeout_at=LATER, on_timeout=on_timeout)
         early = lifecycle.apply(request, Timer(), LATER - timedelta(microseconds=1))
-        assert early == lifecycle.Change(request=request)
+        assert early == lifecycle.Transition(request=request)
         late = lifecycle.apply(request, Timer(), LATER).request
         assert late.status is status
         assert late.outcome
@@ -264,7 +269,9 @@ class TestOperator:
     )
     def test_an_operator_decides_at_once_whatever_the_quorum(self, decision: str, status: Status) -> None:
         request = asked(ANA, BEN, quorum="all")
-        done = lifecycle.apply(request, replace(OPERATE, answer=Answer(decision=decision)), NOW).request
+        done = lifecycle.apply(
+            request, replace(OPERATE, answer=ResponseInput(decision=decision)), NOW
+        ).request
         assert done.status is status
         assert done.outcome
         assert (done.outcome.resolved_by, done.outcome.by) == (ResolvedBy.OPERATOR, "operator ops")
@@ -273,11 +280,11 @@ class TestOperator:
 
     def test_an_operator_may_pick_a_choice_but_not_merely_approve_one(self) -> None:
         request = asked(ANA, kind=Kind.CHOICE, choices=(Choice(id="eu", label="Europe"),))
-        done = lifecycle.apply(request, replace(OPERATE, answer=Answer(decision="eu")), NOW).request
+        done = lifecycle.apply(request, replace(OPERATE, answer=ResponseInput(decision="eu")), NOW).request
         assert done.outcome
         assert (done.outcome.decision, done.outcome.choice) == (Status.APPROVED, "eu")
         with pytest.raises(Invalid):
-            lifecycle.apply(request, replace(OPERATE, answer=Answer(decision="approve")), NOW)
+            lifecycle.apply(request, replace(OPERATE, answer=ResponseInput(decision="approve")), NOW)
 
 
 def test_a_cancelled_request_names_who_took_it_back() -> None:
@@ -292,13 +299,13 @@ class TestLookups:
         change = lifecycle.apply(pending(), LOOKED_UP, NOW)
         assert [r.id for r in change.request.respondents] == ["rsp_ana", "rsp_ben", "rsp_dan"]
         assert change.request.lookups == ()
-        card = Tell(notice=Notice.CARD, surface="slack", address="U1", respondent="rsp_dan")
+        card = Notification(notice=Notice.CARD, surface="slack", address="U1", respondent="rsp_dan")
         assert change.tells == (card,)
 
     def test_a_channel_found_later_gets_its_card(self) -> None:
-        event = LookedUp(places=places("slack:C1"), rooms=places("slack:C1"))
+        event = AudienceResolved(places=places("slack:C1"), rooms=places("slack:C1"))
         change = lifecycle.apply(asked(ANA, lookups=("slack:C1",)), event, NOW)
-        assert change.tells == (Tell(notice=Notice.CARD, surface="slack", address="C1"),)
+        assert change.tells == (Notification(notice=Notice.CARD, surface="slack", address="C1"),)
 
     def test_somebody_who_was_seated_already_keeps_their_seat_and_is_told_where_they_were_not(self) -> None:
         same = somebody("ana", slack="U1", id="rsp_other")
@@ -311,7 +318,7 @@ class TestLookups:
         by_slack_only = somebody("anna", email=False, slack="U1")
         request = after(asked(by_slack_only, ANA, BEN, quorum="all", lookups=("x",)), ("ana", "approve"))
         same = somebody("ana", slack="U1", id="rsp_both")
-        event = LookedUp(places=places("x"), found=(same,))
+        event = AudienceResolved(places=places("x"), found=(same,))
         request = lifecycle.apply(request, event, NOW).request
         assert [r.id for r in request.respondents] == ["rsp_ana", "rsp_ben"]
         assert after(request, ("ben", "approve")).status is Status.APPROVED
@@ -323,7 +330,9 @@ class TestLookups:
             ("ben", "approve"),
         )
         assert request.status is Status.PENDING
-        event = LookedUp(places=places("slack:ana@example.com"), found=(somebody("ana", slack="U1", id="x"),))
+        event = AudienceResolved(
+            places=places("slack:ana@example.com"), found=(somebody("ana", slack="U1", id="x"),)
+        )
         change = lifecycle.apply(request, event, LATER)
         assert change.request.status is Status.APPROVED
         assert [f.type for f in change.facts] == ["request.updated", "request.resolved"]
@@ -331,17 +340,17 @@ class TestLookups:
 
     def test_nobody_who_answered_already_is_asked_again(self) -> None:
         request = after(asked(ANA, BEN, quorum=2, lookups=("x",)), ("ana", "approve"))
-        event = LookedUp(places=places("x"), found=(somebody("ana", slack="U1", id="rsp_other"),))
+        event = AudienceResolved(places=places("x"), found=(somebody("ana", slack="U1", id="rsp_other"),))
         assert lifecycle.apply(request, event, NOW).tells == ()
 
     def test_what_could_not_be_found_shows(self) -> None:
         note = Unreached(target="slack:S1", reason="the user group has no members")
-        event = LookedUp(places=places("slack:U1"), unreached=(note,))
+        event = AudienceResolved(places=places("slack:U1"), unreached=(note,))
         assert lifecycle.apply(pending(), event, NOW).request.unreached == (note,)
 
     def test_the_requesters_addresses_are_learnt_late(self) -> None:
         request = asked(ANA, requester_known=False, requester_keys=frozenset({"slack:U9"}))
-        event = LookedUp(requester_keys=frozenset({"slack:U9", "email:bob@example.com"}))
+        event = AudienceResolved(requester_keys=frozenset({"slack:U9", "email:bob@example.com"}))
         known = lifecycle.apply(request, event, NOW).request
         assert known.requester_known
         assert known.requester_keys == {"slack:U9", "email:bob@example.com"}
@@ -350,14 +359,14 @@ class TestLookups:
 class TestNotTold:
     def test_somebody_with_another_address_still_waits(self) -> None:
         dan = somebody("dan", slack="U1")
-        request = lifecycle.apply(asked(dan), NotTold(target="slack:U1", reason="gone"), NOW).request
+        request = lifecycle.apply(asked(dan), DeliveryFailed(target="slack:U1", reason="gone"), NOW).request
         assert request.respondents[0].state is RespondentState.WAITING
         assert request.unreached == (Unreached(target="slack:U1", reason="gone"),)
 
     def test_somebody_without_is_unreachable_whatever_the_order(self) -> None:
         request = asked(somebody("dan", slack="U1"), ANA)
         for target in ("email:dan@example.com", "slack:U1"):
-            request = lifecycle.apply(request, NotTold(target=target, reason="gone"), NOW).request
+            request = lifecycle.apply(request, DeliveryFailed(target=target, reason="gone"), NOW).request
         assert [r.state for r in request.respondents] == [
             RespondentState.UNREACHABLE,
             RespondentState.WAITING,
@@ -365,7 +374,7 @@ class TestNotTold:
         assert request.respondents[0].trouble == "gone"
 
     def test_a_reminder_tries_again_and_they_are_not_unreachable_meanwhile(self) -> None:
-        gone = NotTold(target="slack:C9", reason="gone")
+        gone = DeliveryFailed(target="slack:C9", reason="gone")
         request = lifecycle.apply(asked(ANA, channels=("slack:C1",)), NOT_TOLD, NOW).request
         request = lifecycle.apply(request, gone, NOW).request
         change = lifecycle.apply(request, Remind(by="bob"), NOW)
@@ -419,7 +428,9 @@ class TestOpening:
     def test_a_callback_waits_for_the_outcome(self) -> None:
         request = asked(ANA, callback_url="https://example.com/hook")
         assert Notice.CALLBACK not in {t.notice for t in lifecycle.open_request(request, None, NOW).tells}
-        callback = Tell(notice=Notice.CALLBACK, surface="callback", address="https://example.com/hook")
+        callback = Notification(
+            notice=Notice.CALLBACK, surface="callback", address="https://example.com/hook"
+        )
         for event in (response("ana"), OPERATE, CANCEL):
             assert callback in lifecycle.apply(request, event, NOW).tells
         assert callback in lifecycle.open_request(request, Ruling("auto", tell=False), NOW).tells

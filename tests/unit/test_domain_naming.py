@@ -7,9 +7,10 @@ from time import perf_counter
 
 import pytest
 
-from bot.domain import notices, quorum
-from bot.domain.naming import alike, apart, label, skeleton
-from bot.slack import cards
+from bot.domain.messages import phrases
+from bot.domain.people import quorum
+from bot.domain.people.naming import alike, apart, label, skeleton
+from bot.slack.render import cards
 from tests.support.asking import NOW, after, asked, somebody
 
 MARK = somebody("mark", name="Mark Weber", slack="U1")
@@ -32,7 +33,7 @@ MARK = somebody("mark", name="Mark Weber", slack="U1")
 def test_look_alikes_are_told_apart_by_their_address(twin: str) -> None:
     other = somebody("other", name=twin)
     request = asked(MARK, other, quorum=2)
-    assert notices.waiting_for(request) == (
+    assert phrases.waiting_for(request) == (
         "Mark Weber (mark@example.com)",
         f"{twin} (other@example.com)",
     )
@@ -61,7 +62,7 @@ def test_one_person_in_two_steps_is_one() -> None:
 
 def test_others_keep_their_bare_names() -> None:
     request = asked(MARK, somebody("ben"))
-    assert notices.waiting_for(request) == ("Mark Weber", "Ben")
+    assert phrases.waiting_for(request) == ("Mark Weber", "Ben")
 
 
 def test_the_requester_is_told_apart_from_those_who_decide() -> None:
@@ -69,13 +70,13 @@ def test_the_requester_is_told_apart_from_those_who_decide() -> None:
         asked(MARK, requester_keys=frozenset({"email:fake@example.com"}), requester="email:fake@example.com"),
         requester_name="Mark  Weber",
     )
-    assert notices.requester(request) == "Mark  Weber (fake@example.com)"
-    assert notices.waiting_for(request) == ("Mark Weber (mark@example.com)",)
+    assert phrases.requester(request) == "Mark  Weber (fake@example.com)"
+    assert phrases.waiting_for(request) == ("Mark Weber (mark@example.com)",)
 
 
 def test_a_name_that_is_somebody_elses_address_never_stands_alone() -> None:
     request = asked(somebody("ana", name=None), somebody("eve", name="ana@example.com"))
-    assert notices.waiting_for(request) == ("ana@example.com", "ana@example.com (eve@example.com)")
+    assert phrases.waiting_for(request) == ("ana@example.com", "ana@example.com (eve@example.com)")
 
 
 def test_different_names_are_not_taken_for_each_other() -> None:
@@ -86,9 +87,9 @@ def test_different_names_are_not_taken_for_each_other() -> None:
 
 def test_a_thousand_people_are_named_at_once() -> None:
     request = asked(*(somebody(f"p{n}", name=f"Person {n // 2}") for n in range(1000)))
-    notices.waiting_for(request)
+    phrases.waiting_for(request)
     began = perf_counter()
-    assert len(notices.waiting_for(request)) == 1000
+    assert len(phrases.waiting_for(request)) == 1000
     assert perf_counter() - began < 1.0
 
 

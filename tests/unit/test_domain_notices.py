@@ -7,12 +7,13 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from bot.domain import lifecycle, notices
-from bot.domain.answers import Answer
-from bot.domain.events import Cancel, Operate, Timer
-from bot.domain.policy import Ruling
-from bot.domain.request import Request, RespondentState, Surface
-from bot.domain.spec import Choice, Kind, OnTimeout
+from bot.domain.lifecycle import lifecycle
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.messages import phrases
+from bot.domain.model.events import Cancel, Operate, Timer
+from bot.domain.model.request import Request, RespondentState, Surface
+from bot.domain.model.spec import Choice, Kind, OnTimeout
+from bot.domain.policies.policy import Ruling
 from tests.support.asking import NOW, after, asked, response, somebody
 
 ANA, BEN, CY = somebody("ana"), somebody("ben"), somebody("cy")
@@ -25,7 +26,9 @@ def timed_out(on_timeout: OnTimeout) -> Request:
 
 
 def operated(decision: str) -> Request:
-    event = Operate(answer=Answer(decision=decision, reason=None), by="operator ops", surface=Surface.CLI)
+    event = Operate(
+        answer=ResponseInput(decision=decision, reason=None), by="operator ops", surface=Surface.CLI
+    )
     return lifecycle.apply(asked(ANA), event, NOW).request
 
 
@@ -60,12 +63,12 @@ def cancelled() -> Request:
     ],
 )  # fmt: skip
 def test_the_outcome_says_who_what_and_when(request_: Request, sentence: str) -> None:
-    assert notices.outcome(request_) == sentence
+    assert phrases.outcome(request_) == sentence
 
 
 def test_somebody_late_also_reads_why() -> None:
-    assert notices.already_resolved(cancelled()) == "Already cancelled by bob at 2026-11-21 08:00 UTC: Moot."
-    assert notices.already_resolved(operated("reject")) == (
+    assert phrases.already_resolved(cancelled()) == "Already cancelled by bob at 2026-11-21 08:00 UTC: Moot."
+    assert phrases.already_resolved(operated("reject")) == (
         "Already rejected by operator ops at 2026-11-21 08:00 UTC."
     )
 
@@ -76,16 +79,16 @@ def test_somebody_late_also_reads_why() -> None:
 def test_a_receipt_says_what_was_recorded_and_when(decision: str, words: str) -> None:
     request = asked(ANA, BEN, quorum=2, reject_quorum=2, allow_skip=True)
     request = lifecycle.apply(request, response("ana", decision), NOW).request
-    assert notices.recorded(request, request.responses[0]) == f"You {words} this at 2026-11-21 08:00 UTC."
-    assert notices.already_responded(request, request.responses[0]) == (
+    assert phrases.recorded(request, request.responses[0]) == f"You {words} this at 2026-11-21 08:00 UTC."
+    assert phrases.already_responded(request, request.responses[0]) == (
         f"You already {words} this at 2026-11-21 08:00 UTC."
     )
 
 
 def test_a_choice_is_called_by_its_label() -> None:
     request = chosen()
-    assert notices.decided("us", request) == "chose America"
-    assert notices.recorded(request, request.responses[0]) == (
+    assert phrases.decided("us", request) == "chose America"
+    assert phrases.recorded(request, request.responses[0]) == (
         "You chose America for this at 2026-11-21 08:00 UTC."
     )
 
@@ -101,8 +104,8 @@ def test_a_choice_is_called_by_its_label() -> None:
     ],
 )
 def test_what_happens_without_an_answer(on_timeout: OnTimeout, sentence: str) -> None:
-    assert notices.without_answer(asked(ANA, timeout_at=LATER, on_timeout=on_timeout)) == sentence
-    assert notices.without_answer(asked(ANA, on_timeout=on_timeout)) is None
+    assert phrases.without_answer(asked(ANA, timeout_at=LATER, on_timeout=on_timeout)) == sentence
+    assert phrases.without_answer(asked(ANA, on_timeout=on_timeout)) is None
 
 
 @pytest.mark.parametrize(
@@ -116,22 +119,22 @@ def test_what_happens_without_an_answer(on_timeout: OnTimeout, sentence: str) ->
     ],
 )
 def test_the_requester_is_named_as_people_know_them(requester: str | None, name: str | None) -> None:
-    assert notices.requester(asked(ANA, requester=requester)) == name
+    assert phrases.requester(asked(ANA, requester=requester)) == name
 
 
 def test_who_is_still_awaited() -> None:
     unreachable = replace(CY, state=RespondentState.UNREACHABLE)
     request = after(asked(ANA, BEN, unreachable, quorum=3), ("ana", "approve"))
-    assert notices.waiting_for(request) == ("Ben", "Cy")
+    assert phrases.waiting_for(request) == ("Ben", "Cy")
 
 
 def test_people_without_a_name_are_called_by_what_is_known() -> None:
     nameless = [somebody("ana"), somebody("u", email=False, slack="U1")]
     request = asked(*(replace(r, name=None) for r in nameless))
-    assert notices.names(request, ["rsp_ana", "rsp_u", "rsp_ana", "rsp_x"]) == "ana@example.com, U1 and rsp_x"
-    assert notices.names(request, []) == ""
+    assert phrases.names(request, ["rsp_ana", "rsp_u", "rsp_ana", "rsp_x"]) == "ana@example.com, U1 and rsp_x"
+    assert phrases.names(request, []) == ""
 
 
 def test_instants_are_told_in_utc() -> None:
     there = NOW.astimezone(timezone(timedelta(hours=-11)))
-    assert notices.instant(there) == "2026-11-21 08:00 UTC"
+    assert phrases.instant(there) == "2026-11-21 08:00 UTC"

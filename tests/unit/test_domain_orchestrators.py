@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.domain import orchestrators
+from bot.domain.callbacks import orchestrators
 
 ID = "0f6e2f2c-8a52-4c8e-9d6b-1d2c3b4a5f60"
 PREFECT = orchestrators.prefect("https://u:p@flow.example.com/pf/")

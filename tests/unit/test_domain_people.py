@@ -9,23 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.approvals.standing import Standing
-from bot.domain import forms, lifecycle, quorum
-from bot.domain.answers import Answer
-from bot.domain.audience import Actor
+from bot.approvals.audience.stand_ins import Standing
 from bot.domain.errors import AlreadyResponded, Invalid, NotInAudience, SelfApproval, StaleRevision
-from bot.domain.events import Delegate, NotTold, Operate, Revise, Say, Timer, Withdraw
-from bot.domain.handover import MAX_HANDS
-from bot.domain.request import Address, Request, RespondentState, Response, Status, Surface
-from bot.domain.spec import Choice, Kind, Level, OnTimeout, Step
-from bot.domain.telling import Notice
+from bot.domain.forms import forms
+from bot.domain.lifecycle import lifecycle
+from bot.domain.lifecycle.delegation import MAX_HANDS
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.messages.notifications import Notice
+from bot.domain.model.events import AddComment, Delegate, DeliveryFailed, Operate, Revise, Timer, Withdraw
+from bot.domain.model.request import Address, Request, RespondentState, Response, Status, Surface
+from bot.domain.model.spec import Choice, Kind, Level, OnTimeout, Step
+from bot.domain.people import quorum
+from bot.domain.people.audience import Actor
 from bot.ports import StandIn
 from tests.support.asking import NOW, after, asked, by_mail, response, somebody
 
 if TYPE_CHECKING:
-    from bot.domain.change import Change
-    from bot.domain.events import Event
-    from bot.domain.request import Respondent
+    from bot.domain.model.events import Event
+    from bot.domain.model.request import Respondent
+    from bot.domain.model.transition import Transition
 
 ANA, BEN, CY, DEE = (somebody(name) for name in ("ana", "ben", "cy", "dee"))
 FORM = {
@@ -36,7 +38,7 @@ PAYLOAD = {"amount": 10, "to": "8841"}
 LATER = NOW + timedelta(minutes=10)
 
 
-def let(request: Request, event: Event, at: Any = NOW) -> Change:
+def let(request: Request, event: Event, at: Any = NOW) -> Transition:
     return lifecycle.apply(request, event, at)
 
 
@@ -72,7 +74,7 @@ class TestHandingOn:
         for event in (
             response("ana"),
             back("ana"),
-            Say(text="?", surface=Surface.EMAIL, by="", actor=by_mail("ana")),
+            AddComment(text="?", surface=Surface.EMAIL, by="", actor=by_mail("ana")),
         ):
             with pytest.raises(NotInAudience, match="handed this request on"):
                 let(request, event)
@@ -105,7 +107,7 @@ class TestHandingOn:
 
     def test_a_taker_who_cannot_be_told_is_shown_as_such(self) -> None:
         request = let(
-            asked(ANA, BEN), NotTold(target="email:dee@example.com", reason="no such mailbox")
+            asked(ANA, BEN), DeliveryFailed(target="email:dee@example.com", reason="no such mailbox")
         ).request
         taker = handed(request, "ana", DEE).respondent("rsp_dee")
         assert taker
@@ -206,7 +208,7 @@ class TestEdits:
 
 
 def operate(decision: str, **answer: Any) -> Operate:
-    return Operate(answer=Answer(decision=decision, **answer), by="operator ops", surface=Surface.API)
+    return Operate(answer=ResponseInput(decision=decision, **answer), by="operator ops", surface=Surface.API)
 
 
 class TestRevisions:
@@ -258,20 +260,20 @@ class TestSecondThoughts:
 
     def test_somebody_who_cannot_be_told_is_shown_as_such_after_it(self) -> None:
         request = after(asked(ANA, BEN, quorum=2), ("ana", "approve"))
-        request = let(request, NotTold(target="email:ana@example.com", reason="gone")).request
+        request = let(request, DeliveryFailed(target="email:ana@example.com", reason="gone")).request
         assert let(request, back("ana")).request.respondents[0].state is RespondentState.UNREACHABLE
 
     def test_a_question_goes_to_the_requester_and_the_reply_to_those_who_wait(self) -> None:
         bob = Address(surface=Surface.EMAIL, value="bob@example.com")
         request = replace(after(asked(ANA, BEN, quorum=2), ("ana", "approve")), requester_addresses=(bob,))
-        asks = let(request, Say(text=" Why? ", surface=Surface.EMAIL, by="", actor=by_mail("ana")))
+        asks = let(request, AddComment(text=" Why? ", surface=Surface.EMAIL, by="", actor=by_mail("ana")))
         assert [(t.address, t.text) for t in asks.tells] == [("bob@example.com", "Ana asked: Why?")]
-        replies = let(asks.request, Say(text="It broke.", surface=Surface.API, by="Bob"))
+        replies = let(asks.request, AddComment(text="It broke.", surface=Surface.API, by="Bob"))
         assert [(t.respondent, t.text) for t in replies.tells] == [("rsp_ben", "Bob replied: It broke.")]
         assert [(c.by, c.text) for c in replies.request.comments] == [("Ana", "Why?"), ("Bob", "It broke.")]
         assert replies.request.status is Status.PENDING
         with pytest.raises(Invalid):
-            let(request, Say(text=" ", surface=Surface.API, by="Bob"))
+            let(request, AddComment(text=" ", surface=Surface.API, by="Bob"))
 
 
 class TestGrace:

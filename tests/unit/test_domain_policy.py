@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.domain.policy import Policy, Ruling, Then, policy_fault, rule, speaks_of
-from bot.domain.request import Status
-from bot.domain.spec import Kind, Level
+from bot.domain.model.request import Status
+from bot.domain.model.spec import Kind, Level
+from bot.domain.policies.policy import Policy, Ruling, Then, policy_fault, rule, speaks_of
 from tests.support.asking import NOW, asked, somebody
 
 
@@ -109,7 +109,7 @@ def test_a_policy_that_raises_approves_nothing(monkeypatch: pytest.MonkeyPatch) 
     def broken(*_: object) -> bool:
         raise RuntimeError
 
-    monkeypatch.setattr("bot.domain.policy.fnmatchcase", broken)
+    monkeypatch.setattr("bot.domain.policies.policy.fnmatchcase", broken)
     assert ruled(SMALL, Policy(name="x", then=Then.APPROVE, when={"payload.amount": 80})) is None
 
 

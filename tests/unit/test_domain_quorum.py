@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.domain import lifecycle
-from bot.domain.events import LookedUp
-from bot.domain.quorum import Crowd, judge, reachable
-from bot.domain.request import Request, RespondentState, Status
+from bot.domain.lifecycle import lifecycle
+from bot.domain.model.events import AudienceResolved
+from bot.domain.model.request import Request, RespondentState, Status
+from bot.domain.people.quorum import Crowd, judge, reachable
 from tests.support.asking import NOW, after, asked, by_slack, places, response, somebody
 
 if TYPE_CHECKING:
-    from bot.domain.spec import QuorumRule
+    from bot.domain.model.spec import QuorumRule
 
 PEOPLE = ("ana", "ben", "cy")
 WORDS = {"+": "approve", "-": "reject", "s": "skip"}
@@ -111,7 +111,7 @@ class TestNobodyToCount:
 
     def test_it_is_once_the_last_lookup_found_nobody(self) -> None:
         request = of("s--", quorum=2, reject_quorum=3, lookups=("slack:S1",))
-        assert lifecycle.apply(request, LookedUp(places=places("slack:S1")), NOW).request.status is (
+        assert lifecycle.apply(request, AudienceResolved(places=places("slack:S1")), NOW).request.status is (
             Status.REJECTED
         )
 

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.approvals.asking import check_reach
-from bot.domain import lifecycle, quorum
+from bot.approvals.audience.resolver import check_reach
 from bot.domain.errors import Invalid, NoAudience
-from bot.domain.events import LookedUp, NotTold, Remind, Timer
-from bot.domain.request import Address, Place, RespondentState, Status, Surface, Unreached
-from bot.domain.rules import MAX_LEAVES, rule_faults
-from bot.domain.spec import EscalationLevel, Kind, Level, OnTimeout, Step
-from bot.domain.telling import Notice
-from bot.domain.values import replace
+from bot.domain.lifecycle import lifecycle
+from bot.domain.messages.notifications import Notice
+from bot.domain.model.events import AudienceResolved, DeliveryFailed, Remind, Timer
+from bot.domain.model.frozen import replace
+from bot.domain.model.request import Address, OpenSelector, RespondentState, Status, Surface, Unreached
+from bot.domain.model.spec import EscalationLevel, Kind, Level, OnTimeout, Step
+from bot.domain.people import quorum
+from bot.domain.people.quorum_rules import MAX_LEAVES, rule_faults
 from tests.support.asking import NOW, after, asked, places, somebody
 
 if TYPE_CHECKING:
-    from bot.domain.request import Request, Respondent
+    from bot.domain.model.request import Request, Respondent
 
 ANA, BEN, CY = (somebody(name) for name in ("ana", "ben", "cy"))
 GONE = replace(CY, state=RespondentState.UNREACHABLE, trouble="deactivated", groups=("group:red",))
@@ -99,7 +100,9 @@ def test_whom_a_lookup_can_only_find_again_is_nobody_more() -> None:
 
 
 def lose(request: Request, name: str, at: Any = NOW) -> Any:
-    return lifecycle.apply(request, NotTold(target=f"email:{name}@example.com", reason="no such mailbox"), at)
+    return lifecycle.apply(
+        request, DeliveryFailed(target=f"email:{name}@example.com", reason="no such mailbox"), at
+    )
 
 
 class TestLostLater:
@@ -148,24 +151,24 @@ class TestLostLater:
 
     def test_a_channel_that_is_gone(self) -> None:
         request = self.asked(channels=("slack:C1",))
-        change = lifecycle.apply(request, NotTold(target="slack:C1", reason="archived"), NOW)
+        change = lifecycle.apply(request, DeliveryFailed(target="slack:C1", reason="archived"), NOW)
         assert change.request.trail[-1].text.startswith(
             "The quorum can no longer be reached: slack:C1 cannot"
         )
 
     def test_somebody_of_a_later_step(self) -> None:
         steps = (Step(audience=("email:ana@example.com",)), Step(audience=("slack:U3",)))
-        request = replace(self.asked(ANA, steps=steps), lookups=(Place(selector="slack:U3", step=1),))
+        request = replace(self.asked(ANA, steps=steps), lookups=(OpenSelector(selector="slack:U3", step=1),))
         found = replace(GONE, addresses=(), step=1)
         note = Unreached(target="slack:U3", reason="deactivated")
-        event = LookedUp(places=request.lookups, found=(found,), unreached=(note,))
+        event = AudienceResolved(places=request.lookups, found=(found,), unreached=(note,))
         change = lifecycle.apply(request, event, NOW)
         assert change.facts[-1].data["quorum_out_of_reach"] is True
 
     def test_somebody_who_was_looked_up_and_is_gone(self) -> None:
         request = self.asked(ANA, lookups=("slack:U3",), quorum=2)
         found = replace(GONE, addresses=())
-        event = LookedUp(
+        event = AudienceResolved(
             places=places("slack:U3"),
             found=(found,),
             unreached=(Unreached(target="slack:U3", reason="deactivated"),),

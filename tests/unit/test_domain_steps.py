@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain import lifecycle, notices, quorum
-from bot.domain.audience import Actor
 from bot.domain.errors import AlreadyResolved, Invalid, NotInAudience, StepClosed
-from bot.domain.events import Delegate, Escalate, LookedUp, Remind, Timer
-from bot.domain.request import LADDER, Place, Request, ResolvedBy, Status, Surface
-from bot.domain.rules import rule_faults
-from bot.domain.spec import Choice, EscalationLevel, Hours, Kind, OnTimeout, Step
-from bot.domain.telling import Notice
+from bot.domain.lifecycle import lifecycle
+from bot.domain.messages import phrases
+from bot.domain.messages.notifications import Notice
+from bot.domain.model.events import AudienceResolved, Delegate, Escalate, Remind, Timer
+from bot.domain.model.request import LADDER, OpenSelector, Request, ResolvedBy, Status, Surface
+from bot.domain.model.spec import Choice, EscalationLevel, Hours, Kind, OnTimeout, Step
+from bot.domain.people import quorum
+from bot.domain.people.audience import Actor
+from bot.domain.people.quorum_rules import rule_faults
 from tests.support.asking import NOW, after, asked, by_mail, response, somebody
 
 if TYPE_CHECKING:
-    from bot.domain.change import Change
-    from bot.domain.events import Event
+    from bot.domain.model.events import Event
+    from bot.domain.model.transition import Transition
 
 ANA, BEN, CY = somebody("ana"), somebody("ben"), somebody("cy")
 MAX = somebody("max", step=LADDER, levels=(1,))
@@ -34,7 +36,7 @@ def at(minutes: float) -> datetime:
     return NOW + minutes * MINUTES
 
 
-def let(request: Request, event: Event, minutes: float = 0) -> Change:
+def let(request: Request, event: Event, minutes: float = 0) -> Transition:
     return lifecycle.apply(request, event, at(minutes))
 
 
@@ -184,9 +186,9 @@ class TestSteps:
         assert let(late, Timer(), 30).request.status is Status.EXPIRED
 
     def test_somebody_looked_up_for_one_step_is_still_looked_up_for_the_other(self) -> None:
-        both = (Place(selector="slack:U1", step=0), Place(selector="slack:U1", step=1))
+        both = (OpenSelector(selector="slack:U1", step=0), OpenSelector(selector="slack:U1", step=1))
         request = replace(stepped(), lookups=both)
-        assert let(request, LookedUp(places=both[:1])).request.lookups == both[1:]
+        assert let(request, AudienceResolved(places=both[:1])).request.lookups == both[1:]
 
 
 class TestLadder:
@@ -227,9 +229,9 @@ class TestLadder:
 
     def test_those_replaced_are_awaited_no_more(self) -> None:
         request = laddered(channels=("slack:C1",), level={"replace": True})
-        assert notices.waiting_for(request) == ("Ana", "Ben")
+        assert phrases.waiting_for(request) == ("Ana", "Ben")
         request = let(request, ESCALATE).request
-        assert notices.waiting_for(request) == ("Max",)
+        assert phrases.waiting_for(request) == ("Max",)
         assert [t.respondent for t in let(request, Remind(by="bob")).tells] == ["rsp_max"]
 
     def test_those_replaced_in_one_step_are_asked_again_in_the_next(self) -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.request import Comment, Edit, Entry, Respondent, Surface
-from bot.domain.spec import Kind, Level, Step
+from bot.domain.model.request import Comment, Edit, HistoryEntry, Respondent, Surface
+from bot.domain.model.spec import Kind, Level, Step
 from bot.email.addresses import AddressError, parse_sender
 from bot.email.message import Composer
 from bot.email.mime import UnsafeMailError, assemble
@@ -283,7 +283,7 @@ def test_what_is_too_long_is_shortened_and_says_so() -> None:
     edits = [
         Edit(field=f"field {i}", old="u" * 3_000, new="w" * 3_000, by="B" * 300, at=NOW) for i in range(50)
     ]
-    trail = [Entry(at=NOW, text="t" * 3_000)] * 50
+    trail = [HistoryEntry(at=NOW, text="t" * 3_000)] * 50
     comment = Comment(by="Ben", text="c" * 3_000, surface=Surface.API, at=NOW)
     request = replace(request, edits=tuple(edits), trail=tuple(trail), comments=(comment,) * 200)
     mail = compose(request)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.domain.request import (
+from bot.domain.model.request import (
     Comment,
     Edit,
-    Entry,
-    Held,
+    HeldOutcome,
+    HistoryEntry,
     Outcome,
     Request,
     ResolvedBy,
@@ -21,7 +21,7 @@ from bot.domain.request import (
     Status,
     Surface,
 )
-from bot.domain.spec import Kind, Step
+from bot.domain.model.spec import Kind, Step
 from tests.support.mails import (
     ANA,
     BEN,
@@ -65,7 +65,7 @@ def in_course() -> Request:
         comments=(
             Comment(by="Ben", respondent="rsp_ben", text="Which order?", surface=Surface.EMAIL, at=NOW),
         ),
-        trail=(Entry(at=NOW, text="Review is approved: 1 of 1 approval."),),
+        trail=(HistoryEntry(at=NOW, text="Review is approved: 1 of 1 approval."),),
         step_timeout_at=NOW + timedelta(hours=1),
     )
 
@@ -142,6 +142,6 @@ def test_a_decision_that_is_held_says_from_when_it_counts() -> None:
     outcome = Outcome(
         decision=Status.APPROVED, resolved_by=ResolvedBy.RESPONDENTS, surface=Surface.EMAIL, by="Ana"
     )
-    request = replace(answered(), held=Held(outcome=outcome, until=NOW + timedelta(minutes=5)))
+    request = replace(answered(), held=HeldOutcome(outcome=outcome, until=NOW + timedelta(minutes=5)))
     for shown in said(compose(request, "receipt")):
         assert "Approved by Ana. It counts from Fri 20 Nov 2026, 10:05 (UTC+01:00) on" in shown

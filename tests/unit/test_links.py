@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.clock_and_ids import RandomIds
 from bot.links import MAX_BASE_URL, Links
-from bot.system import RandomIds
 
 RESPONDENT = "rsp_abcdefghijkl2"
 OLD, NEW = "o" * 32, "n" * 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.domain.network import private_address
+from bot.domain.callbacks.network import private_address
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 
-from bot.domain.digest import payload_digest
 from bot.domain.errors import Fault, Invalid
-from bot.domain.spec import Level, ReasonRule, Spec, Step
-from bot.web.page_form import Form as AnyForm
+from bot.domain.model.digest import payload_digest
+from bot.domain.model.spec import Level, ReasonRule, Spec, Step
+from bot.web.pages.form import Form as AnyForm
 from tests.support.asking import asked
 
 Form = partial(AnyForm, revision="1")

@@ -13,8 +13,8 @@ import pytest
 from bot import private_files
 from bot.settings import stored_secret
 from bot.store import migrations
-from bot.store.alone import alone
-from bot.store.engine import for_writing, open_engine
+from bot.store.database.engine import for_writing, open_engine
+from bot.store.database.file_lock import alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

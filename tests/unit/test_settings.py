@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook
 
 from bot import settings
 from bot.domain.errors import Unavailable
-from bot.domain.spec import Hours
+from bot.domain.model.spec import Hours
 from bot.settings import Settings, SettingsError, stored_secret, stored_webhook_secret
 
 KEYS = "k" * 32

@@ -13,14 +13,28 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SdkBlock
 from slack_sdk.models.views import View as SdkView
 
-from bot.domain.digest import payload_digest
-from bot.domain.request import Held, Place, Request, ResolvedBy, RespondentState, Status, Unreached
-from bot.domain.spec import Choice, Kind, Level, OnTimeout, ReasonRule
+from bot.domain.model.digest import payload_digest
+from bot.domain.model.request import (
+    HeldOutcome,
+    OpenSelector,
+    Request,
+    ResolvedBy,
+    RespondentState,
+    Status,
+    Unreached,
+)
+from bot.domain.model.spec import Choice, Kind, Level, OnTimeout, ReasonRule
 from bot.ports import DeliveryState
-from bot.sandbox.blockkit import MOST_VIEW_BYTES, block_faults, text_length, texts, view_faults
-from bot.slack import cards, home, modals, overview
-from bot.slack.cards import Message
-from bot.slack.copies import Copy
+from bot.sandbox.slack.block_kit.blockkit import (
+    MOST_VIEW_BYTES,
+    block_faults,
+    text_length,
+    texts,
+    view_faults,
+)
+from bot.slack.render import cards, details_modal, home, modals
+from bot.slack.render.card_copies import Copy
+from bot.slack.render.cards import Message
 from tests.support.asking import places
 from tests.support.slack_requests import (
     ANA,
@@ -36,7 +50,7 @@ from tests.support.slack_requests import (
 )
 
 if TYPE_CHECKING:
-    from bot.slack.text import Block
+    from bot.slack.render.text import Block
 
 BUDGET = 9000
 
@@ -72,7 +86,7 @@ def assert_view(view: Block) -> None:
 def assert_fits(request: Request) -> None:
     assert_message(cards.card(request, NOW))
     assert_view(modals.answer_modal(request, "reject"))
-    assert_view(overview.details_modal(request, NOW))
+    assert_view(details_modal.details_modal(request, NOW))
 
 
 def assert_everything_fits(request: Request) -> None:
@@ -86,7 +100,7 @@ def assert_everything_fits(request: Request) -> None:
         assert_view(modals.act_modal(request, act))
     for decision in ("approve", "reject", "skip"):
         assert_view(modals.answer_modal(request, decision, changed=[request.spec.title]))
-    assert_view(overview.details_modal(request, NOW, [delivery(request.spec.title)] * 50))
+    assert_view(details_modal.details_modal(request, NOW, [delivery(request.spec.title)] * 50))
     assert_view(home.home([replace(request, id=f"req_{i}") for i in range(21)], 7, NOW))
     many = [replace(request, id=f"req_{i}") for i in range(12)]
     assert_message(Message("inbox", home.inbox_blocks(many, request.spec.title, NOW)))
@@ -202,14 +216,14 @@ def test_a_card_has_the_newest_and_details_has_all() -> None:
     request = eventful(asked(), number=12)
     shown = words(cards.card(request, NOW).blocks)
     assert [n for n in range(12) if f"Wrong customer {n}." in shown] == [9, 10, 11]
-    shown = words(overview.details_modal(request, NOW)["blocks"])
+    shown = words(details_modal.details_modal(request, NOW)["blocks"])
     assert [n for n in range(12) if f"Wrong customer {n}." in shown] == [*range(12)]
 
 
 def test_a_decision_that_is_held_says_until_when() -> None:
     outcome = resolved(asked(), Status.APPROVED).outcome
     assert outcome
-    request = replace(answered(asked()), held=Held(outcome=outcome, until=NOW + HOUR))
+    request = replace(answered(asked()), held=HeldOutcome(outcome=outcome, until=NOW + HOUR))
     card = cards.card(request, NOW + HOUR / 2)
     final = "Approved by Ana; final <!date^1795251600^{date_short_pretty} {time}|2026-11-21 09:00 UTC>"
     assert final in words(card.blocks)
@@ -239,11 +253,11 @@ def test_a_copy_of_somebody_who_is_not_asked_any_more_has_no_buttons(
 
 
 def test_a_channels_copy_follows_its_step_and_its_level() -> None:
-    request = replace(eventful(asked()), places=(Place(selector="slack:C0OPS", step=1),))
+    request = replace(eventful(asked()), places=(OpenSelector(selector="slack:C0OPS", step=1),))
     ops = Copy(channel="C0OPS")
     assert "Undo my answer" in menu(cards.card(answered(request), NOW, ops).blocks)
     assert menu(cards.card(request, NOW, ops).blocks) == ["Ask…", "Delegate…"]
-    closed = replace(request, places=(Place(selector="slack:C0OPS", step=0),))
+    closed = replace(request, places=(OpenSelector(selector="slack:C0OPS", step=0),))
     assert "The step this channel was asked in is closed" in words(cards.card(closed, NOW, ops).blocks)
     ladder = tuple(replace(level, replace=True) for level in request.spec.escalation)
     replaced = replace(request, spec=replace(request.spec, escalation=ladder))
@@ -414,7 +428,7 @@ def test_details_shows_two_hundred_details_and_everything_that_happened() -> Non
     request = replace(
         answered(request, "reject", "Too <soon>"), unreached=(Unreached(target="email:x@y.z", reason="550"),)
     )
-    view = overview.details_modal(request, NOW, [delivery("the channel is archived")])
+    view = details_modal.details_modal(request, NOW, [delivery("the channel is archived")])
     shown = words(view["blocks"])
     assert all(f"Detail {i}: \nvalue {i}" in shown for i in range(200))
     for part in (
@@ -432,14 +446,14 @@ def test_details_shows_two_hundred_details_and_everything_that_happened() -> Non
 def test_details_lists_what_was_said_to_people_and_no_callback() -> None:
     hook = "https://example.com/hook"
     callback = replace(delivery("410"), surface="callback", notice="callback", address=hook)
-    shown = words(overview.details_modal(asked(), NOW, [delivery(), callback])["blocks"])
+    shown = words(details_modal.details_modal(asked(), NOW, [delivery(), callback])["blocks"])
     assert "card by slack to U0ANA" in shown
     assert hook not in shown
 
 
 def test_details_says_plainly_what_even_it_cannot_show() -> None:
     request = asked(payload={"rows": ["x" * 100] * 5000})
-    view = overview.details_modal(request, NOW)
+    view = details_modal.details_modal(request, NOW)
     shown = words(view["blocks"])
     assert "*not shown in full*: the payload. `assent show req_01` prints all of it." in shown
     assert request.spec.payload_digest in shown

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain import forms
-from bot.sandbox.blockkit import texts, view_faults
-from bot.sandbox.forms import state_values
-from bot.slack import cards, fields, modals
-from bot.slack.payloads import View
+from bot.domain.forms import forms
+from bot.sandbox.slack.block_kit.blockkit import texts, view_faults
+from bot.sandbox.slack.inputs import state_values
+from bot.slack.inbound.payloads import View
+from bot.slack.render import cards, form_inputs, modals
 from tests.support.slack_requests import NASTY, NOW, asked
 
 if TYPE_CHECKING:
-    from bot.domain.request import Request
-    from bot.slack.text import Block
+    from bot.domain.model.request import Request
+    from bot.slack.render.text import Block
 
 
 def form(payload: dict[str, Any], required: tuple[str, ...] = (), **properties: dict[str, Any]) -> Request:
@@ -24,7 +24,7 @@ def form(payload: dict[str, Any], required: tuple[str, ...] = (), **properties: 
 
 
 def element(request: Request) -> Block:
-    [block] = fields.inputs(request)
+    [block] = form_inputs.inputs(request)
     found: Block = block["element"]
     return found
 
@@ -34,7 +34,7 @@ def submitted(request: Request, **typed: Any) -> dict[str, Any]:
     view = modals.answer_modal(request, "edit")
     state = state_values(_with_ids(view["blocks"]), typed)
     entered = View.model_validate({"state": {"values": state}}).entered
-    values, faults = forms.read(request, fields.typed(request, entered))
+    values, faults = forms.read(request, form_inputs.typed(request, entered))
     assert faults == []
     return values
 

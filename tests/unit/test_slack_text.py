@@ -9,9 +9,9 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.sandbox.blockkit import block_faults, texts
-from bot.slack.markdown import markdown
-from bot.slack.text import clip, date, escape, inline, listed, localised, pieces, plain_text, weight
+from bot.sandbox.slack.block_kit.blockkit import block_faults, texts
+from bot.slack.render.markdown import markdown
+from bot.slack.render.text import clip, date, escape, inline, listed, localised, pieces, plain_text, weight
 
 ANYTHING = st.text(st.characters(codec="utf-8"), max_size=300)
 AT = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain import lifecycle
 from bot.domain.errors import Invalid
-from bot.domain.events import NotTold
-from bot.domain.spec import Hours
-from bot.wire.answers import instant, request_json
-from bot.wire.bodies import NotifyBody, ReasonBody, RespondBody, SubmitBody, parse
+from bot.domain.lifecycle import lifecycle
+from bot.domain.model.events import DeliveryFailed
+from bot.domain.model.spec import Hours
+from bot.schemas.requests import NotifyBody, ReasonBody, RespondBody, SubmitBody, parse
+from bot.schemas.responses import instant, request_json
 from tests.support.asking import NOW, after, asked, response, somebody
 
 if TYPE_CHECKING:
@@ -183,7 +183,9 @@ def test_instants_are_utc_with_milliseconds() -> None:
 def test_a_request_is_answered_as_the_contract_shows() -> None:
     request = asked(somebody("ana", slack="U1"), somebody("ben"), quorum=2, labels={"env": "prod"})
     request = lifecycle.apply(request, response("ana", reason="fine"), NOW).request
-    request = lifecycle.apply(request, NotTold(target="email:ben@example.com", reason="full"), NOW).request
+    request = lifecycle.apply(
+        request, DeliveryFailed(target="email:ben@example.com", reason="full"), NOW
+    ).request
     shown = request_json(request)
     assert shown["quorum"] == {"required": 2, "approved": 1, "rejected": 0, "text": "1 of 2 approvals"}
     assert shown["step"] == {"index": 0, "count": 1, "name": None}

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.domain.hours import working
-from bot.domain.spec import Hours
-from bot.domain.zones import named, of_profile
+from bot.domain.model.hours import working
+from bot.domain.model.spec import Hours
+from bot.domain.model.zones import named, of_profile
 from bot.rendering import zone
 from bot.settings import SettingsError, load
-from bot.slack.proxies import proxy_for
+from bot.slack.api.proxies import proxy_for
 
 AT = datetime(2026, 12, 1, 12, tzinfo=UTC)
 

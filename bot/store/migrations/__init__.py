@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from bot.domain.errors import Unavailable
-from bot.store.engine import for_writing, open_engine, sqlite_file
+from bot.store.database.engine import for_writing, open_engine, sqlite_file
 
 FOLDER = Path(__file__).parent
 LOCK = 0x417373656E74

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, RootModel, StringConstraints
 
-from bot.domain.answers import Answer
-from bot.domain.authority import Scope
+from bot.domain.access.authority import Scope
 from bot.domain.errors import SelfApproval
-from bot.domain.request import APPROVE, REJECT, SKIP, Json, Request, Status, Surface
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.request import APPROVE, REJECT, SKIP, Json, Request, Status, Surface
 from bot.ports import MAX_PAGE, Query
-from bot.web.body import read_json, respond
-from bot.web.calls import FINAL, WITH_BODY, Call
-from bot.web.door import READING
-from bot.wire.answers import instant, request_json
-from bot.wire.bodies import Body, parse
+from bot.schemas.requests import Body, parse
+from bot.schemas.responses import instant, request_json
+from bot.web.calls.door import READING
+from bot.web.calls.json_body import read_json, respond
+from bot.web.openapi.calls import FINAL, WITH_BODY, Call
 
 if TYPE_CHECKING:
-    from bot.web.door import Door
+    from bot.web.calls.door import Door
 
 DECISIONS = {"approved": APPROVE, "rejected": REJECT, "skipped": SKIP}
 
@@ -107,7 +107,7 @@ def routes(door: Door) -> list[web.RouteDef]:
         body = parse(DecisionBody, await read_json(http))
         request = await call.approvals.operate(
             body.request_id,
-            Answer(decision=DECISIONS[body.decision], reason=body.operator_input),
+            ResponseInput(decision=DECISIONS[body.decision], reason=body.operator_input),
             call.name,
             Surface.API,
         )

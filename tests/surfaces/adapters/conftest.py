@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from bot.sandbox.mail import Mailbox
+    from bot.sandbox.mail.relay import Mailbox
     from tests.support.product import Product
 
 NUMBERS = count(1)

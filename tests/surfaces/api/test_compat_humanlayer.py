@@ -22,7 +22,7 @@ from humanlayer.core.models import (
 )
 from humanlayer.core.protocol import HumanLayerException
 
-from bot.sandbox.slack import SlackSandbox
+from bot.sandbox.slack.sandbox import SlackSandbox
 from tests.support.product import KEY, ManualClock, running
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from yarl import URL
 
-from bot.store import keys
-from bot.web import auth
+from bot.store.queries import api_keys
+from bot.web.calls import auth
 from tests.support.product import KEY, running
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ async def test_responding_for_somebody_needs_a_scope_that_decides(product: Produ
 
 async def test_a_revoked_key_is_unknown(product: Product) -> None:
     headers = await product.new_key("read")
-    every = await product.assent.store.run_read(keys.every)
-    await product.assent.store.run_write(lambda c: keys.revoke(c, every[0].id, datetime.now(UTC)))
+    every = await product.assent.store.run_read(api_keys.every)
+    await product.assent.store.run_write(lambda c: api_keys.revoke(c, every[0].id, datetime.now(UTC)))
     assert problem(await product.call("GET", "/v1/pending", headers=headers)) == (401, "unauthenticated")
 
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from json import loads
 from typing import TYPE_CHECKING, Any, Self
 
-from bot.store import keys
-from bot.web import auth, events
+from bot.store.queries import api_keys
+from bot.web.api import events
+from bot.web.calls import auth
 from tests.support.product import KEY, running
 
 if TYPE_CHECKING:
@@ -176,8 +177,8 @@ async def test_a_quiet_stream_shows_that_it_lives_until_its_key_is_revoked(
     async with following(product, headers=headers) as stream:
         await stream.until(lambda s: len(s.comments) > 2)
         store = product.assent.store
-        (key,) = await store.run_read(keys.every)
-        await store.run_write(lambda c: keys.revoke(c, key.id, datetime.now(UTC)))
+        (key,) = await store.run_read(api_keys.every)
+        await store.run_write(lambda c: api_keys.revoke(c, key.id, datetime.now(UTC)))
         assert await stream.rest() == []
 
 

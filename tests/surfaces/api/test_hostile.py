@@ -12,9 +12,9 @@ from aiohttp import web
 
 from bot import logs
 from bot.domain.errors import RateLimited
-from bot.web import limits
-from bot.web.connections import Patience, Runner
-from bot.web.proxies import Proxies, limited_as
+from bot.web.calls import limits
+from bot.web.server.connections import Patience, Runner
+from bot.web.server.trusted_proxies import Proxies, limited_as
 from tests.support.product import KEY
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ async def _beats(request: web.Request) -> web.StreamResponse:
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     """A server that has little patience, with the middleware of the product."""
-    from bot.web import application  # noqa: PLC0415 - only here
+    from bot.web.server import application  # noqa: PLC0415 - only here
 
     routes = [
         web.post("/echo", _echo),

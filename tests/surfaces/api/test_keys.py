@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.client import ApiError, AsyncClient
-from bot.store import keys
+from bot.store.queries import api_keys
 from tests.support.product import KEY
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ async def test_a_request_says_by_name_which_key_it_came_with_also_once_that_is_r
     request = await product.submit_with(await product.new_key("submit", name="night agent"))
     assert request["submitted_by"] == "night agent"
     store = product.assent.store
-    (key,) = await store.run_read(keys.every)
-    await store.run_write(lambda c: keys.revoke(c, key.id, datetime.now(UTC)))
+    (key,) = await store.run_read(api_keys.every)
+    await store.run_write(lambda c: api_keys.revoke(c, key.id, datetime.now(UTC)))
     assert (await product.get(request))["submitted_by"] == "night agent"
     assert key.id not in str(await product.get(request))
     assert (await product.submit())["submitted_by"] == "bootstrap key"
@@ -189,7 +189,7 @@ async def test_the_same_call_again_asks_for_the_same_authority(product: Product)
     first = await post(product, request, "responses", headers, **body)
     assert first.status == 200
     store = product.assent.store
-    await store.run_write(lambda c: c.execute(keys.api_keys.update().values(scopes="submit,operate")))
+    await store.run_write(lambda c: c.execute(api_keys.api_keys.update().values(scopes="submit,operate")))
     await forget_keys(product)
     again = await post(product, request, "responses", headers, **body)
     assert (again.status, again.json["code"]) == (403, "self_approval")

@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bot import __version__
 from bot.domain.errors import Unavailable
-from bot.sandbox.mail import Mailbox
-from bot.web import application
-from bot.web.metrics import Metrics
+from bot.sandbox.mail.relay import Mailbox
+from bot.web.server import application
+from bot.web.server.metrics import Metrics
 from tests.support.product import KEY, running
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.domain.policy import Policy, Then
+from bot.domain.policies.policy import Policy, Then
 from tests.support.product import ManualClock, running
 
 if TYPE_CHECKING:

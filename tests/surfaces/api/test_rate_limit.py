@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.domain.errors import RateLimited
-from bot.web import auth
+from bot.web.calls import auth
 
 if TYPE_CHECKING:
     from tests.support.product import Product

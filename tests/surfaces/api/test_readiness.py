@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from bot.store import engine, migrations, probe
-from bot.store.engine import open_engine
+from bot.store import migrations, probe
+from bot.store.database import engine
+from bot.store.database.engine import open_engine
 from bot.store.probe import LATE, Probe
 from tests.support.product import running
 

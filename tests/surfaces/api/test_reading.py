@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.sandbox.mail import Mailbox
+from bot.sandbox.mail.relay import Mailbox
 from tests.support.product import running
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from joserfc import jwt
 from joserfc.errors import BadSignatureError, InvalidKeyIdError
 from joserfc.jwk import KeySet
 
-from bot.domain.digest import payload_digest
+from bot.domain.model.digest import payload_digest
 from tests.support.product import running
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.domain import notices
 from bot.domain.errors import Fault, Invalid, StaleRevision
-from bot.domain.request import APPROVE, REJECT, Json, Request, Status
+from bot.domain.messages import phrases
+from bot.domain.model.request import APPROVE, REJECT, Json, Request, Status
 from bot.web.compat.humanlayer.models import (
     ContactAnswer,
     ContactDecided,
@@ -188,7 +188,7 @@ def _option(name: str, options: Sequence[ResponseOption] | None, pointer: str) -
 def _words(request: Request) -> str:
     """The reason that was given, else who decided what and when."""
     given = request.outcome.reason if request.outcome else None
-    return given or f"{notices.outcome(request)}."
+    return given or f"{phrases.outcome(request)}."
 
 
 FUNCTION = Kind(

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from aiohttp import web
 
 from bot.domain import errors
-from bot.domain.answers import Answer
-from bot.domain.authority import Scope, reads
-from bot.domain.digest import check_canonical
-from bot.domain.request import Json, Request, Surface
+from bot.domain.access.authority import Scope, reads
+from bot.domain.lifecycle.response_rules import ResponseInput
+from bot.domain.model.digest import check_canonical
+from bot.domain.model.request import Json, Request, Surface
 from bot.ports import Idempotency
-from bot.web.body import read_json, respond
-from bot.web.calls import FINAL, WITH_BODY, Call, JsonObject
+from bot.schemas.requests import SubmitBody, parse
+from bot.schemas.responses import instant
+from bot.web.calls.door import READING
+from bot.web.calls.json_body import read_json, respond
 from bot.web.compat.humanlayer.kinds import CONTACT, EXTENDED, EXTENSION, FUNCTION, Kind
-from bot.web.door import READING
-from bot.wire.answers import instant
-from bot.wire.bodies import SubmitBody, parse
+from bot.web.openapi.calls import FINAL, WITH_BODY, Call, JsonObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bot.ports import Reader, Store
-    from bot.web.door import Door
+    from bot.web.calls.door import Door
 
 PREFIX = "/humanlayer/v1"
 CALL_ID: JsonObject = {
@@ -195,9 +195,9 @@ def _is_call(tx: Reader, kind: Kind, request_id: str) -> bool:
     return known is not None and known[1] == request_id
 
 
-def _answer(kind: Kind, body: Any, request: Request) -> Answer:
+def _answer(kind: Kind, body: Any, request: Request) -> ResponseInput:
     decision, reason = kind.decision(body, kind.sent(request).spec)
-    return Answer(decision=decision, reason=reason)
+    return ResponseInput(decision=decision, reason=reason)
 
 
 @contextmanager

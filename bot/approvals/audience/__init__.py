@@ -1,0 +1,1 @@
+"""From selectors to people: directory look-ups, groups, stand-ins."""

@@ -1,0 +1,1 @@
+"""What the client shows and asks at a terminal."""

@@ -1,0 +1,1 @@
+"""How calls travel: over HTTP, or straight to a database."""

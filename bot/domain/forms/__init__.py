@@ -1,0 +1,1 @@
+"""JSON Schema forms: the dialect, values, edits and their faults."""

@@ -1,0 +1,1 @@
+"""A request and everything that belongs to it, as frozen values."""

@@ -1,0 +1,1 @@
+"""Who may respond, see and act, and when their responses are enough."""

@@ -1,0 +1,1 @@
+"""What decides without people, and what an approval is worth."""

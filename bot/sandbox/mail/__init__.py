@@ -1,0 +1,1 @@
+"""A mail relay on this machine, with its mailbox as a page."""

@@ -1,0 +1,1 @@
+"""A Slack on this machine, which refuses what the real one refuses."""

@@ -1,0 +1,1 @@
+"""What Slack sends: events, interactivity and commands, by HTTP or Socket Mode."""

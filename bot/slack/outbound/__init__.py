@@ -1,0 +1,1 @@
+"""What is sent to Slack: cards, messages and the Home."""

@@ -1,0 +1,1 @@
+"""A request as Slack's blocks; pure."""

@@ -1,0 +1,1 @@
+"""Engines, tables and how rows are written and read."""

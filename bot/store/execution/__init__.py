@@ -1,0 +1,1 @@
+"""Who runs transactions, and in which batches."""

@@ -1,0 +1,1 @@
+"""What every call goes through: keys, limits, bodies, idempotency, who acts."""

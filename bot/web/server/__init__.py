@@ -1,0 +1,1 @@
+"""The application: connections, headers, proxies, metrics."""
