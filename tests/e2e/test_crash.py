@@ -138,7 +138,7 @@ async def test_kill_9_right_after_an_acknowledged_form(
 async def test_kill_9_right_after_a_303(database_url: str, slack: SlackSandbox, mailbox: Mailbox) -> None:
     async with asked(database_url, slack, mailbox) as (server, request, ana, _card):
         link = URL((await mailbox.next_message(CARA)).link)
-        form = {"decision": "reject", "reason": "Too much"}
+        form = {"revision": "1", "decision": "reject", "reason": "Too much"}
         answer = await server.call("POST", link, data=form, allow_redirects=False)
         await server.kill()
         assert answer.status == 303

@@ -144,7 +144,13 @@ async def test_a_link_is_one_persons_and_of_one_request(product: Product, mailbo
     first, links = await asked(product, mailbox)
     second, _ = await asked(product, mailbox)
     before = await everything(product, second)
-    form = {"decision": "reject", "reason": "No", "respondent": f"email:{BEN}", "id": second["id"]}
+    form = {
+        "revision": "1",
+        "decision": "reject",
+        "reason": "No",
+        "respondent": f"email:{BEN}",
+        "id": second["id"],
+    }
     assert (await product.call("POST", links[ANA], data=form)).status == 200
     assert await everything(product, second) == before
     (response,) = (await product.get(first))["responses"]

@@ -114,6 +114,8 @@ def _as_before_keys(connection: sa.Connection) -> None:
     (key,) = connection.scalars(sa.text(call)).all()
     old = sa.text("UPDATE idempotency SET key = :old WHERE key = :key")
     connection.execute(old, {"key": key, "old": key.partition("/")[0]})
+    connection.execute(sa.text("ALTER TABLE chain DROP COLUMN seal"))
+    connection.execute(sa.text("DROP TABLE probes"))
     connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
 
 

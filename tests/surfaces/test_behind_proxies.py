@@ -84,7 +84,9 @@ async def test_under_a_path_that_a_proxy_takes_off_everything_works(
             text = await (await http.get(page)).text()
             for sheet in [part.split('"')[0] for part in text.split('<link rel="stylesheet" href="')[1:]]:
                 assert (await http.get(urljoin(page, sheet))).status == 200
-        answered = await http.post(link, data={"decision": "approve"})  # follows the redirect
+        answered = await http.post(
+            link, data={"revision": "1", "decision": "approve"}
+        )  # follows the redirect
         assert answered.status == 200
         assert "recorded" in await answered.text()
         assert (await product.get(request))["status"] == "approved"

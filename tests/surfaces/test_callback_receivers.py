@@ -147,7 +147,7 @@ async def test_the_one_option_no_is_no_yes(systems: Systems) -> None:
 async def test_a_param_that_would_fail_the_task_is_not_sent(systems: Systems) -> None:
     systems.params = {"amount": {"value": None, "schema": {"type": "string"}, "description": None}}
     told = await tell(systems, TASK, decided("approve"))
-    assert told == Failed("the param 'amount' of the task in Airflow: 1250 is not of type 'string'")
+    assert told == Failed("the param 'amount' of the task in Airflow: 1250 is not of type \"string\"")
     assert systems.answer is None
 
 

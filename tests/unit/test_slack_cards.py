@@ -337,7 +337,7 @@ def test_information_is_shown_without_buttons() -> None:
 
 def test_a_final_card_that_is_cut_says_where_all_of_it_is() -> None:
     request = resolved(asked(message="word " * 2000), Status.APPROVED)
-    assert "not shown in full: the message; see `assent show req_01`." in words(
+    assert "not shown in full: the message; see Details of `/approvals show req_01`." in words(
         cards.card(request, NOW).blocks
     )
 
@@ -455,7 +455,7 @@ def test_details_says_plainly_what_even_it_cannot_show() -> None:
     request = asked(payload={"rows": ["x" * 100] * 5000})
     view = details_modal.details_modal(request, NOW)
     shown = words(view["blocks"])
-    assert "*not shown in full*: the payload. `assent show req_01` prints all of it." in shown
+    assert "*not shown in full*: the payload. Review… shows all of it, part by part." in shown
     assert request.spec.payload_digest in shown
     assert "characters" in shown
     assert_view(view)

@@ -244,9 +244,9 @@ async def test_an_answer_that_does_not_fit_is_refused_by_its_fields(product: Pro
 
 async def test_a_phrase_must_be_typed_exactly(product: Product) -> None:
     request = await product.submit(level="verify", verification_phrase="DELETE prod")
-    for phrase in (None, "", "delete prod", "DELETE prod "):
+    for phrase in (None, "", "delete prod", "DELETEprod"):
         assert pointers(await product.answer(request, "approve", ANA, phrase=phrase)) == {"/phrase"}
-    assert (await product.answer(request, "approve", ANA, phrase="DELETE prod")).status == 200
+    assert (await product.answer(request, "approve", ANA, phrase=" DELETE  prod ")).status == 200
     other = await product.submit(level="verify", verification_phrase="DELETE prod")
     assert (await product.answer(other, "reject", ANA)).json["status"] == "rejected"
 

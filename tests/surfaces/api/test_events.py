@@ -200,7 +200,7 @@ async def test_many_followers_share_one_read(product: Product, monkeypatch: pyte
 
 
 async def test_a_slow_reader_costs_no_memory_and_misses_nothing(product: Product) -> None:
-    server = product.assent._runner.server
+    server = product.assent._runner._server
     assert server
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
