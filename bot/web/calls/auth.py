@@ -80,6 +80,10 @@ class Auth:
         return found
 
 
+ROUNDING = 1e-6
+"""Seconds; sums of fractions are not exact."""
+
+
 class Failures:
     """Limits how often one address may fail: a bucket of `MAX_FAILURES` tokens, filled with one a second.
 
@@ -93,7 +97,7 @@ class Failures:
         """Take a token; raises `RateLimited` where there is none."""
         now = time.monotonic()
         full_at = max(now, self._full_at.get(address, now))
-        missing = math.ceil(full_at - now + 1 - MAX_FAILURES)
+        missing = math.ceil(full_at - now + 1 - MAX_FAILURES - ROUNDING)
         if missing > 0:
             raise RateLimited(
                 "Too many calls without a valid API key came from your address. Wait, and check the key.",

@@ -205,7 +205,7 @@ async def test_the_hook_ends_in_its_time_whatever_the_server_does(how: str, pend
     await stop
     assert decided["permissionDecision"] == pending
     assert "does not answer" in decided["permissionDecisionReason"]
-    assert 1.4 < seconds < 1.5 + 1
+    assert 1.4 < seconds < 1.5 + 1 + 2  # the second it may take, and two more on a busy machine
 
 
 async def test_a_name_that_nobody_resolves_ends_in_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
