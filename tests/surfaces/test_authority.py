@@ -42,7 +42,7 @@ class Stage:
 
     product: Product
     someone: str
-    api_keys: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
+    keys: dict[tuple[str, ...], dict[str, str]] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
 
     async def prepare(self) -> None:
