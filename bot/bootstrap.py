@@ -55,10 +55,11 @@ from bot.web.api import actions, keys, receipts, requests
 from bot.web.api.events import Events
 from bot.web.calls.auth import Auth
 from bot.web.calls.door import Door
-from bot.web.calls.idempotency import once
-from bot.web.compat import glaip
-from bot.web.compat.humanlayer.routes import HumanLayer
-from bot.web.openapi import docs_page
+from bot.web.calls.operation import routes_of
+from bot.web.compat.glaip import Glaip
+from bot.web.compat.humanlayer.routes import ContactRequests, FunctionCalls
+from bot.web.openapi.docs_page import DocsPage
+from bot.web.operations import OPERATIONS
 from bot.web.pages import link_pages
 from bot.web.server import application, connections
 from bot.web.server.base_path import published_under
@@ -264,11 +265,11 @@ class Assent:
         auth = Auth(key, lambda digest: self.store.run_read(lambda c: api_keys.find(c, digest)))
         banner = AUTO_APPROVE_BANNER if settings.assent_auto_approve else None
         rendering = templates(settings.templates, root=settings.base_path)
+        docs = DocsPage(settings.base_url, OPERATIONS, rendering, banner=banner)
         routes = [
-            *self.metrics.routes(),
+            *routes_of(self.metrics, docs),
             *self._api(links, auth),
             *link_pages.routes(self.approvals, links, rendering, self.clock, banner=banner),
-            *docs_page.routes(settings.base_url, rendering, banner=banner),
             *(self.slack.routes() if self.slack else ()),
         ]
         checks = {"database": self.store.check, "delivery": self.supervisor.check}
@@ -290,16 +291,17 @@ class Assent:
         self.events = Events(door, self.store)
         keyring = Keyring(self.store, self.clock, lambda: secret_from(secrets.token_hex(32)))
         signing = Receipts(self.settings.base_url, links.keys)
-        routes = [
-            *requests.Api(door, links).routes(),
-            *actions.Changes(door).routes(),
-            *keys.Keys(door, keyring).routes(),
-            *self.events.routes(),
-            *receipts.routes(door, signing, self.clock),
-            *glaip.routes(door),
-            *HumanLayer(door, self.store).routes(),
-        ]
-        return once(routes, auth)
+        return routes_of(
+            requests.Api(links),
+            actions.Changes(),
+            keys.Keys(door, keyring),
+            self.events,
+            receipts.ReceiptCalls(signing, self.clock),
+            Glaip(),
+            FunctionCalls(self.store),
+            ContactRequests(self.store),
+            door=door,
+        )
 
     async def _set_up(self, app: web.Application) -> None:
         app.on_response_prepare.append(published_under(self.settings.base_path))

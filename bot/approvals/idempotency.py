@@ -20,8 +20,8 @@ _CALL = ContextVar[Idempotency | None]("idempotency", default=None)
 
 
 @contextmanager
-def under_way(call: Idempotency) -> Iterator[None]:
-    """Name the call that is carried out within the block."""
+def under_way(call: Idempotency | None) -> Iterator[None]:
+    """Name the call that is carried out within the block, if it has a key."""
     before = _CALL.set(call)
     try:
         yield

@@ -68,7 +68,7 @@ class Receiver(ABC):
         if why := unwarranted(request):
             return Failed(f"{self.name} is not told yes, and goes on waiting: {why}")
         try:
-            return await self._tell(http, target, request, request_json(request))
+            return await self._tell(http, target, request, dict(request_json(request)))
         except (AttributeError, KeyError, TypeError, ValueError):
             return Retry(f"{self.name} did not answer as {self.name} does")
 

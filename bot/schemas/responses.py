@@ -1,21 +1,31 @@
-"""The JSON that the HTTP API answers: requests, deliveries, audit events, as plain dicts.
-
-`bot.web.openapi.schemas` describes the same for the OpenAPI document.
-"""
+"""What the HTTP API answers of requests, deliveries and audit events; `answers` has their shapes."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from bot.domain.model.hours import working
 from bot.domain.people import quorum
 
 if TYPE_CHECKING:
-    from bot.domain.model.request import Json, Request
+    from bot.domain.model.request import Request
     from bot.ports import AuditEvent, DeliveryState
+    from bot.schemas.answers import (
+        DeliveryOut,
+        EscalationOut,
+        EventOut,
+        HeldOut,
+        OutcomeOut,
+        RequestBrief,
+        RequestOut,
+    )
 
 
+@overload
+def instant(at: datetime) -> str: ...
+@overload
+def instant(at: datetime | None) -> str | None: ...
 def instant(at: datetime | None) -> str | None:
     """RFC 3339, UTC, milliseconds."""
     if at is None:
@@ -26,14 +36,14 @@ def instant(at: datetime | None) -> str | None:
     return text[:-6] + "Z"
 
 
-def request_json(request: Request) -> dict[str, Json]:
+def request_json(request: Request) -> RequestOut:
     """A request as the API answers it; without the phrase to be typed, which people read where they answer."""
     spec, step = request.spec, request.current
     verdict = quorum.judge(request)
     return {
         "id": request.id,
-        "status": str(request.status),
-        "kind": str(spec.kind),
+        "status": request.status,
+        "kind": spec.kind,
         "version": request.version,
         "revision": request.revision,
         "title": spec.title,
@@ -44,8 +54,8 @@ def request_json(request: Request) -> dict[str, Json]:
         "form": spec.form,
         "feedback_type": spec.feedback_type,
         "choices": [{"id": c.id, "label": c.label, "style": c.style} for c in spec.choices],
-        "level": str(spec.level),
-        "reason": str(spec.reason),
+        "level": spec.level,
+        "reason": spec.reason,
         "allow_skip": spec.allow_skip,
         "requester": spec.requester,
         "submitted_by": spec.submitted_by_name or spec.submitted_by,
@@ -67,7 +77,7 @@ def request_json(request: Request) -> dict[str, Json]:
                 "name": r.name,
                 "email": r.email,
                 "slack_user_id": r.slack_user_id,
-                "state": str(r.state),
+                "state": r.state,
                 "trouble": r.trouble,
                 "step": r.step,
                 "delegate_of": r.delegate_of,
@@ -80,7 +90,7 @@ def request_json(request: Request) -> dict[str, Json]:
                 "decision": r.decision,
                 "reason": r.reason,
                 "values": r.values,
-                "surface": str(r.surface),
+                "surface": r.surface,
                 "at": instant(r.at),
             }
             for r in request.responses
@@ -95,7 +105,7 @@ def request_json(request: Request) -> dict[str, Json]:
                 "by": c.by,
                 "respondent": c.respondent,
                 "text": c.text,
-                "surface": str(c.surface),
+                "surface": c.surface,
                 "at": instant(c.at),
             }
             for c in request.comments
@@ -107,17 +117,17 @@ def request_json(request: Request) -> dict[str, Json]:
         "created_at": instant(request.created_at),
         "remind_at": instant(_remind_at(request)),
         "timeout_at": instant(request.deadline),
-        "on_timeout": str(spec.on_timeout),
+        "on_timeout": spec.on_timeout,
         "resolved_at": instant(request.resolved_at),
     }
 
 
-def brief_json(request: Request) -> dict[str, Json]:
+def brief_json(request: Request) -> RequestBrief:
     """What a call is answered of a request that its key may not read."""
-    return {"id": request.id, "status": str(request.status), "version": request.version}
+    return {"id": request.id, "status": request.status, "version": request.version}
 
 
-def _escalation_json(request: Request) -> dict[str, Json] | None:
+def _escalation_json(request: Request) -> EscalationOut | None:
     """How far the ladder was climbed, and when the next level is asked by itself."""
     if not request.spec.escalation:
         return None
@@ -134,31 +144,31 @@ def _remind_at(request: Request) -> datetime | None:
     return working(request.spec.hours, at, None) if at else None
 
 
-def _held_json(request: Request) -> dict[str, Json] | None:
+def _held_json(request: Request) -> HeldOut | None:
     """The decision that waiters do not see yet."""
     held = request.held
-    return {"decision": str(held.outcome.decision), "until": instant(held.until)} if held else None
+    return {"decision": held.outcome.decision, "until": instant(held.until)} if held else None
 
 
-def _outcome_json(request: Request) -> dict[str, Json] | None:
+def _outcome_json(request: Request) -> OutcomeOut | None:
     outcome = request.outcome
     if outcome is None:
         return None
     return {
-        "decision": str(outcome.decision),
+        "decision": outcome.decision,
         "choice": outcome.choice,
         "reason": outcome.reason,
         "values": outcome.values,
         "payload": outcome.payload,
         "edited": outcome.edited,
-        "resolved_by": str(outcome.resolved_by),
+        "resolved_by": outcome.resolved_by,
         "respondents": list(outcome.respondents),
-        "surface": str(outcome.surface),
+        "surface": outcome.surface,
         "by": outcome.by,
     }
 
 
-def delivery_json(delivery: DeliveryState) -> dict[str, Json]:
+def delivery_json(delivery: DeliveryState) -> DeliveryOut:
     """A delivery as the API answers it."""
     return {
         "surface": delivery.surface,
@@ -172,13 +182,13 @@ def delivery_json(delivery: DeliveryState) -> dict[str, Json]:
     }
 
 
-def event_json(event: AuditEvent) -> dict[str, Json]:
+def event_json(event: AuditEvent) -> EventOut:
     """An audit event as the API answers it."""
     return {
         "id": event.seq,
         "type": event.type,
         "request_id": event.request_id,
-        "status": event.status.value,
+        "status": event.status,
         "version": event.version,
         "at": instant(event.at),
         "data": event.data,

@@ -22,7 +22,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from bot.domain import errors
-from bot.web.openapi.document import CALLS, document
+from bot.web.openapi.document import document
+from bot.web.operations import OPERATIONS
 from tests.support.browser import open_page
 from tests.support.product import running
 
@@ -31,13 +32,23 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser
 
-    from bot.web.openapi.calls import Call
+    from bot.web.calls.operation import Operation
     from tests.support.product import Answer, Product
 
 EXAMPLES = 5
 """Good inputs, and as many bad ones, that are tried on each call, the same in every run."""
 
-SERVED = ("/v1/", "/healthz", "/readyz", "/metrics", "/.well-known/", "/agents/", "/humanlayer/")
+SERVED = (
+    "/v1/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/.well-known/",
+    "/agents/",
+    "/humanlayer/",
+    "/openapi.json",
+    "/docs",
+)
 
 ENDLESS = {"events"}
 """Calls whose answers do not end by themselves; they have tests of their own."""
@@ -67,7 +78,7 @@ async def described(product: Product) -> dict[str, Any]:
 
 
 def test_the_document_is_valid() -> None:
-    OpenAPIV31SpecValidator(document("https://assent.example.com")).validate()
+    OpenAPIV31SpecValidator(document("https://assent.example.com", OPERATIONS)).validate()
 
 
 async def test_it_names_the_server(product: Product, described: dict[str, Any]) -> None:
@@ -148,32 +159,32 @@ async def test_real_answers_have_the_members_described_and_no_others(
 
 async def test_the_examples_work(database_url: str) -> None:
     async with running(database_url) as product:
-        for call in CALLS:
+        for call in OPERATIONS:
             for name, example in call.examples.items():
                 answer = await tried(product, call, example)
                 assert answer.status in call.answers or name == "notify", (name, answer.text)
 
 
-async def tried(product: Product, call: Call, example: Any) -> Answer:
+async def tried(product: Product, call: Operation, example: Any) -> Answer:
     level = {"name": "manager", "audience": ["email:dee@example.com"]}
     people = ["email:ana@example.com", "email:cy@example.com"]
     request = await product.submit(audience=people, quorum=2, escalation=[level], payload={"tool": "refund"})
     if call.id == "withdraw":
         await product.answer(request, "approve", "ana@example.com")
     path = call.path.replace("{id}", request["id"]).replace("{name}", "finance")
-    return await product.call(call.method.upper(), path, json=example)
+    return await product.call(call.method, path, json=example)
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 @pytest.mark.parametrize(
-    "call", [c for c in CALLS if c.key and c.id not in ENDLESS], ids=lambda call: call.id
+    "call", [c for c in OPERATIONS if c.key and c.id not in ENDLESS], ids=lambda call: call.id
 )
 async def test_no_input_gets_an_answer_that_is_not_described(
-    call: Call, mode: GenerationMode, product: Product
+    call: Operation, mode: GenerationMode, product: Product
 ) -> None:
     final = await product.submit(level="info")
     headers = {"Authorization": f"Bearer {product.key}"}
-    operation = schemathesis.openapi.from_dict(document(product.url))[call.path][call.method.upper()]
+    operation = schemathesis.openapi.from_dict(document(product.url, OPERATIONS))[call.path][call.method]
 
     @settings(
         max_examples=EXAMPLES,
@@ -205,8 +216,8 @@ async def test_the_page_shows_every_call_without_scripts(
     assert all(url.startswith(product.url) for url in asked)
     shown = await page.locator("section[id]").evaluate_all("all => all.map(one => [one.id, one.innerText])")
     sections = dict(shown)
-    for call in CALLS:
-        assert f"{call.method.upper()} {call.path}" in sections[call.id]
+    for call in OPERATIONS:
+        assert f"{call.method} {call.path}" in sections[call.id]
     box = await page.locator("main").bounding_box()
     assert box
     assert box["width"] <= width
@@ -224,7 +235,7 @@ def _schemas_in(part: Any) -> list[dict[str, Any]]:
 
 
 def test_generated_clients_need_no_more_than_is_required() -> None:
-    schemas = document("http://127.0.0.1")["components"]["schemas"]
+    schemas = document("http://127.0.0.1", OPERATIONS)["components"]["schemas"]
     assert schemas["SubmitBody"]["required"] == ["title"]
     members = [m for schema in schemas.values() for m in schema.get("properties", {}).values()]
     assert [member for member in members if "default" in member] == []
@@ -232,7 +243,7 @@ def test_generated_clients_need_no_more_than_is_required() -> None:
 
 
 def test_every_call_has_its_area_and_every_refusal_a_named_shape() -> None:
-    paths = document("http://127.0.0.1")["paths"]
+    paths = document("http://127.0.0.1", OPERATIONS)["paths"]
     operations = [operation for path in paths.values() for operation in path.values()]
     assert {len(operation["tags"]) for operation in operations} == {1}
     problems = [

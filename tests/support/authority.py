@@ -1,5 +1,7 @@
 """Who may do what, as a table: every route, by what kind of key, for whose request. The documentation shows the same.
 
+The scopes are those that the operations name.
+
 A cell is what the call comes to:
 
 - `all`: the whole request (or what belongs to it);
@@ -13,7 +15,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bot.web.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OWN, OTHER, UNKNOWN = "own", "another's", "unknown"
 
@@ -51,36 +58,58 @@ COLUMNS = (
 NO_SCOPE, NOT_THERE, NOT_YOURS, SELF = "forbidden_scope", "not_found", "not_yours", "self_approval"
 
 
-def _cells(*cells: str) -> dict[Column, str]:
-    return dict(zip(COLUMNS, cells, strict=True))
+SCOPES = {(described.method, described.path): tuple(map(str, described.scopes)) for described in OPERATIONS}
+"""What each operation says that it needs; none where it needs no key."""
 
 
-#                submit                        read              respond           operate           links
-#                own    other      unknown     other  unknown    other  unknown    other  unknown    other, admin
-READ = _cells(*("all", NOT_THERE, NOT_THERE, "all", NOT_THERE, *[NO_SCOPE] * 6, "all", "all", "all", "all"))
-LIST = _cells(*["own"] * 3, *["every"] * 2, *[NO_SCOPE] * 6, "own", *["every"] * 3)
-MANAGE = _cells(
-    *("all", NOT_YOURS, NOT_THERE, NO_SCOPE, NO_SCOPE, NO_SCOPE, NO_SCOPE, "brief", NOT_THERE),
-    *(NO_SCOPE, NO_SCOPE, "all", "all", "all", "all"),
-)
-ANSWER = _cells(
-    *(NO_SCOPE, NO_SCOPE, NO_SCOPE, NO_SCOPE, NO_SCOPE, "brief", NOT_THERE, "brief", NOT_THERE),
-    *(NO_SCOPE, NO_SCOPE, "all", SELF, "all", "all"),
-)
-DECIDE = _cells(
-    *(NO_SCOPE, NO_SCOPE, NO_SCOPE, NO_SCOPE, NO_SCOPE, NO_SCOPE, NO_SCOPE, "brief", NOT_THERE),
-    *(NO_SCOPE, NO_SCOPE, NO_SCOPE, SELF, "all", "all"),
-)
-DECIDE_UNSEEN = {column: "done" if cell in {"all", "brief"} else cell for column, cell in DECIDE.items()}
+def _may_read(column: Column) -> bool:
+    """Whether the key may read the request."""
+    own = column.whose == OWN and "submit" in column.scopes
+    return not column.scopes or "read" in column.scopes or own
 
 
-def with_scope(*scopes: str) -> dict[Column, str]:
-    """What is nobody's: any key with one of these scopes does it."""
-    return {c: "done" if not c.scopes or {*scopes} & {*c.scopes} else NO_SCOPE for c in COLUMNS}
+def _shown(column: Column) -> str:
+    return "all" if _may_read(column) else "brief"
 
 
-OPEN = dict.fromkeys(COLUMNS, "open")
-"""No key is asked for."""
+def read(column: Column) -> str:
+    """What a key that may not read a request is told is what it is told of one that is not there."""
+    return "all" if column.whose != UNKNOWN and _may_read(column) else NOT_THERE
+
+
+def listed(column: Column) -> str:
+    """Everything for who reads, else the key's own."""
+    return "every" if not column.scopes or "read" in column.scopes else "own"
+
+
+def manage(column: Column) -> str:
+    """The key's own, or with `operate` every request."""
+    if column.whose == UNKNOWN:
+        return NOT_THERE
+    mine = column.whose == OWN or "operate" in column.scopes
+    return _shown(column) if mine else NOT_YOURS
+
+
+def answer(column: Column) -> str:
+    """Every request, but with `operate` none of the key's own."""
+    if column.whose == UNKNOWN:
+        return NOT_THERE
+    return SELF if column.whose == OWN and "operate" in column.scopes else _shown(column)
+
+
+def answer_unseen(column: Column) -> str:
+    """Likewise, answered without the request."""
+    return {"all": "done", "brief": "done"}.get(answer(column), answer(column))
+
+
+def done(_: Column) -> str:
+    """What is nobody's is done."""
+    return "done"
+
+
+def no_key(_: Column) -> str:
+    """No key is asked for."""
+    return "open"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +118,10 @@ class Row:
 
     method: str
     path: str
-    cells: dict[Column, str]
+    comes_to: Callable[[Column], str]
+    """What it comes to for a key that has one of the scopes."""
+    wants: tuple[str, ...] = ()
+    """Which of the operation's scopes the body asks for, where it does not ask for any of them."""
     what: str = ""
     body: Any = None
     before: str = "pending"
@@ -97,7 +129,24 @@ class Row:
     names: dict[str, str] = field(default_factory=dict)
     """What stands for other parts of the path."""
 
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """One of them is needed, if there are any."""
+        needed = SCOPES.get((self.method, self.path), ())
+        assert set(self.wants) <= set(needed)
+        return self.wants or needed
 
+    @property
+    def cells(self) -> dict[Column, str]:
+        """What it comes to for each kind of key."""
+        assert (self.comes_to is no_key) == (not self.scopes)
+        return {c: self.comes_to(c) if self._admits(c) else NO_SCOPE for c in COLUMNS}
+
+    def _admits(self, column: Column) -> bool:
+        return not self.scopes or not column.scopes or bool({*self.scopes} & {*column.scopes})
+
+
+MANAGING, ANSWERING = ("submit", "operate"), ("respond", "operate")
 ANA = {"respondent": "email:ana@example.com"}
 ONE = "/v1/requests/{id}"
 LAYER = "/humanlayer/v1"
@@ -108,124 +157,151 @@ ROWS = (
     Row(
         method="POST",
         path="/v1/requests",
-        cells=with_scope("submit"),
+        comes_to=done,
         body={"title": "T", "audience": ["email:ana@example.com"]},
     ),
-    Row(method="GET", path="/v1/requests", cells=LIST),
-    Row(method="GET", path="/v1/pending", cells=LIST),
-    Row(method="GET", path="/v1/events", cells=LIST),
-    Row(method="GET", path=ONE, cells=READ),
-    Row(method="GET", path=f"{ONE}/audit", cells=READ),
-    Row(method="GET", path=f"{ONE}/deliveries", cells=READ),
-    Row(method="GET", path=f"{ONE}/events", cells=READ, before="final"),
-    Row(method="GET", path=f"{ONE}/receipt", cells=READ, before="final"),
-    Row(method="POST", path=f"{ONE}/cancel", cells=MANAGE, body={}),
-    Row(method="POST", path=f"{ONE}/remind", cells=MANAGE, body={}),
-    Row(method="POST", path=f"{ONE}/revise", cells=MANAGE, body={"title": "Other"}),
-    Row(method="POST", path=f"{ONE}/escalate", what="as who asked", cells=MANAGE, body={}),
-    Row(method="POST", path=f"{ONE}/escalate", what="for a respondent", cells=ANSWER, body=ANA),
-    Row(method="POST", path=f"{ONE}/comments", what="a reply", cells=MANAGE, body={"text": "Yes"}),
-    Row(method="POST", path=f"{ONE}/comments", what="a question", cells=ANSWER, body=ANA | {"text": "Why?"}),
+    Row(method="GET", path="/v1/requests", comes_to=listed),
+    Row(method="GET", path="/v1/pending", comes_to=listed),
+    Row(method="GET", path="/v1/events", comes_to=listed),
+    Row(method="GET", path=ONE, comes_to=read),
+    Row(method="GET", path=f"{ONE}/audit", comes_to=read),
+    Row(method="GET", path=f"{ONE}/deliveries", comes_to=read),
+    Row(method="GET", path=f"{ONE}/events", comes_to=read, before="final"),
+    Row(method="GET", path=f"{ONE}/receipt", comes_to=read, before="final"),
+    Row(method="POST", path=f"{ONE}/cancel", comes_to=manage, body={}),
+    Row(method="POST", path=f"{ONE}/remind", comes_to=manage, body={}),
+    Row(method="POST", path=f"{ONE}/revise", comes_to=manage, body={"title": "Other"}),
+    Row(method="POST", path=f"{ONE}/escalate", what="as who asked", wants=MANAGING, comes_to=manage, body={}),
+    Row(
+        method="POST",
+        path=f"{ONE}/escalate",
+        what="for a respondent",
+        wants=ANSWERING,
+        comes_to=answer,
+        body=ANA,
+    ),
+    Row(
+        method="POST",
+        path=f"{ONE}/comments",
+        what="a reply",
+        wants=MANAGING,
+        comes_to=manage,
+        body={"text": "Yes"},
+    ),
+    Row(
+        method="POST",
+        path=f"{ONE}/comments",
+        what="a question",
+        wants=ANSWERING,
+        comes_to=answer,
+        body=ANA | {"text": "Why?"},
+    ),
     Row(
         method="POST",
         path=f"{ONE}/responses",
         what="for a respondent",
-        cells=ANSWER,
+        comes_to=answer,
         body=ANA | {"decision": "approve"},
     ),
     Row(
-        method="POST", path=f"{ONE}/responses", what="as operator", cells=DECIDE, body={"decision": "approve"}
+        method="POST",
+        path=f"{ONE}/responses",
+        what="as operator",
+        wants=("operate",),
+        comes_to=answer,
+        body={"decision": "approve"},
     ),
     Row(
         method="POST",
         path="/v1/responses",
         what="for a respondent",
-        cells=ANSWER,
+        comes_to=answer,
         body=ANA | {"requests": ["{id}"], "decision": "approve"},
     ),
     Row(
         method="POST",
         path="/v1/responses",
         what="as operator",
-        cells=DECIDE,
+        wants=("operate",),
+        comes_to=answer,
         body={"requests": ["{id}"], "decision": "approve"},
     ),
-    Row(method="POST", path=f"{ONE}/withdraw", cells=ANSWER, body=ANA, before="answered"),
+    Row(method="POST", path=f"{ONE}/withdraw", comes_to=answer, body=ANA, before="answered"),
     Row(
         method="POST",
         path=f"{ONE}/delegate",
-        cells=ANSWER,
+        comes_to=answer,
         body={"from": "email:ana@example.com", "to": "email:ben@example.com"},
     ),
     Row(
         method="POST",
         path="/v1/notifications",
-        cells=with_scope("submit"),
+        comes_to=done,
         body={"message": "M", "audience": ["slack:{someone}"]},
     ),
-    Row(method="GET", path="/v1/groups", cells=with_scope("read")),
+    Row(method="GET", path="/v1/groups", comes_to=done),
     Row(
         method="PUT",
         path="/v1/groups/{name}",
-        cells=with_scope("admin"),
+        comes_to=done,
         body={"members": ["ana@example.com"]},
         names={"name": "team"},
     ),
-    Row(method="DELETE", path="/v1/groups/{name}", cells=with_scope("admin"), names={"name": "team"}),
-    Row(method="GET", path="/v1/keys", cells=with_scope("admin")),
+    Row(method="DELETE", path="/v1/groups/{name}", comes_to=done, names={"name": "team"}),
+    Row(method="GET", path="/v1/keys", comes_to=done),
     Row(
         method="POST",
         path="/v1/keys",
-        cells=with_scope("admin"),
+        comes_to=done,
         body={"name": "new", "scopes": ["submit"]},
     ),
     Row(
         method="DELETE",
         path="/v1/keys/{id}",
         what="`id` is a key's",
-        cells=with_scope("admin"),
+        comes_to=done,
         before="a key",
     ),
-    Row(method="GET", path="/agents/hitl/pending", cells=LIST),
+    Row(method="GET", path="/agents/hitl/pending", comes_to=listed),
     Row(
         method="POST",
         path="/agents/hitl/decision",
-        cells=DECIDE_UNSEEN,
+        comes_to=answer_unseen,
         body={"request_id": "{id}", "decision": "approved"},
     ),
     Row(
         method="POST",
         path=f"{LAYER}/function_calls",
-        cells=with_scope("submit"),
+        comes_to=done,
         body={"run_id": "r", "call_id": "{new}", "spec": SPEC},
     ),
-    Row(method="GET", path=f"{LAYER}/function_calls/{{call_id}}", cells=READ, before="function"),
+    Row(method="GET", path=f"{LAYER}/function_calls/{{call_id}}", comes_to=read, before="function"),
     Row(
         method="POST",
         path=f"{LAYER}/agent/function_calls/{{call_id}}/respond",
-        cells=DECIDE,
+        comes_to=answer,
         body={"approved": True},
         before="function",
     ),
     Row(
         method="POST",
         path=f"{LAYER}/contact_requests",
-        cells=with_scope("submit"),
+        comes_to=done,
         body={"run_id": "r", "call_id": "{new}", "spec": QUESTION},
     ),
-    Row(method="GET", path=f"{LAYER}/contact_requests/{{call_id}}", cells=READ, before="contact"),
+    Row(method="GET", path=f"{LAYER}/contact_requests/{{call_id}}", comes_to=read, before="contact"),
     *(
         Row(
             method="POST",
             path=f"{LAYER}/agent/{name}/{{call_id}}/respond",
-            cells=DECIDE,
+            comes_to=answer,
             body={"response": "Blue"},
             before="contact",
         )
         for name in ("human_contacts", "contact_requests")
     ),
     *(
-        Row(method="GET", path=path, cells=OPEN)
+        Row(method="GET", path=path, comes_to=no_key)
         for path in (
             "/.well-known/jwks.json",
             "/openapi.json",
@@ -235,10 +311,12 @@ ROWS = (
             "/metrics",
         )
     ),
-    Row(method="GET", path="/static/{name}", cells=OPEN, what="style sheets", names={"name": "page.css"}),
-    Row(method="*", path="/r/{token}", cells=OPEN, what="personal links", names={"token": "nobody"}),
-    Row(method="*", path="/R/{token}", cells=OPEN, what="personal links", names={"token": "nobody"}),
-    Row(method="POST", path="/slack/events", cells=OPEN, what="Slack's own signature"),
+    Row(
+        method="GET", path="/static/{name}", comes_to=no_key, what="style sheets", names={"name": "page.css"}
+    ),
+    Row(method="*", path="/r/{token}", comes_to=no_key, what="personal links", names={"token": "nobody"}),
+    Row(method="*", path="/R/{token}", comes_to=no_key, what="personal links", names={"token": "nobody"}),
+    Row(method="POST", path="/slack/events", comes_to=no_key, what="Slack's own signature"),
 )
 
 

@@ -11,20 +11,25 @@ import asyncio
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import orjson
 from aiohttp import web
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from bot.domain.access.authority import only_own
-from bot.domain.errors import AssentError, Fault, Invalid
+from bot.domain.errors import AssentError, Fault, Invalid, NotFound
+from bot.schemas.answers import described
 from bot.schemas.responses import event_json
 from bot.web.calls.door import READING
+from bot.web.calls.operation import operation
+from bot.web.calls.parameters import ID, header, query
 from bot.web.server.application import REQUEST_ID, REQUEST_ID_HEADER
 
 if TYPE_CHECKING:
     from bot.ports import AuditEvent, Reader, Store
-    from bot.web.calls.door import Door
+    from bot.web.calls.door import Door, Visit
 
 HEARTBEAT_SECONDS = 15.0
 """How often a stream says that it is alive, looks for itself, and checks that its key still works."""
@@ -39,6 +44,42 @@ RESOLVED = "request.resolved"
 """The last event of the stream of one request."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
+
+LAST_EVENT_ID = (
+    header(
+        "Last-Event-ID",
+        "Go on after this event; browsers send it by themselves when they connect again.",
+        pattern=f"^{_NUMBER.pattern}$",
+    ),
+    query(
+        "last_event_id", "The same, for the first connection.", type="string", pattern=f"^{_NUMBER.pattern}$"
+    ),
+)
+TEXT = f"""\
+Server-sent events, named `request.created`, `.response`, `.updated`, `.reminded`, `.escalated`, `.delegated` and
+`.resolved`. A comment every {HEARTBEAT_SECONDS:g} seconds says that the stream is alive.
+
+"""
+
+
+@described
+class StreamedEvent(TypedDict):
+    """One event of a stream."""
+
+    id: str
+    """What to go on after, a number."""
+    event: str
+    """The event's type."""
+    data: Annotated[
+        str,
+        Field(
+            json_schema_extra={
+                "contentMediaType": "application/json",
+                "contentSchema": {"$ref": "#/components/schemas/EventOut"},
+            }
+        ),
+    ]
+    """An `EventOut` on one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +117,29 @@ class Events:
         self._reads: dict[Place, asyncio.Task[Batch]] = {}
         self._draining = False
 
-    def routes(self) -> list[web.RouteDef]:
-        """Both streams."""
-        return [
-            web.get("/v1/requests/{id}/events", self.of_request),
-            web.get("/v1/events", self.of_all),
-        ]
-
     def drain(self) -> None:
         """End every stream: the process is about to end, and clients go on elsewhere or after its next start."""
         self._draining = True
         self._store.wake()
 
-    async def of_request(self, http: web.Request) -> web.StreamResponse:
-        """`GET /v1/requests/{id}/events`: from its first event to `request.resolved`."""
-        call = await self._door.enter(http, *READING)
+    @operation(
+        method="GET",
+        path="/v1/requests/{id}/events",
+        id="request_events",
+        tag="events",
+        summary="Follow a request",
+        text=f"{TEXT}The stream begins with the request's first event and ends after `request.resolved`.",
+        scopes=READING,
+        parameters=(ID, *LAST_EVENT_ID),
+        media="text/event-stream",
+        answers={
+            200: ("Its events, each as it happens.", StreamedEvent),
+            204: ("It was resolved, and you have seen all of it: do not connect again.", None),
+        },
+        refusals=(NotFound, Invalid),
+    )
+    async def of_request(self, http: web.Request, call: Visit) -> web.StreamResponse:
+        """From its first event to `request.resolved`."""
         request = await call.approvals.get(http.match_info["id"])
         after = await self._resumed(http) or 0
         if request.status.final:
@@ -99,9 +148,23 @@ class Events:
                 return web.Response(status=204)  # tells a client not to connect again
         return await self._stream(http, Place(after, request.id))
 
-    async def of_all(self, http: web.Request) -> web.StreamResponse:
-        """`GET /v1/events`: from now on, or from where the client was."""
-        call = await self._door.enter(http, *READING)
+    @operation(
+        method="GET",
+        path="/v1/events",
+        id="events",
+        tag="events",
+        summary="Follow every request",
+        text=f"{TEXT}A key with `submit` alone follows what it submitted itself. "
+        "The stream begins with what happens next; its first `id` comes at once, without an "
+        "event, so that whoever connects again with it misses nothing.",
+        scopes=READING,
+        parameters=LAST_EVENT_ID,
+        media="text/event-stream",
+        answers={200: ("All events, each as it happens.", StreamedEvent)},
+        refusals=(Invalid,),
+    )
+    async def of_all(self, http: web.Request, call: Visit) -> web.StreamResponse:
+        """From now on, or from where the client was."""
         after = await self._resumed(http)
         if after is None:
             after = await self._store.read(_last_event)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from aiohttp import web
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
+from typing_extensions import TypedDict
 
 from bot.domain import errors
 from bot.domain.access.authority import Scope
-from bot.schemas.requests import Body, parse
+from bot.schemas.answers import Instant, described
+from bot.schemas.requests import Body
 from bot.schemas.responses import instant
-from bot.web.calls.json_body import read_json, respond
-from bot.web.openapi.calls import WITH_BODY, Call
+from bot.web.calls.json_body import respond
+from bot.web.calls.operation import operation
+from bot.web.calls.parameters import part
 
 if TYPE_CHECKING:
-    from bot.domain.model.request import Json
     from bot.ports import ApiKey, Keyring
-    from bot.web.calls.door import Door
-    from bot.web.openapi.calls import JsonObject
+    from bot.web.calls.door import Door, Visit
 
 
 def _printable(name: str) -> str:
@@ -41,20 +42,18 @@ class KeyBody(Body):
     """What it may do. Give no key both `submit` and what decides: `operate`, `respond`, `links`."""
 
 
-class _Out(BaseModel):
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-class KeyOut(_Out):
+@described
+class KeyOut(TypedDict):
     """A key, never the key itself."""
 
     id: str
     name: str
     scopes: list[Scope]
-    created_at: AwareDatetime
-    revoked_at: AwareDatetime | None
+    created_at: Instant
+    revoked_at: Instant | None
 
 
+@described
 class NewKeyOut(KeyOut):
     """A new key. It is shown this once."""
 
@@ -64,52 +63,14 @@ class NewKeyOut(KeyOut):
     """Signs the callbacks of requests that come with it."""
 
 
-class KeyList(_Out):
+@described
+class KeyList(TypedDict):
     """Every key, oldest first, revoked ones too."""
 
     items: list[KeyOut]
 
 
-KEY_ID: JsonObject = {
-    "name": "id",
-    "in": "path",
-    "required": True,
-    "description": "The key's id, `key_…`.",
-    "schema": {"type": "string"},
-}
-CALLS = (
-    Call(
-        method="get",
-        path="/v1/keys",
-        id="keys",
-        summary="List the API keys",
-        scope=Scope.ADMIN,
-        answers={200: ("Every key.", KeyList)},
-    ),
-    Call(
-        method="post",
-        path="/v1/keys",
-        id="create_key",
-        summary="Make an API key",
-        text="Whoever may do this may everything: give the scope `admin` to no program that asks.",
-        scope=Scope.ADMIN,
-        body=KeyBody,
-        examples={"a program that asks": {"name": "ci", "scopes": ["submit"]}},
-        answers={201: ("The key, shown this once.", NewKeyOut)},
-        refusals=WITH_BODY,
-    ),
-    Call(
-        method="delete",
-        path="/v1/keys/{id}",
-        id="revoke_key",
-        summary="Revoke an API key",
-        text="For good; other replicas refuse it within 5 seconds.",
-        scope=Scope.ADMIN,
-        parameters=(KEY_ID,),
-        answers={204: ("It is revoked.", None)},
-        refusals=(errors.NotFound,),
-    ),
-)
+KEY_ID = part("id", "The key's id, `key_…`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,30 +80,52 @@ class Keys:
     door: Door
     keyring: Keyring
 
-    def routes(self) -> list[web.RouteDef]:
-        """Each of them."""
-        return [
-            web.get("/v1/keys", self.every),
-            web.post("/v1/keys", self.create),
-            web.delete("/v1/keys/{id}", self.revoke),
-        ]
+    @operation(
+        method="GET",
+        path="/v1/keys",
+        id="keys",
+        tag="keys",
+        summary="List the API keys",
+        scopes=(Scope.ADMIN,),
+        answers={200: ("Every key.", KeyList)},
+    )
+    async def every(self, _http: web.Request, _call: Visit) -> web.Response:
+        """Every key, revoked ones too."""
+        return respond(KeyList(items=[_described(key) for key in await self.keyring.every()]))
 
-    async def every(self, http: web.Request) -> web.Response:
-        """`GET /v1/keys`."""
-        await self.door.enter(http, Scope.ADMIN)
-        return respond({"items": [_described(key) for key in await self.keyring.every()]})
-
-    async def create(self, http: web.Request) -> web.Response:
-        """`POST /v1/keys`."""
-        await self.door.enter(http, Scope.ADMIN)
-        body = parse(KeyBody, await read_json(http))
+    @operation(
+        method="POST",
+        path="/v1/keys",
+        id="create_key",
+        tag="keys",
+        summary="Make an API key",
+        text="Whoever may do this may everything: give the scope `admin` to no program that asks.",
+        scopes=(Scope.ADMIN,),
+        told_once=True,
+        body=KeyBody,
+        examples={"a program that asks": {"name": "ci", "scopes": ["submit"]}},
+        answers={201: ("The key, shown this once.", NewKeyOut)},
+    )
+    async def create(self, _http: web.Request, _call: Visit, body: KeyBody) -> web.Response:
+        """Make a key."""
         key, secret, signing = await self.keyring.create(body.name, frozenset(map(str, body.scopes)))
-        shown = {"key": secret, "callback_secret": signing}
-        return respond(_described(key) | shown, status=201, headers={"Location": f"/v1/keys/{key.id}"})
+        shown: NewKeyOut = {**_described(key), "key": secret, "callback_secret": signing}
+        return respond(shown, status=201, headers={"Location": f"/v1/keys/{key.id}"})
 
-    async def revoke(self, http: web.Request) -> web.Response:
-        """`DELETE /v1/keys/{id}`."""
-        await self.door.enter(http, Scope.ADMIN)
+    @operation(
+        method="DELETE",
+        path="/v1/keys/{id}",
+        id="revoke_key",
+        tag="keys",
+        summary="Revoke an API key",
+        text="For good; other replicas refuse it within 5 seconds.",
+        scopes=(Scope.ADMIN,),
+        parameters=(KEY_ID,),
+        answers={204: ("It is revoked.", None)},
+        refusals=(errors.NotFound,),
+    )
+    async def revoke(self, http: web.Request, _call: Visit) -> web.Response:
+        """Revoke a key, here at once."""
         key_id = http.match_info["id"]
         if not await self.keyring.revoke(key_id):
             raise errors.NotFound(f"There is no key {key_id[:80]!r}.")
@@ -150,11 +133,11 @@ class Keys:
         return web.Response(status=204)
 
 
-def _described(key: ApiKey) -> dict[str, Json]:
+def _described(key: ApiKey) -> KeyOut:
     return {
         "id": key.id,
         "name": key.name,
-        "scopes": sorted(key.scopes),
-        "created_at": instant(key.created_at),
+        "scopes": sorted(map(Scope, key.scopes)),
+        "created_at": cast("str", instant(key.created_at)),  # only the key of the settings was never made
         "revoked_at": instant(key.revoked_at),
     }

@@ -1,94 +1,186 @@
-"""The HTTP API: each handler authenticates, parses, calls one use case, and answers JSON."""
+"""The HTTP API: each handler calls one use case, and answers JSON."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from bot.approvals import MAX_WAIT_SECONDS
 from bot.approvals.offload import aside
+from bot.domain import errors
 from bot.domain.access.authority import Scope
 from bot.domain.errors import Fault, Invalid
 from bot.domain.lifecycle.response_rules import ResponseInput
 from bot.domain.model.events import SeenVersion
-from bot.domain.model.request import Json, Request, Status
+from bot.domain.model.request import Json, Request, Respondent, Status
 from bot.domain.people.audience import awaited
-from bot.ports import MAX_PAGE, Idempotency, Query
-from bot.schemas.requests import NotifyBody, ReasonBody, RespondBody, parse
+from bot.ports import MAX_PAGE, Query
+from bot.schemas import answers
+from bot.schemas.requests import NotifyBody, ReasonBody, RespondBody, SubmitBody
 from bot.schemas.responses import delivery_json, event_json, request_json
 from bot.web.calls.actors import person, respondent, surface
 from bot.web.calls.door import ANSWERING, MANAGING, READING
-from bot.web.calls.json_body import positive_number, positive_whole, read_json, respond
+from bot.web.calls.idempotency import idempotency
+from bot.web.calls.json_body import positive_number, positive_whole, respond
+from bot.web.calls.operation import operation
+from bot.web.calls.parameters import AS_RESPONDENT, FINAL, ID, MANAGED, query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from aiohttp import web
+
     from bot.links import Links
-    from bot.web.calls.door import Door
+    from bot.web.calls.door import Visit
 
 DEFAULT_PAGE = 50
-MAX_IDEMPOTENCY_KEY = 255
-_UNDECODED = re.compile(r"[\udc80-\udcff]")
-"""What a byte of a header becomes that is not UTF-8 (PEP 383)."""
+
+STATUS = query("status", "Only requests with this status.", type="string", enum=list(Status))
+FILTERS = (
+    query(
+        "respondent",
+        "Only requests that ask this person: `rsp_…`, `email:ana@example.com`, `slack:U…`.",
+        type="string",
+    ),
+    query("requester", "Only requests by this requester, written as it was submitted.", type="string"),
+    query(
+        "label",
+        "Only requests with this label, `key:value`; given several times, with all of them.",
+        type="string",
+    ),
+    query("q", "Only requests whose title contains this, in upper or lower case.", type="string"),
+    query(
+        "limit",
+        f"How many at most; more than {MAX_PAGE} is lowered.",
+        type="integer",
+        minimum=1,
+        default=DEFAULT_PAGE,
+    ),
+    query("cursor", "The `next_cursor` of the page before.", type="string"),
+)
+WAIT = query(
+    "wait",
+    f"Answer as soon as the request is final, or after so many seconds ({MAX_WAIT_SECONDS:g} at most).",
+    type="number",
+    exclusiveMinimum=0,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
     """The `/v1` calls."""
 
-    door: Door
     links: Links
 
-    def routes(self) -> list[web.RouteDef]:
-        """Every call of the API."""
-        one = "/v1/requests/{id}"
-        return [
-            web.post("/v1/requests", self.submit),
-            web.get("/v1/requests", self.find),
-            web.get(one, self.get),
-            web.post(f"{one}/responses", self.answer),
-            web.post(f"{one}/cancel", self.cancel),
-            web.get(f"{one}/audit", self.audit),
-            web.get(f"{one}/deliveries", self.deliveries),
-            web.get("/v1/pending", self.pending),
-            web.post("/v1/notifications", self.notify),
-        ]
-
-    async def submit(self, http: web.Request) -> web.Response:
-        """`POST /v1/requests`."""
-        call = await self.door.enter_to_submit(http)
-        body = await read_json(http)
+    @operation(
+        method="POST",
+        path="/v1/requests",
+        id="submit",
+        tag="requests",
+        summary="Ask people",
+        text="Stored when it answers 201; everybody of the audience is told right after.",
+        scopes=(Scope.SUBMIT,),
+        submits=True,
+        sent=SubmitBody,
+        examples={
+            "refund": {
+                "title": "Refund €1,250 to customer 8841",
+                "message": "Order 5531 arrived broken. *Evidence* in the ticket.",
+                "audience": ["slack:U0123456789", "email:ana@example.com"],
+                "quorum": 2,
+                "payload": {"tool": "refund", "amount": 1250, "customer": "8841"},
+                "details": {"Order": "5531", "Requested by": "support-agent"},
+                "timeout_seconds": 3600,
+                "on_timeout": "expire",
+                "requester": "email:bob@example.com",
+                "labels": {"env": "prod"},
+                "source_url": "https://ci.example.com/run/1",
+            },
+            "short": {
+                "title": "Deploy v7?",
+                "destination": {"type": "email", "email": "ana@example.com"},
+            },
+        },
+        answers={
+            200: ("The request that this key opened before.", answers.RequestOut),
+            201: ("The new request; its address is in `Location`.", answers.RequestOut),
+        },
+        refusals=(errors.NoAudience,),
+    )
+    async def submit(self, http: web.Request, call: Visit, body: Json) -> web.Response:
+        """Ask; the same `Idempotency-Key` again is the same request."""
         parsed = await aside(lambda: call.approvals.read(body), body)
-        once = await aside(lambda: idempotency(http, call.caller.id, body), body)
+        once = await idempotency(http, call.caller.id)
         request, new = await call.approvals.submit(parsed, once)
         location = {"Location": f"/v1/requests/{request.id}"}
         return call.answer(request, status=201 if new else 200, headers=location)
 
-    async def find(self, http: web.Request) -> web.Response:
-        """`GET /v1/requests`."""
-        call = await self.door.enter(http, *READING)
+    @operation(
+        method="GET",
+        path="/v1/requests",
+        id="list",
+        tag="requests",
+        summary="List requests",
+        text="Newest first. All filters given must match. A key with `submit` alone lists what it submitted itself.",
+        scopes=READING,
+        parameters=(STATUS, *FILTERS),
+        answers={200: ("One page.", answers.RequestPage)},
+        refusals=(Invalid,),
+    )
+    async def find(self, http: web.Request, call: Visit) -> web.Response:
+        """One page of requests."""
         page = await call.approvals.find(_query(http))
-        return respond({"items": [request_json(r) for r in page.items], "next_cursor": page.next_cursor})
+        return respond(
+            answers.RequestPage(items=[request_json(r) for r in page.items], next_cursor=page.next_cursor)
+        )
 
-    async def get(self, http: web.Request) -> web.Response:
-        """`GET /v1/requests/{id}`, with `?wait=SECONDS` as soon as it is final."""
-        call = await self.door.enter(http, *READING)
+    @operation(
+        method="GET",
+        path="/v1/requests/{id}",
+        id="get",
+        tag="requests",
+        summary="Read a request, or wait for its outcome",
+        text="With `wait` it answers in the moment the request becomes final, always with 200: see `status`.",
+        scopes=READING,
+        parameters=(ID, WAIT),
+        answers={200: ("The request as it stands.", answers.RequestOut)},
+        refusals=(errors.NotFound, Invalid),
+    )
+    async def get(self, http: web.Request, call: Visit) -> web.Response:
+        """One request, with `?wait=SECONDS` as soon as it is final."""
         request_id = http.match_info["id"]
         if "wait" not in http.query:
             return call.answer(await call.approvals.get(request_id))
         seconds = positive_number(http.query, "wait", MAX_WAIT_SECONDS, MAX_WAIT_SECONDS)
         return call.answer(await call.approvals.wait(request_id, seconds))
 
-    async def answer(self, http: web.Request) -> web.Response:
-        """`POST /v1/requests/{id}/responses`: for a respondent, or as operator."""
-        call = await self.door.enter(http, *ANSWERING)
-        sent = await read_json(http)
-        body, request_id = parse(RespondBody, sent), http.match_info["id"]
+    @operation(
+        method="POST",
+        path="/v1/requests/{id}/responses",
+        id="respond",
+        tag="answers",
+        summary="Answer",
+        text="For a respondent (scope `respond` or `operate`), or without `respondent` as operator (scope `operate`): "
+        "that decides at once, whatever the quorum. The same answer again is recorded once; with an `Idempotency-Key` "
+        "also where the next step asks the same person. With `operate` no key "
+        "answers what it submitted itself. Say with `revision` what you looked at.",
+        scopes=ANSWERING,
+        parameters=(ID,),
+        body=RespondBody,
+        examples={
+            "respondent": {
+                "respondent": "email:ana@example.com",
+                "decision": "approve",
+                "reason": "The evidence is clear.",
+            },
+            "operator": {"decision": "reject", "reason": "Not during the freeze."},
+        },
+        answers={200: ("The request after the answer.", answers.Answered)},
+        refusals=(*FINAL, *AS_RESPONDENT),
+    )
+    async def answer(self, http: web.Request, call: Visit, body: RespondBody) -> web.Response:
+        """Answer for a respondent, or as operator."""
+        request_id = http.match_info["id"]
         answer = ResponseInput(
             decision=body.decision, reason=body.reason, values=body.values or None, phrase=body.phrase
         )
@@ -98,61 +190,110 @@ class Api:
             request = await call.approvals.operate(request_id, answer, call.name, surface(http), seen)
         else:
             actor = respondent(body.respondent, http)
-            once = idempotency(http, f"{call.caller.id}:{request_id}", sent)
+            once = await idempotency(http, f"{call.caller.id}:{request_id}")
             request = await call.approvals.respond(request_id, actor, answer, seen, once)
         return call.answer(request)
 
-    async def cancel(self, http: web.Request) -> web.Response:
-        """`POST /v1/requests/{id}/cancel`."""
-        call = await self.door.enter(http, *MANAGING)
-        body = parse(ReasonBody, await read_json(http, empty=True))
+    @operation(
+        method="POST",
+        path="/v1/requests/{id}/cancel",
+        id="cancel",
+        tag="requests",
+        summary="Take a question back",
+        text=MANAGED,
+        scopes=MANAGING,
+        parameters=(ID,),
+        body=ReasonBody,
+        empty=True,
+        examples={"cancel": {"reason": "The order was cancelled."}},
+        answers={200: ("The cancelled request.", answers.Answered)},
+        refusals=(*FINAL, errors.NotYours),
+    )
+    async def cancel(self, http: web.Request, call: Visit, body: ReasonBody) -> web.Response:
+        """Cancel a request that waits."""
         reason = _reason(body.reason)
         return call.answer(
             await call.approvals.cancel(http.match_info["id"], reason, call.name, surface(http))
         )
 
-    async def audit(self, http: web.Request) -> web.Response:
-        """`GET /v1/requests/{id}/audit`."""
-        call = await self.door.enter(http, *READING)
+    @operation(
+        method="GET",
+        path="/v1/requests/{id}/audit",
+        id="audit",
+        tag="audit",
+        summary="Read a request's history",
+        scopes=READING,
+        parameters=(ID,),
+        answers={200: ("Its audit events, oldest first.", answers.History)},
+        refusals=(errors.NotFound,),
+    )
+    async def audit(self, http: web.Request, call: Visit) -> web.Response:
+        """All of a request's audit events."""
         events = await call.approvals.audit(http.match_info["id"])
-        return respond({"items": [event_json(e) for e in events]})
+        return respond(answers.History(items=[event_json(e) for e in events]))
 
-    async def deliveries(self, http: web.Request) -> web.Response:
-        """`GET /v1/requests/{id}/deliveries`: every card, mail and callback, and what became of it."""
-        call = await self.door.enter(http, *READING)
+    @operation(
+        method="GET",
+        path="/v1/requests/{id}/deliveries",
+        id="deliveries",
+        tag="deliveries",
+        summary="See what became of each card, mail and callback",
+        scopes=READING,
+        parameters=(ID,),
+        answers={200: ("Every delivery, oldest first.", answers.Deliveries)},
+        refusals=(errors.NotFound,),
+    )
+    async def deliveries(self, http: web.Request, call: Visit) -> web.Response:
+        """Every card, mail and callback, and what became of it."""
         request = await call.approvals.get(http.match_info["id"])
         rows = await call.approvals.deliveries([request.id])
-        return respond({"items": [delivery_json(d) for d in rows[request.id]]})
+        return respond(answers.Deliveries(items=[delivery_json(d) for d in rows[request.id]]))
 
-    async def pending(self, http: web.Request) -> web.Response:
-        """`GET /v1/pending`: what waits, with each respondent's link for a key that may see links."""
-        call = await self.door.enter(http, *READING)
+    @operation(
+        method="GET",
+        path="/v1/pending",
+        id="pending",
+        tag="requests",
+        summary="List what waits",
+        text="As the list of requests. A key with the scope `links` also gets the personal link of everybody "
+        "who has not answered.",
+        scopes=READING,
+        parameters=FILTERS,
+        answers={200: ("One page.", answers.PendingPage)},
+        refusals=(Invalid,),
+    )
+    async def pending(self, http: web.Request, call: Visit) -> web.Response:
+        """What waits, with each respondent's link for a key that may see links."""
         page = await call.approvals.find(_query(http, status=Status.PENDING))
-        item = self._with_links if Scope.LINKS in call.caller.scopes else request_json
-        return respond({"items": [item(r) for r in page.items], "next_cursor": page.next_cursor})
+        items = [self._pending(r, links=Scope.LINKS in call.caller.scopes) for r in page.items]
+        return respond(answers.PendingPage(items=items, next_cursor=page.next_cursor))
 
-    def _with_links(self, request: Request) -> dict[str, Json]:
-        links = [{"respondent": r.id, "url": self.links.url(r.id, r.generation)} for r in awaited(request)]
-        return request_json(request) | {"links": links}
+    def _pending(self, request: Request, *, links: bool) -> answers.PendingOut:
+        told = [answers.LinkOut(respondent=r.id, url=self._link(r)) for r in awaited(request) if links]
+        shown: answers.PendingOut = {**request_json(request), "links": told}
+        if not links:
+            del shown["links"]
+        return shown
 
-    async def notify(self, http: web.Request) -> web.Response:
-        """`POST /v1/notifications`."""
-        call = await self.door.enter(http, Scope.SUBMIT)
-        await call.approvals.notify(parse(NotifyBody, await read_json(http)))
-        return respond({"status": "accepted"}, status=202)
+    def _link(self, respondent: Respondent) -> str:
+        return self.links.url(respondent.id, respondent.generation)
 
-
-def idempotency(http: web.Request, within: str, body: Json) -> Idempotency | None:
-    """The call's key, if it has one, which is known `within` an API key, or of an answer within a request, too."""
-    key = http.headers.get("Idempotency-Key")
-    if key is None:
-        return None
-    if not 0 < len(key.strip()) <= MAX_IDEMPOTENCY_KEY:
-        raise Invalid([Fault("/Idempotency-Key", f"must have 1 to {MAX_IDEMPOTENCY_KEY} characters")])
-    if _UNDECODED.search(key):
-        raise Invalid([Fault("/Idempotency-Key", "is not UTF-8; send it as UTF-8, or in ASCII only")])
-    same = json.dumps(body, sort_keys=True).encode()
-    return Idempotency(key=f"{within}:{key.strip()}", digest=hashlib.sha256(same).hexdigest())
+    @operation(
+        method="POST",
+        path="/v1/notifications",
+        id="notify",
+        tag="notifications",
+        summary="Tell people without asking",
+        scopes=(Scope.SUBMIT,),
+        body=NotifyBody,
+        examples={"notify": {"message": "v7 is *live*.", "audience": ["email:ana@example.com"]}},
+        answers={202: ("It will be delivered.", answers.Accepted)},
+        refusals=(errors.NoAudience,),
+    )
+    async def notify(self, _http: web.Request, call: Visit, body: NotifyBody) -> web.Response:
+        """Tell people."""
+        await call.approvals.notify(body)
+        return respond(answers.Accepted(status="accepted"), status=202)
 
 
 def _query(http: web.Request, status: Status | None = None) -> Query:

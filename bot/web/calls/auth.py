@@ -12,7 +12,7 @@ from bot.domain.access.authority import Scope
 from bot.domain.errors import ForbiddenScope, Malformed, RateLimited, Unauthenticated
 from bot.ports import ApiKey
 from bot.web.calls.limits import submissions
-from bot.web.server.trusted_proxies import limited_as
+from bot.web.calls.trusted_proxies import limited_as
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

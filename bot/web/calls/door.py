@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from bot.approvals import Approvals
-    from bot.domain.model.request import Json, Request
+    from bot.domain.model.request import Request
     from bot.ports import ApiKey
+    from bot.schemas.answers import RequestBrief, RequestOut
     from bot.web.calls.auth import Auth
 
 READING = (Scope.READ, Scope.SUBMIT)
@@ -52,7 +53,7 @@ class Visit:
         """Raise `ForbiddenScope` unless the key has one of `scopes`."""
         require_one(self.caller, *scopes)
 
-    def json(self, request: Request) -> dict[str, Json]:
+    def json(self, request: Request) -> RequestOut | RequestBrief:
         """A request as this call may be answered it."""
         return request_json(request) if reads(self.caller, request) else brief_json(request)
 
@@ -72,21 +73,17 @@ class Door:
         self._auth = auth
         self._approvals = approvals
 
-    async def enter(self, http: web.Request, *scopes: Scope) -> Visit:
-        """The call, if its key has one of `scopes`, or any key where none is named.
+    async def enter(self, http: web.Request, *scopes: Scope, submits: bool = False) -> Visit:
+        """The call, if its key has one of `scopes`, or any key where none is named; `submits` counts what it asks.
 
         Raises `Unauthenticated`, `ForbiddenScope`, `RateLimited` or `Malformed`.
         """
         caller = await self._auth.caller(http, None)
         if scopes:
             require_one(caller, *scopes)
+        if submits:
+            self._auth.submissions.take(caller.id)
         return Visit(caller, self._approvals.by(caller))
-
-    async def enter_to_submit(self, http: web.Request) -> Visit:
-        """The call of a key that asks; raises `RateLimited` too, where the key asks too often."""
-        call = await self.enter(http, Scope.SUBMIT)
-        self._auth.submissions.take(call.caller.id)
-        return call
 
     def forget(self, key_id: str) -> None:
         """Look a key up anew at its next call: it was revoked."""

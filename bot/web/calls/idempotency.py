@@ -1,46 +1,51 @@
-"""`Idempotency-Key` on every call that changes something, in one place: a call again is answered, not carried out."""
+"""The `Idempotency-Key` that a call may bring: with it, a call again is answered, not carried out."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
-from bot.approvals.idempotency import under_way
-from bot.web.api.requests import idempotency
+from bot.approvals.offload import aside
+from bot.domain.errors import Fault, Invalid
+from bot.ports import Idempotency
 from bot.web.calls.json_body import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from aiohttp import web
 
-    from aiohttp.typedefs import Handler
+    from bot.domain.model.request import Json
 
-    from bot.web.calls.auth import Auth
-
-ITS_OWN = frozenset({"/v1/requests"})
-"""A submission keeps its key with the request that it opens."""
-
-
-def once(routes: Iterable[web.RouteDef], auth: Auth) -> list[web.RouteDef]:
-    """The same routes; those that change something heed an `Idempotency-Key`, each for itself."""
-    return [_heeding(route, auth) if _changes(route) else route for route in routes]
+MAX_IDEMPOTENCY_KEY = 255
+_UNDECODED = re.compile(r"[\udc80-\udcff]")
+"""What a byte of a header becomes that is not UTF-8 (PEP 383)."""
 
 
-def _changes(route: web.RouteDef) -> bool:
-    return route.method == "POST" and route.path.startswith("/v1/") and route.path not in ITS_OWN
+async def idempotency(http: web.Request, within: str) -> Idempotency | None:
+    """The call's key, if it has one, which is known `within` an API key, or of an answer within a request, too."""
+    sent = await sent_with(http)
+    return sent and known_within(sent, within)
 
 
-def _heeding(route: web.RouteDef, auth: Auth) -> web.RouteDef:
-    handler: Handler = route.handler
+def known_within(sent: Idempotency, place: str) -> Idempotency:
+    """A key that was sent, as it is known within one place."""
+    return replace(sent, key=f"{place}:{sent.key}")
 
-    async def keyed(http: web.Request) -> web.StreamResponse:
-        if "Idempotency-Key" not in http.headers:
-            return await handler(http)
-        caller = await auth.caller(http, None)
-        call = idempotency(http, f"{caller.id}:{http.path}", await read_json(http, empty=True))
-        if call is None:
-            return await handler(http)
-        with under_way(call):
-            return await handler(http)
 
-    return web.RouteDef(route.method, route.path, keyed, route.kwargs)
+async def sent_with(http: web.Request) -> Idempotency | None:
+    """The key that a call brings, as it was sent; raises `Invalid`."""
+    key = http.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not 0 < len(key.strip()) <= MAX_IDEMPOTENCY_KEY:
+        raise Invalid([Fault("/Idempotency-Key", f"must have 1 to {MAX_IDEMPOTENCY_KEY} characters")])
+    if _UNDECODED.search(key):
+        raise Invalid([Fault("/Idempotency-Key", "is not UTF-8; send it as UTF-8, or in ASCII only")])
+    body = await read_json(http, empty=True)
+    return Idempotency(key=key.strip(), digest=await aside(lambda: _digest(body), body))
+
+
+def _digest(body: Json) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

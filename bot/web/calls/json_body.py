@@ -7,7 +7,7 @@ import json
 import math
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.domain.model.request import Json, Request
+    from bot.schemas.answers import Problem, ProblemOut
 
 MAX_BODY = 1024 * 1024
 """Bytes of a request body."""
@@ -139,9 +140,9 @@ def _json(body: bytes, status: int, headers: Mapping[str, str] | None) -> web.Re
     return web.Response(body=body, status=status, headers=kind | dict(headers) if headers else kind)
 
 
-def problem_json(error: AssentError) -> dict[str, Json]:
+def problem_json(error: AssentError) -> ProblemOut:
     """An error as RFC 9457 says it, with our stable `code` and every fault."""
-    body: dict[str, Any] = {
+    body: ProblemOut = {
         "type": "about:blank",
         "title": error.title,
         "status": error.status,
@@ -157,7 +158,7 @@ def problem_json(error: AssentError) -> dict[str, Json]:
 
 def problem(error: AssentError, request_id: str) -> web.Response:
     """The answer to a call that was refused; `request_id` is the call's, as in the log."""
-    body = problem_json(error) | {"request_id": request_id}
+    body: Problem = {**problem_json(error), "request_id": request_id}
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
     if isinstance(error, RateLimited):
         headers["Retry-After"] = str(error.seconds)

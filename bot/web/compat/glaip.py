@@ -7,22 +7,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from aiohttp import web
-from pydantic import BaseModel, ConfigDict, RootModel, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
+from typing_extensions import TypeAliasType, TypedDict
 
 from bot.domain.access.authority import Scope
 from bot.domain.errors import SelfApproval
 from bot.domain.lifecycle.response_rules import ResponseInput
-from bot.domain.model.request import APPROVE, REJECT, SKIP, Json, Request, Status, Surface
+from bot.domain.model.request import APPROVE, REJECT, SKIP, Request, Status, Surface
 from bot.ports import MAX_PAGE, Query
-from bot.schemas.requests import Body, parse
+from bot.schemas.answers import described
+from bot.schemas.requests import Body
 from bot.schemas.responses import instant, request_json
 from bot.web.calls.door import READING
-from bot.web.calls.json_body import read_json, respond
-from bot.web.openapi.calls import FINAL, WITH_BODY, Call
+from bot.web.calls.json_body import respond
+from bot.web.calls.operation import operation
+from bot.web.calls.parameters import FINAL
 
 if TYPE_CHECKING:
-    from bot.web.calls.door import Door
+    from aiohttp import web
+
+    from bot.web.calls.door import Visit
 
 DECISIONS = {"approved": APPROVE, "rejected": REJECT, "skipped": SKIP}
 
@@ -40,10 +44,9 @@ class DecisionBody(Body):
     """Not looked at: the request's id says enough."""
 
 
-class PendingRow(BaseModel):
+@described
+class PendingRow(TypedDict):
     """One request that waits, as GL AIP's client reads it."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     request_id: str
     tool: str
@@ -59,64 +62,61 @@ class PendingRow(BaseModel):
     """
 
 
-class PendingRows(RootModel[list[PendingRow]]):
-    """All of them, without a frame."""
+PendingRows = TypeAliasType(
+    "PendingRows", Annotated[list[PendingRow], Field(description="All of them, without a frame.")]
+)
 
 
-class Decided(BaseModel):
+@described
+class Decided(TypedDict):
     """The decision was recorded."""
 
     status: Literal["ok"]
     message: str
 
 
-CALLS = (
-    Call(
-        method="get",
+class Glaip:
+    """The two calls."""
+
+    @operation(
+        method="GET",
         path="/agents/hitl/pending",
         id="glaip_pending",
+        tag="compatible",
         summary="GL AIP: list what waits",
         text=f"A bare list, the newest first, at most {MAX_PAGE}.",
         scopes=READING,
         answers={200: ("What waits.", PendingRows)},
-    ),
-    Call(
-        method="post",
-        path="/agents/hitl/decision",
-        id="glaip_decision",
-        summary="GL AIP: decide",
-        text="Decides at once, as the operator; never what the key itself submitted.",
-        scope=Scope.OPERATE,
-        body=DecisionBody,
-        answers={200: ("It is recorded.", Decided)},
-        refusals=(*WITH_BODY, *FINAL, SelfApproval),
-    ),
-)
-
-
-def routes(door: Door) -> list[web.RouteDef]:
-    """The two calls."""
-
-    async def pending(http: web.Request) -> web.Response:
-        call = await door.enter(http, *READING)
+    )
+    async def pending(self, _http: web.Request, call: Visit) -> web.Response:
+        """What waits."""
         page = await call.approvals.find(Query(status=Status.PENDING, limit=MAX_PAGE))
         return respond([_row(request) for request in page.items])
 
-    async def decide(http: web.Request) -> web.Response:
-        call = await door.enter(http, Scope.OPERATE)
-        body = parse(DecisionBody, await read_json(http))
+    @operation(
+        method="POST",
+        path="/agents/hitl/decision",
+        id="glaip_decision",
+        tag="compatible",
+        summary="GL AIP: decide",
+        text="Decides at once, as the operator; never what the key itself submitted.",
+        scopes=(Scope.OPERATE,),
+        body=DecisionBody,
+        answers={200: ("It is recorded.", Decided)},
+        refusals=(*FINAL, SelfApproval),
+    )
+    async def decide(self, _http: web.Request, call: Visit, body: DecisionBody) -> web.Response:
+        """Decide, as the operator."""
         request = await call.approvals.operate(
             body.request_id,
             ResponseInput(decision=DECISIONS[body.decision], reason=body.operator_input),
             call.name,
             Surface.API,
         )
-        return respond({"status": "ok", "message": f"{request.id} is {request.status}"})
-
-    return [web.get("/agents/hitl/pending", pending), web.post("/agents/hitl/decision", decide)]
+        return respond(Decided(status="ok", message=f"{request.id} is {request.status}"))
 
 
-def _row(request: Request) -> dict[str, Json]:
+def _row(request: Request) -> PendingRow:
     spec, payload = request.spec, request.spec.payload
     arguments = (
         dict(payload) if isinstance(payload, dict) else {} if payload is None else {"payload": payload}

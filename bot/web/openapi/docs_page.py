@@ -10,37 +10,65 @@ import orjson
 from aiohttp import web
 from markupsafe import Markup, escape
 
+from bot.web.calls.operation import operation
 from bot.web.openapi.document import document
 from bot.web.pages.link_pages import HEADERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from jinja2 import Environment
+
+    from bot.web.calls.operation import Operation
 
 Schema = dict[str, Any]
 CACHED = {"Cache-Control": "public, max-age=300"}
 
 
-def routes(base_url: str, rendering: Environment, *, banner: str | None = None) -> list[web.RouteDef]:
+class DocsPage:
     """The document of a server at `base_url`, as JSON and as a page, which `banner` heads. Neither needs a key."""
 
-    @cache
-    def written() -> bytes:
-        return orjson.dumps(document(base_url))
+    def __init__(
+        self,
+        base_url: str,
+        operations: Sequence[Operation],
+        rendering: Environment,
+        *,
+        banner: str | None = None,
+    ) -> None:
+        described = cache(lambda: document(base_url, operations))
+        self._written = cache(lambda: orjson.dumps(described()))
+        self._drawn = cache(
+            lambda: rendering.get_template("web/docs.html").render(view(described()), banner=banner)
+        )
 
-    @cache
-    def drawn() -> str:
-        return rendering.get_template("web/docs.html").render(view(document(base_url)), banner=banner)
+    @operation(
+        method="GET",
+        path="/openapi.json",
+        id="openapi",
+        tag="server",
+        summary="Get this document",
+        key=False,
+        answers={200: ("An OpenAPI 3.1 document.", dict[str, Any])},
+    )
+    async def openapi(self, _http: web.Request) -> web.Response:
+        """The document."""
+        return web.Response(body=self._written(), content_type="application/json", headers=CACHED)
 
-    async def openapi(_http: web.Request) -> web.Response:
-        return web.Response(body=written(), content_type="application/json", headers=CACHED)
-
-    async def docs(_http: web.Request) -> web.Response:
-        text = await asyncio.to_thread(drawn)
+    @operation(
+        method="GET",
+        path="/docs",
+        id="docs",
+        tag="server",
+        summary="Read this document as a page",
+        key=False,
+        media="text/html",
+        answers={200: ("The page.", str)},
+    )
+    async def docs(self, _http: web.Request) -> web.Response:
+        """The page."""
+        text = await asyncio.to_thread(self._drawn)
         return web.Response(text=text, content_type="text/html", headers={**HEADERS, **CACHED})
-
-    return [web.get("/openapi.json", openapi), web.get("/docs", docs)]
 
 
 def view(described: Schema) -> dict[str, Any]:

@@ -1,29 +1,50 @@
-"""The OpenAPI 3.1 document of the API, made of `calls` and of the models of what goes in and out."""
+"""The OpenAPI 3.1 document of the API, made of the operations and of the models of what goes in and out."""
 
 from __future__ import annotations
 
 import json
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
 
 from bot import __version__
 from bot.domain.access.authority import Scope
-from bot.schemas.requests import ReasonBody
-from bot.web.api import keys
-from bot.web.compat import glaip
-from bot.web.compat.humanlayer import routes as humanlayer
-from bot.web.openapi import calls, changing_calls, schemas
-from bot.web.openapi.calls import ALWAYS, Call
+from bot.domain.errors import (
+    ForbiddenScope,
+    IdempotencyConflict,
+    Invalid,
+    Malformed,
+    RateLimited,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from bot.schemas import answers
+from bot.web.calls.idempotency import MAX_IDEMPOTENCY_KEY
+from bot.web.calls.parameters import header
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bot.domain.errors import AssentError
+    from bot.web.calls.operation import Operation
 
 JsonObject = dict[str, Any]
+Models = dict[Any, JsonObject]
+REF = "#/components/schemas/{model}"
 
-CALLS = (*calls.CALLS, *changing_calls.CHANGES, *keys.CALLS, *glaip.CALLS, *humanlayer.CALLS)
+ALWAYS = (Malformed, Unauthenticated, ForbiddenScope, RateLimited, Unavailable)
+"""What every call with a key may be refused with."""
+WITH_BODY = (TooLarge, Invalid)
+BY_NAME = (answers.Problem, answers.EventOut, answers.PendingOut)
+"""What others refer to by its name only, or what has its members from another."""
+IDEMPOTENCY_KEY = header(
+    "Idempotency-Key",
+    "The same key with the same body is the same call: it is carried out once, and answered as the first was.",
+    minLength=1,
+    maxLength=MAX_IDEMPOTENCY_KEY,
+)
 
 INTRODUCTION = """\
 Ask people for approval, and learn of their answer. Send a key with every call: `Authorization: Bearer KEY`.
@@ -34,17 +55,12 @@ Instants are RFC 3339 in UTC. A body has at most 1 MiB. Answers may get more mem
 """
 
 
-def document(base_url: str) -> JsonObject:
+def document(base_url: str, operations: Sequence[Operation]) -> JsonObject:
     """The OpenAPI document of a server at `base_url`."""
-    bodies = {call.body for call in CALLS if call.body}
-    answers = {model for call in CALLS for _, model in call.answers.values() if _is_model(model)}
-    models = sorted(bodies | answers | {schemas.Problem}, key=lambda model: model.__name__)
-    _, definitions = models_json_schema(
-        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
-    )
+    models, definitions = _models(operations)
     paths: JsonObject = {}
-    for call in CALLS:
-        paths.setdefault(call.path, {})[call.method] = _operation(call)
+    for described in operations:
+        paths.setdefault(described.path, {})[described.method.lower()] = _operation(described, models)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -56,10 +72,10 @@ def document(base_url: str) -> JsonObject:
         },
         "servers": [{"url": base_url}],
         "security": [{"key": []}, {"api_key": []}],
-        "tags": [{"name": name} for name in dict.fromkeys(_tag(path) for path in paths)],
+        "tags": [{"name": name} for name in dict.fromkeys(described.tag for described in operations)],
         "paths": paths,
         "components": {
-            "schemas": {name: _optional(schema) for name, schema in definitions["$defs"].items()},
+            "schemas": {name: _optional(schema) for name, schema in definitions.items()},
             "headers": {
                 "RequestId": {"description": "Names this call in the log.", "schema": {"type": "string"}}
             },
@@ -76,51 +92,68 @@ def document(base_url: str) -> JsonObject:
     }
 
 
-def _operation(call: Call) -> JsonObject:
-    scopes = call.scopes or ((call.scope,) if call.scope else ())
-    scope = f"Needs the scope {' or '.join(f'`{s}`' for s in scopes)}." if scopes else ""
+def _models(operations: Sequence[Operation]) -> tuple[Models, dict[str, JsonObject]]:
+    """The schema of everything that goes in and out, and what these refer to by name."""
+    taken = {described.takes for described in operations if described.takes}
+    given = {model for described in operations for _, model in described.answers.values() if model}
+    models = sorted({*taken, *given, *BY_NAME}, key=_name)
+    schemas, definitions = TypeAdapter.json_schemas(
+        [(model, "validation", TypeAdapter(model)) for model in models], ref_template=REF
+    )
+    named: dict[str, JsonObject] = definitions["$defs"]
+    for model in models:
+        _inherit(named, model)
+    return {model: schema for (model, _), schema in schemas.items()}, named
+
+
+def _name(model: Any) -> str:
+    return str(getattr(model, "__name__", model))
+
+
+def _inherit(named: dict[str, JsonObject], model: Any) -> None:
+    """Describe the members that a model has from another as they are described there."""
+    for base in getattr(model, "__orig_bases__", ()):
+        inherited = named.get(_name(base), {}).get("properties", {})
+        for name, schema in inherited.items():
+            named[_name(model)]["properties"][name] = schema
+
+
+def _operation(described: Operation, models: Models) -> JsonObject:
+    wanted = " or ".join(f"`{scope}`" for scope in described.scopes)
+    scope = f"Needs the scope {wanted}." if wanted else ""
     operation: JsonObject = {
-        "operationId": call.id,
-        "tags": [_tag(call.path)],
-        "summary": call.summary,
-        "description": " ".join(filter(None, (call.text, scope))),
-        "parameters": list(call.parameters),
-        "responses": {str(s): _answer(call.media, s, *answer) for s, answer in call.answers.items()},
+        "operationId": described.id,
+        "tags": [described.tag],
+        "summary": described.summary,
+        "description": " ".join(filter(None, (described.text, scope))),
+        "parameters": [*described.parameters, *([IDEMPOTENCY_KEY] if described.heeds_key else [])],
+        "responses": {
+            str(s): _answer(described.media, s, text, models.get(model))
+            for s, (text, model) in described.answers.items()
+        },
     }
-    if call.body:
-        content = {"schema": _ref(call.body), "examples": {n: {"value": v} for n, v in call.examples.items()}}
-        required = call.body is not ReasonBody
-        operation["requestBody"] = {"required": required, "content": {"application/json": content}}
-    if not call.key:
+    if described.takes:
+        content = {
+            "schema": models[described.takes],
+            "examples": {name: {"value": value} for name, value in described.examples.items()},
+        }
+        needed = not described.empty or any(f.is_required() for f in described.takes.model_fields.values())
+        operation["requestBody"] = {"required": needed, "content": {"application/json": content}}
+    if not described.key:
         return operation | {"security": []}
-    refusals = sorted({*ALWAYS, *call.refusals}, key=lambda error: (error.status, error.code))
-    for status, group in groupby(refusals, key=lambda error: error.status):
-        operation["responses"][str(status)] = _refusal(list(group))
+    for status, group in groupby(_refusals(described), key=lambda error: error.status):
+        operation["responses"][str(status)] = _refusal(list(group), models[answers.Problem])
     return operation
 
 
-def _tag(path: str) -> str:
-    """The area of the API that a path belongs to: generated clients make a module of each."""
-    return next((tag for part, tag in _TAGS.items() if part in path), "server")
-
-
-_TAGS = {
-    "/agents/": "compatible",
-    "/humanlayer/": "compatible",
-    "/audit": "audit",
-    "/receipt": "receipts",
-    "/.well-known/": "receipts",
-    "/events": "events",
-    "/deliveries": "deliveries",
-    "/notifications": "notifications",
-    "/responses": "answers",
-    "/withdraw": "answers",
-    "/delegate": "answers",
-    "/groups": "groups",
-    "/keys": "keys",
-    "/v1/": "requests",
-}
-"""What a path holds, the most particular first, and its area."""
+def _refusals(described: Operation) -> list[type[AssentError]]:
+    """Everything that it may be refused with, by status."""
+    refusals = {*ALWAYS, *described.refusals}
+    if described.takes:
+        refusals.update(WITH_BODY)
+    if described.heeds_key:
+        refusals.update((Invalid, IdempotencyConflict))
+    return sorted(refusals, key=lambda error: (error.status, error.code))
 
 
 def _optional(schema: JsonObject) -> JsonObject:
@@ -141,31 +174,20 @@ def _told(schema: JsonObject) -> JsonObject:
     return plain | ({"description": described} if described else {})
 
 
-def _answer(media: str, status: int, text: str, model: type[BaseModel | str] | None) -> JsonObject:
+def _answer(media: str, status: int, text: str, schema: JsonObject | None) -> JsonObject:
     location = (
         {"Location": {"description": "Its path.", "schema": {"type": "string"}}} if status == 201 else {}
     )
-    content: JsonObject = {}
-    if model:
-        content = {media: {"schema": _ref(model) if _is_model(model) else {"type": "string"}}}
     return {
         "description": text,
         "headers": {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}, **location},
-        "content": content,
+        "content": {media: {"schema": schema}} if schema else {},
     }
 
 
-def _is_model(model: type[BaseModel | str] | None) -> TypeGuard[type[BaseModel]]:
-    return model is not None and issubclass(model, BaseModel)
-
-
-def _refusal(group: list[type[AssentError]]) -> JsonObject:
+def _refusal(group: list[type[AssentError]], schema: JsonObject) -> JsonObject:
     return {
         "description": " ".join(f"`{e.code}`: {e.title[0].lower()}{e.title[1:]}." for e in group),
         "headers": {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}},
-        "content": {"application/problem+json": {"schema": _ref(schemas.Problem)}},
+        "content": {"application/problem+json": {"schema": schema}},
     }
-
-
-def _ref(model: type[BaseModel]) -> JsonObject:
-    return {"$ref": f"#/components/schemas/{model.__name__}"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,17 @@ from aiohttp import web
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from bot.domain.errors import AssentError, Malformed, NotFound, TooLarge
-from bot.web.calls.json_body import MAX_BODY, problem, respond
+from bot.web.calls.json_body import MAX_BODY, problem
+from bot.web.calls.operation import routes_of
+from bot.web.calls.trusted_proxies import Proxies
 from bot.web.server import connections
+from bot.web.server.health import HealthCalls
 from bot.web.server.response_headers import new_id, on_prepare
-from bot.web.server.trusted_proxies import Proxies
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
+
+    from bot.web.server.health import Check
 
 log = structlog.get_logger(__name__)
 
@@ -28,10 +32,6 @@ REQUEST_ID = web.RequestKey("request_id", str)
 _LOGGED_ID = ContextVar[str](f"{STRUCTLOG_KEY_PREFIX}request_id")
 """What every log line of a call carries; set here because `bind_contextvars` takes ten times as long."""
 _GOOD_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
-
-Check = Callable[[], Awaitable[str | None]]
-"""Finds out whether one part works: None, or what is wrong in words."""
-
 
 Answered = Callable[[web.Request, int, float], None]
 """Hears of every answer: what was asked, the status, and the seconds it took."""
@@ -46,9 +46,7 @@ def build(
 ) -> web.Application:
     """The application with `routes`; `/readyz` runs `checks`, and `notes` that leave it ready whatever they find."""
     application = web.Application(middlewares=[_edge(answered, Proxies(proxies))], client_max_size=MAX_BODY)
-    application.add_routes(
-        [*routes, web.get("/healthz", _alive), web.get("/readyz", _ready(checks, notes or {}))]
-    )
+    application.add_routes([*routes, *routes_of(HealthCalls(checks, notes or {}))])
     application.on_response_prepare.append(on_prepare)
     return application
 
@@ -130,25 +128,3 @@ def _route(request: web.Request) -> str:
     """The route's pattern, which holds no token."""
     resource = request.match_info.route.resource
     return resource.canonical if resource else "?"
-
-
-async def _alive(_request: web.Request) -> web.Response:
-    return respond({"status": "ok"})
-
-
-def _ready(
-    checks: Mapping[str, Check], notes: Mapping[str, Check]
-) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def ready(_request: web.Request) -> web.Response:
-        faults = {name: await check() for name, check in checks.items()}
-        noted = {name: await note() for name, note in notes.items()}
-        good = not any(faults.values())
-        return respond(
-            {
-                "status": "ready" if good else "unavailable",
-                "checks": {name: faults.get(name) or noted.get(name) or "ok" for name in faults | noted},
-            },
-            status=200 if good else 503,
-        )
-
-    return ready

@@ -29,6 +29,7 @@ from prometheus_client.utils import floatToGoString
 from bot import __version__
 from bot.domain.errors import Unavailable
 from bot.domain.model.request import Status
+from bot.web.calls.operation import operation
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, math.inf)
 """Bounds of the histogram, in seconds; 60 is the longest wait."""
@@ -59,10 +60,6 @@ class Metrics:
         registry.register(_Requests(happened))
         ProcessCollector(registry=registry)
 
-    def routes(self) -> list[web.RouteDef]:
-        """The page that Prometheus reads; it needs no key."""
-        return [web.get("/metrics", self._show)]
-
     def delivered(self, surface: str, result: str) -> None:
         """Count one attempt to deliver."""
         self._deliveries.labels(surface, result).inc()
@@ -75,7 +72,18 @@ class Metrics:
             pattern += "?wait"
         self._answers.add(route.method, pattern, status, seconds)
 
-    async def _show(self, _http: web.Request) -> web.Response:
+    @operation(
+        method="GET",
+        path="/metrics",
+        id="metrics",
+        tag="server",
+        summary="What was done here, and what waits, for Prometheus",
+        key=False,
+        media="text/plain",
+        answers={200: ("Prometheus text.", str)},
+    )
+    async def show(self, _http: web.Request) -> web.Response:
+        """What Prometheus reads."""
         waiting: tuple[float, float] = (math.nan, math.nan)
         with suppress(Unavailable):
             waiting = await self._load()

@@ -13,8 +13,8 @@ from aiohttp import web
 from bot import logs
 from bot.domain.errors import RateLimited
 from bot.web.calls import limits
+from bot.web.calls.trusted_proxies import Proxies, limited_as
 from bot.web.server.connections import Patience, Runner
-from bot.web.server.trusted_proxies import Proxies, limited_as
 from tests.support.product import KEY
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot import __version__
 from bot.domain.errors import Unavailable
 from bot.sandbox.mail.relay import Mailbox
+from bot.web.calls.operation import routes_of
 from bot.web.server import application
 from bot.web.server.metrics import Metrics
 from tests.support.product import KEY, running
@@ -119,7 +120,7 @@ async def test_a_database_that_is_away_does_not_silence_the_rest() -> None:
         raise Unavailable("away")
 
     metrics = Metrics(dict, load)
-    server = TestServer(application.build(metrics.routes(), {}, metrics.answered))
+    server = TestServer(application.build(routes_of(metrics), {}, metrics.answered))
     async with TestClient(server) as client:
         await client.get("/healthz")
         answer = await client.get("/metrics")

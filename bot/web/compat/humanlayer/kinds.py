@@ -15,13 +15,9 @@ from bot.domain.messages import phrases
 from bot.domain.model.request import APPROVE, REJECT, Json, Request, Status
 from bot.web.compat.humanlayer.models import (
     ContactAnswer,
-    ContactDecided,
     FunctionAnswer,
-    FunctionCall,
     FunctionCallBody,
     FunctionCallSpec,
-    FunctionDecided,
-    HumanContact,
     HumanContactBody,
     HumanContactSpec,
     ResponseOption,
@@ -41,7 +37,7 @@ EXTENDED = frozenset({"on_timeout", "quorum", "remind_after_seconds", "timeout_a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of request: the paths of its routes, what they take, and what they answer.
+    """One kind of request: the path of its routes, and what they take.
 
     `submission` makes the fields of our own, raising `Invalid`; `sent` reads out of ours what the client sent, raising
     `StaleRevision`; `status` says what became of it; `decision` makes an answer a decision and its reason, raising
@@ -49,11 +45,7 @@ class Kind:
     """
 
     path: str
-    answer_paths: tuple[str, ...]
     body: type[FunctionCallBody | HumanContactBody]
-    answer: type[FunctionAnswer | ContactAnswer]
-    document: type[FunctionCall | HumanContact]
-    decided: type[FunctionDecided | ContactDecided]
     submission: Callable[[Any], dict[str, Json]]
     sent: Callable[[Request], FunctionCallBody | HumanContactBody]
     status: Callable[[Request, Any], dict[str, Json]]
@@ -193,11 +185,7 @@ def _words(request: Request) -> str:
 
 FUNCTION = Kind(
     path="function_calls",
-    answer_paths=("function_calls",),
     body=FunctionCallBody,
-    answer=FunctionAnswer,
-    document=FunctionCall,
-    decided=FunctionDecided,
     submission=_submitted_function,
     sent=_sent_function,
     status=_function_status,
@@ -205,11 +193,7 @@ FUNCTION = Kind(
 )
 CONTACT = Kind(
     path="contact_requests",
-    answer_paths=("human_contacts", "contact_requests"),
     body=HumanContactBody,
-    answer=ContactAnswer,
-    document=HumanContact,
-    decided=ContactDecided,
     submission=_submitted_contact,
     sent=_sent_contact,
     status=_contact_status,

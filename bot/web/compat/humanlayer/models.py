@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, RootModel, StringConstraints
 
+from bot.schemas.answers import RequestBrief
 from bot.schemas.requests import Body, Text
-from bot.web.openapi.schemas import RequestBrief
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
 

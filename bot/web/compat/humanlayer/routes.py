@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
-
-from aiohttp import web
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from bot.domain import errors
 from bot.domain.access.authority import Scope, reads
@@ -18,157 +16,88 @@ from bot.ports import Idempotency
 from bot.schemas.requests import SubmitBody, parse
 from bot.schemas.responses import instant
 from bot.web.calls.door import READING
-from bot.web.calls.json_body import read_json, respond
+from bot.web.calls.json_body import respond
+from bot.web.calls.operation import operation
+from bot.web.calls.parameters import FINAL, part
 from bot.web.compat.humanlayer.kinds import CONTACT, EXTENDED, EXTENSION, FUNCTION, Kind
-from bot.web.openapi.calls import FINAL, WITH_BODY, Call, JsonObject
+from bot.web.compat.humanlayer.models import (
+    ContactAnswer,
+    ContactDecided,
+    FunctionAnswer,
+    FunctionCall,
+    FunctionCallBody,
+    FunctionDecided,
+    HumanContact,
+    HumanContactBody,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from aiohttp import web
+
     from bot.ports import Reader, Store
-    from bot.web.calls.door import Door
+    from bot.web.calls.door import Visit
 
 PREFIX = "/humanlayer/v1"
-CALL_ID: JsonObject = {
-    "name": "call_id",
-    "in": "path",
-    "required": True,
-    "description": "The client's own id of the call.",
-    "schema": {"type": "string"},
-}
-
-
-def _answering(path: str) -> str:
-    return f"{PREFIX}/agent/{path}/{{call_id}}/respond"
-
-
-def _calls(kind: Kind, name: str, what: str, example: JsonObject) -> tuple[Call, ...]:
-    one = f"{PREFIX}/{kind.path}/{{call_id}}"
-    return (
-        Call(
-            method="post",
-            path=f"{PREFIX}/{kind.path}",
-            id=f"humanlayer_{name}",
-            summary=f"HumanLayer: {what}",
-            text=f"`spec.state.{EXTENSION}` may hold these fields of a request: `{'`, `'.join(sorted(EXTENDED))}`.",
-            scope=Scope.SUBMIT,
-            body=kind.body,
-            examples={name: example},
-            answers={
-                200: ("The call that was asked before.", kind.document),
-                201: ("The new call.", kind.document),
-            },
-            refusals=(*WITH_BODY, errors.NoAudience, errors.IdempotencyConflict, errors.StaleRevision),
-        ),
-        Call(
-            method="get",
-            path=one,
-            id=f"humanlayer_{name}_status",
-            summary=f"HumanLayer: look what became of it ({name})",
-            text="The call belongs to the key that used its id; a key with `read` may name every call, also by the "
-            "id of its request.",
-            scopes=READING,
-            parameters=(CALL_ID,),
-            answers={200: ("The call as it stands.", kind.document)},
-            refusals=(errors.NotFound, errors.StaleRevision),
-        ),
-        *(
-            Call(
-                method="post",
-                path=_answering(path),
-                id=f"humanlayer_{path}_respond",
-                summary=f"HumanLayer: answer it ({name})",
-                text="Decides at once, as the operator; never what the key itself asked. Where several keys use the "
-                "same `call_id`, the id of the request names the call.",
-                scope=Scope.OPERATE,
-                parameters=(CALL_ID,),
-                body=kind.answer,
-                answers={200: ("The call as decided.", kind.decided)},
-                refusals=(*WITH_BODY, *FINAL, errors.StaleRevision, errors.SelfApproval),
-            )
-            for path in kind.answer_paths
-        ),
-    )
-
-
+CALL_ID = part("call_id", "The client's own id of the call.")
 CHANNEL = {"email": {"address": "ana@example.com"}}
-CALLS = (
-    *_calls(
-        FUNCTION,
-        "function",
-        "ask for approval of a function call",
-        {
-            "run_id": "agent-7",
-            "call_id": "call-1",
-            "spec": {"fn": "refund", "kwargs": {"amount": 1250}, "channel": CHANNEL},
-        },
-    ),
-    *_calls(
-        CONTACT,
-        "contact",
-        "ask a human a question",
-        {"run_id": "agent-7", "call_id": "call-2", "spec": {"msg": "Which colour?", "channel": CHANNEL}},
-    ),
+EXTENDED_TEXT = (
+    f"`spec.state.{EXTENSION}` may hold these fields of a request: `{'`, `'.join(sorted(EXTENDED))}`."
 )
+LOOK_TEXT = (
+    "The call belongs to the key that used its id; a key with `read` may name every call, also by the "
+    "id of its request."
+)
+ANSWER_TEXT = (
+    "Decides at once, as the operator; never what the key itself asked. Where several keys use the "
+    "same `call_id`, the id of the request names the call."
+)
+ASK_REFUSALS = (errors.NoAudience, errors.IdempotencyConflict, errors.StaleRevision)
+ANSWER_REFUSALS = (*FINAL, errors.StaleRevision, errors.SelfApproval)
 
 
-class HumanLayer:
-    """The routes of both kinds."""
+class _Calls:
+    """What the calls of both kinds do."""
 
-    def __init__(self, door: Door, store: Store) -> None:
-        self._door = door
+    kind: ClassVar[Kind]
+
+    def __init__(self, store: Store) -> None:
         self._store = store
 
-    def routes(self) -> list[web.RouteDef]:
-        """Ask, look, and answer, for each kind."""
-        return [route for kind in (FUNCTION, CONTACT) for route in self._routes(kind)]
+    async def _ask(self, call: Visit, sent: Json) -> web.Response:
+        kind = self.kind
+        body = parse(kind.body, sent)
+        check_canonical(sent["spec"], "/spec")
+        if body.call_id.startswith(REQUEST):
+            raise errors.Invalid([errors.Fault("/call_id", f"begins with {REQUEST}, as ids of requests do")])
+        submission = parse(SubmitBody, kind.submission(body))
+        same = json.dumps(body.spec.model_dump(mode="json"), sort_keys=True).encode()
+        key = Idempotency(
+            key=_key(kind, body.call_id, call.caller.id), digest=hashlib.sha256(same).hexdigest()
+        )
+        request, new = await call.approvals.submit(submission, key)
+        return respond(_document(kind, request), status=201 if new else 200)
 
-    def _routes(self, kind: Kind) -> list[web.RouteDef]:
-        async def ask(http: web.Request) -> web.Response:
-            call = await self._door.enter_to_submit(http)
-            sent = await read_json(http)
-            body = parse(kind.body, sent)
-            check_canonical(sent["spec"], "/spec")
-            if body.call_id.startswith(REQUEST):
-                raise errors.Invalid(
-                    [errors.Fault("/call_id", f"begins with {REQUEST}, as ids of requests do")]
-                )
-            submission = parse(SubmitBody, kind.submission(body))
-            same = json.dumps(body.spec.model_dump(mode="json"), sort_keys=True).encode()
-            key = Idempotency(
-                key=_key(kind, body.call_id, call.caller.id), digest=hashlib.sha256(same).hexdigest()
+    async def _look(self, call: Visit, named: str) -> web.Response:
+        kind = self.kind
+        own = await self._store.read(lambda tx: tx.idempotent(_key(kind, named, call.caller.id)))
+        if own is None and not (named.startswith(REQUEST) or Scope.READ in call.caller.scopes):
+            _unknown(named)
+        request_id = own[1] if own else await self._named(kind, named)
+        with _as_unknown(named):
+            return respond(_document(kind, await call.approvals.get(request_id)))
+
+    async def _answer(self, call: Visit, named: str, body: FunctionAnswer | ContactAnswer) -> web.Response:
+        kind = self.kind
+        request_id = await self._named(kind, named)
+        with _as_unknown(named):
+            decided = await call.approvals.operate_by(
+                request_id, lambda request: _answer(kind, body, request), Surface.API
             )
-            request, new = await call.approvals.submit(submission, key)
-            return respond(_document(kind, request), status=201 if new else 200)
-
-        async def look(http: web.Request) -> web.Response:
-            call = await self._door.enter(http, *READING)
-            named = http.match_info["call_id"]
-            own = await self._store.read(lambda tx: tx.idempotent(_key(kind, named, call.caller.id)))
-            if own is None and not (named.startswith(REQUEST) or Scope.READ in call.caller.scopes):
-                _unknown(named)
-            request_id = own[1] if own else await self._named(kind, named)
-            with _as_unknown(named):
-                return respond(_document(kind, await call.approvals.get(request_id)))
-
-        async def answer(http: web.Request) -> web.Response:
-            call = await self._door.enter(http, Scope.OPERATE)
-            body = parse(kind.answer, await read_json(http))
-            named = http.match_info["call_id"]
-            request_id = await self._named(kind, named)
-            with _as_unknown(named):
-                decided = await call.approvals.operate_by(
-                    request_id, lambda request: _answer(kind, body, request), Surface.API
-                )
-            if not reads(call.caller, decided):
-                return call.answer(decided)
-            return respond(_document(kind, decided))
-
-        return [
-            web.post(f"{PREFIX}/{kind.path}", ask),
-            web.get(f"{PREFIX}/{kind.path}/{{call_id}}", look),
-            *(web.post(_answering(path), answer) for path in kind.answer_paths),
-        ]
+        if not reads(call.caller, decided):
+            return call.answer(decided)
+        return respond(_document(kind, decided))
 
     async def _named(self, kind: Kind, named: str) -> str:
         """The id of the request that the call of this id, or the request's own, is; for those who read or decide all.
@@ -182,6 +111,151 @@ class HumanLayer:
             told = f"is used by several keys; name the call by its request: {', '.join(found)}"
             raise errors.Invalid([errors.Fault("/call_id", told)])
         return found[0] if found else _unknown(named)
+
+
+class FunctionCalls(_Calls):
+    """Approval of a function call."""
+
+    kind = FUNCTION
+
+    @operation(
+        method="POST",
+        path=f"{PREFIX}/function_calls",
+        id="humanlayer_function",
+        tag="compatible",
+        summary="HumanLayer: ask for approval of a function call",
+        text=EXTENDED_TEXT,
+        scopes=(Scope.SUBMIT,),
+        submits=True,
+        sent=FunctionCallBody,
+        examples={
+            "function": {
+                "run_id": "agent-7",
+                "call_id": "call-1",
+                "spec": {"fn": "refund", "kwargs": {"amount": 1250}, "channel": CHANNEL},
+            }
+        },
+        answers={
+            200: ("The call that was asked before.", FunctionCall),
+            201: ("The new call.", FunctionCall),
+        },
+        refusals=ASK_REFUSALS,
+    )
+    async def ask(self, _http: web.Request, call: Visit, body: Json) -> web.Response:
+        """Ask; the same `call_id` with the same `spec` asks once."""
+        return await self._ask(call, body)
+
+    @operation(
+        method="GET",
+        path=f"{PREFIX}/function_calls/{{call_id}}",
+        id="humanlayer_function_status",
+        tag="compatible",
+        summary="HumanLayer: look what became of it (function)",
+        text=LOOK_TEXT,
+        scopes=READING,
+        parameters=(CALL_ID,),
+        answers={200: ("The call as it stands.", FunctionCall)},
+        refusals=(errors.NotFound, errors.StaleRevision),
+    )
+    async def look(self, http: web.Request, call: Visit) -> web.Response:
+        """What became of it."""
+        return await self._look(call, http.match_info["call_id"])
+
+    @operation(
+        method="POST",
+        path=f"{PREFIX}/agent/function_calls/{{call_id}}/respond",
+        id="humanlayer_function_calls_respond",
+        tag="compatible",
+        summary="HumanLayer: answer it (function)",
+        text=ANSWER_TEXT,
+        scopes=(Scope.OPERATE,),
+        parameters=(CALL_ID,),
+        body=FunctionAnswer,
+        answers={200: ("The call as decided.", FunctionDecided)},
+        refusals=ANSWER_REFUSALS,
+    )
+    async def answer(self, http: web.Request, call: Visit, body: FunctionAnswer) -> web.Response:
+        """Decide, as the operator."""
+        return await self._answer(call, http.match_info["call_id"], body)
+
+
+class ContactRequests(_Calls):
+    """A question to a human."""
+
+    kind = CONTACT
+
+    @operation(
+        method="POST",
+        path=f"{PREFIX}/contact_requests",
+        id="humanlayer_contact",
+        tag="compatible",
+        summary="HumanLayer: ask a human a question",
+        text=EXTENDED_TEXT,
+        scopes=(Scope.SUBMIT,),
+        submits=True,
+        sent=HumanContactBody,
+        examples={
+            "contact": {
+                "run_id": "agent-7",
+                "call_id": "call-2",
+                "spec": {"msg": "Which colour?", "channel": CHANNEL},
+            }
+        },
+        answers={
+            200: ("The call that was asked before.", HumanContact),
+            201: ("The new call.", HumanContact),
+        },
+        refusals=ASK_REFUSALS,
+    )
+    async def ask(self, _http: web.Request, call: Visit, body: Json) -> web.Response:
+        """Ask; the same `call_id` with the same `spec` asks once."""
+        return await self._ask(call, body)
+
+    @operation(
+        method="GET",
+        path=f"{PREFIX}/contact_requests/{{call_id}}",
+        id="humanlayer_contact_status",
+        tag="compatible",
+        summary="HumanLayer: look what became of it (contact)",
+        text=LOOK_TEXT,
+        scopes=READING,
+        parameters=(CALL_ID,),
+        answers={200: ("The call as it stands.", HumanContact)},
+        refusals=(errors.NotFound, errors.StaleRevision),
+    )
+    async def look(self, http: web.Request, call: Visit) -> web.Response:
+        """What became of it."""
+        return await self._look(call, http.match_info["call_id"])
+
+    @operation(
+        method="POST",
+        path=f"{PREFIX}/agent/human_contacts/{{call_id}}/respond",
+        id="humanlayer_human_contacts_respond",
+        tag="compatible",
+        summary="HumanLayer: answer it (contact)",
+        text=ANSWER_TEXT,
+        scopes=(Scope.OPERATE,),
+        parameters=(CALL_ID,),
+        body=ContactAnswer,
+        answers={200: ("The call as decided.", ContactDecided)},
+        refusals=ANSWER_REFUSALS,
+    )
+    @operation(
+        method="POST",
+        path=f"{PREFIX}/agent/contact_requests/{{call_id}}/respond",
+        id="humanlayer_contact_requests_respond",
+        tag="compatible",
+        summary="HumanLayer: answer it (contact)",
+        text=ANSWER_TEXT,
+        scopes=(Scope.OPERATE,),
+        parameters=(CALL_ID,),
+        body=ContactAnswer,
+        answers={200: ("The call as decided.", ContactDecided)},
+        refusals=ANSWER_REFUSALS,
+    )
+    async def answer(self, http: web.Request, call: Visit, body: ContactAnswer) -> web.Response:
+        """Decide, as the operator."""
+        return await self._answer(call, http.match_info["call_id"], body)
 
 
 def _is_call(tx: Reader, kind: Kind, request_id: str) -> bool:

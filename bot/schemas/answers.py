@@ -1,20 +1,28 @@
-"""The shapes of the API's answers, for its OpenAPI document; the answers are plain dicts of `bot.schemas`."""
+"""The JSON that the HTTP API answers: mypy checks what is answered, and the OpenAPI document describes it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
+from pydantic import ConfigDict, Field, WithJsonSchema, with_config
+from typing_extensions import TypeAliasType, TypedDict
 
 from bot.domain.model.request import Json, ResolvedBy, RespondentState, Status, Surface
 from bot.domain.model.spec import Kind, Level, OnTimeout, ReasonRule
 
+described = with_config(ConfigDict(use_attribute_docstrings=True))
+"""The text below a member describes it."""
 
-class _Out(BaseModel):
-    model_config = ConfigDict(use_attribute_docstrings=True)
+Instant = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""RFC 3339, UTC, milliseconds."""
+
+Final = Annotated[
+    Status, WithJsonSchema({"type": "string", "enum": [status.value for status in Status if status.final]})
+]
 
 
-class ChoiceOut(_Out):
+@described
+class ChoiceOut(TypedDict):
     """One option of a `choice` request."""
 
     id: str
@@ -22,7 +30,8 @@ class ChoiceOut(_Out):
     style: Literal["primary", "danger"] | None
 
 
-class QuorumOut(_Out):
+@described
+class QuorumOut(TypedDict):
     """How far the open step is."""
 
     required: int
@@ -32,7 +41,8 @@ class QuorumOut(_Out):
     """The same in words, as people read it."""
 
 
-class StepOut(_Out):
+@described
+class StepOut(TypedDict):
     """The open step; of a final request, the last one that was."""
 
     index: int
@@ -40,7 +50,8 @@ class StepOut(_Out):
     name: str | None
 
 
-class RespondentOut(_Out):
+@described
+class RespondentOut(TypedDict):
     """One person of the audience, whatever addresses reach them."""
 
     id: str
@@ -56,7 +67,8 @@ class RespondentOut(_Out):
     """The respondent who handed the request on to them."""
 
 
-class ResponseOut(_Out):
+@described
+class ResponseOut(TypedDict):
     """One respondent's answer."""
 
     respondent: str
@@ -64,73 +76,82 @@ class ResponseOut(_Out):
     reason: str | None
     values: dict[str, Any] | None
     surface: Surface
-    at: AwareDatetime
+    at: Instant
 
 
-class UnreachableOut(_Out):
+@described
+class UnreachableOut(TypedDict):
     """A selector or address that could not be told."""
 
     target: str
     reason: str
 
 
-class StageOut(_Out):
+@described
+class StageOut(TypedDict):
     """One step."""
 
     name: str | None
     audience: list[str]
 
 
-class EscalationOut(_Out):
+@described
+class EscalationOut(TypedDict):
     """The escalation ladder."""
 
     level: int
     """How many levels have been asked."""
     levels: list[str]
-    next_at: AwareDatetime | None
+    next_at: Instant | None
     """When the next level is asked by itself."""
 
 
-class EditOut(_Out):
+_From = TypedDict("_From", {"from": Json})
+"""The member whose name no attribute can have."""
+
+
+@described
+class EditOut(_From):
     """One value that was changed before the decision."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, validate_by_name=True)
-
     field: str
-    from_: Annotated[Json, Field(alias="from")]
     to: Json
     by: str
-    at: AwareDatetime
+    at: Instant
 
 
-class CommentOut(_Out):
+@described
+class CommentOut(TypedDict):
     """A question back, or (without `respondent`) the requester's reply."""
 
     by: str
     respondent: str | None
     text: str
     surface: Surface
-    at: AwareDatetime
+    at: Instant
 
 
-class EntryOut(_Out):
+@described
+class EntryOut(TypedDict):
     """What happened beside the answers, in a sentence."""
 
-    at: AwareDatetime
+    at: Instant
     text: str
 
 
-class HeldOut(_Out):
+@described
+class HeldOut(TypedDict):
     """A decision that is not final yet: whoever decided can still withdraw."""
 
     decision: Status
-    until: AwareDatetime
+    until: Instant
 
 
-class OutcomeOut(_Out):
+@described
+class OutcomeOut(TypedDict):
     """The one result."""
 
-    decision: Literal["approved", "rejected", "skipped", "expired", "cancelled"]
+    decision: Final
     choice: str | None
     reason: str | None
     values: dict[str, Any]
@@ -145,7 +166,8 @@ class OutcomeOut(_Out):
     """Who decided, in words."""
 
 
-class RequestOut(_Out):
+@described
+class RequestOut(TypedDict):
     """A request as it stands. A final one never changes its outcome; reading never changes `version`."""
 
     id: str
@@ -187,16 +209,17 @@ class RequestOut(_Out):
     held: HeldOut | None
     unreachable: list[UnreachableOut]
     outcome: OutcomeOut | None
-    created_at: AwareDatetime
-    remind_at: AwareDatetime | None
+    created_at: Instant
+    remind_at: Instant | None
     """When those who have not answered are reminded next."""
-    timeout_at: AwareDatetime | None
+    timeout_at: Instant | None
     """The deadline of the request or of its open step, whichever comes first."""
     on_timeout: OnTimeout
-    resolved_at: AwareDatetime | None
+    resolved_at: Instant | None
 
 
-class RequestBrief(_Out):
+@described
+class RequestBrief(TypedDict):
     """A request as it is answered to a key that may not read it."""
 
     id: str
@@ -204,11 +227,17 @@ class RequestBrief(_Out):
     version: int
 
 
-class Answered(RootModel[RequestOut | RequestBrief]):
-    """The request; for a key that may not read it only `id`, `status` and `version`."""
+Answered = TypeAliasType(
+    "Answered",
+    Annotated[
+        RequestOut | RequestBrief,
+        Field(description="The request; for a key that may not read it only `id`, `status` and `version`."),
+    ],
+)
 
 
-class RequestPage(_Out):
+@described
+class RequestPage(TypedDict):
     """One page, newest first."""
 
     items: list[RequestOut]
@@ -216,21 +245,57 @@ class RequestPage(_Out):
     """The `cursor` of the next page, if there is one."""
 
 
-class ResultOut(_Out):
+@described
+class FaultOut(TypedDict):
+    """One thing wrong with the input."""
+
+    pointer: str
+    """JSON pointer into the body; for a query parameter or header its name."""
+    detail: str
+
+
+@described
+class ProblemOut(TypedDict):
+    """Why one of several answers was refused (RFC 9457), with a stable `code`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    """One sentence for a person: what was wrong, and how to mend it."""
+    code: str
+    errors: NotRequired[list[FaultOut]]
+    """With code `invalid`: every fault."""
+    request: NotRequired[RequestOut | RequestBrief]
+    """With code `already_resolved`: the request as it was decided."""
+
+
+@described
+class Problem(ProblemOut):
+    """What went wrong (RFC 9457), with a stable `code`."""
+
+    request_id: str
+    """The same as the header `X-Request-ID`."""
+
+
+@described
+class ResultOut(TypedDict):
     """What came of one of several answers: the request, or why it was refused."""
 
     id: str
     request: RequestOut | RequestBrief | None
-    problem: dict[str, Any] | None
+    problem: ProblemOut | None
 
 
-class Results(_Out):
+@described
+class Results(TypedDict):
     """What came of several answers."""
 
     items: list[ResultOut]
 
 
-class GroupOut(_Out):
+@described
+class GroupOut(TypedDict):
     """A group of people."""
 
     name: str
@@ -238,34 +303,39 @@ class GroupOut(_Out):
     """Selectors; null where they are computed for each request."""
 
 
-class Groups(_Out):
+@described
+class Groups(TypedDict):
     """Every group, by name."""
 
     items: list[GroupOut]
 
 
-class LinkOut(_Out):
+@described
+class LinkOut(TypedDict):
     """A respondent's personal link. Whoever has it can answer for them."""
 
     respondent: str
     url: str
 
 
+@described
 class PendingOut(RequestOut):
     """A request that waits."""
 
-    links: list[LinkOut] = []
+    links: NotRequired[list[LinkOut]]
     """Only for a key with the scope `links`."""
 
 
-class PendingPage(_Out):
+@described
+class PendingPage(TypedDict):
     """One page of what waits, newest first."""
 
     items: list[PendingOut]
     next_cursor: str | None
 
 
-class EventOut(_Out):
+@described
+class EventOut(TypedDict):
     """One event of the audit chain."""
 
     id: int
@@ -273,66 +343,21 @@ class EventOut(_Out):
     request_id: str
     status: Status
     version: int
-    at: AwareDatetime
+    at: Instant
     data: dict[str, Any]
     hash: str
     """Covers this event and all before it."""
 
 
-class StreamedEvent(_Out):
-    """One event of a stream."""
-
-    id: str
-    """What to go on after, a number."""
-    event: str
-    """The event's type."""
-    data: Annotated[
-        str,
-        Field(
-            json_schema_extra={
-                "contentMediaType": "application/json",
-                "contentSchema": {"$ref": "#/components/schemas/EventOut"},
-            }
-        ),
-    ]
-    """An `EventOut` on one line."""
-
-
-class History(_Out):
+@described
+class History(TypedDict):
     """All of a request's audit events, oldest first."""
 
     items: list[EventOut]
 
 
-class ReceiptOut(_Out):
-    """Proof of an outcome, for whoever does not ask here."""
-
-    receipt: str
-    """A compact JWS. Its claims: `iss` (this server), `sub` (the request), `iat`, `status`, `choice`,
-    `revision`, `payload_digest` (of `outcome.payload`), `respondents`, `resolved_by`, `by`, `resolved_at`, and where
-    the outcome stands in the audit trail: `seq` and `chain`, the number and the hash of its event.
-    """
-
-
-class KeyOut(_Out):
-    """A public key (RFC 8037)."""
-
-    kty: Literal["OKP"]
-    crv: Literal["Ed25519"]
-    x: str
-    kid: str
-    """Names the key in the header of a receipt."""
-    use: Literal["sig"]
-    alg: Literal["Ed25519"]
-
-
-class KeysOut(_Out):
-    """The public keys that receipts are checked with: the newest first, which signs."""
-
-    keys: list[KeyOut]
-
-
-class DeliveryOut(_Out):
+@described
+class DeliveryOut(TypedDict):
     """One card, mail or callback to one address, which of a callback is shown without query and password."""
 
     surface: str
@@ -342,54 +367,18 @@ class DeliveryOut(_Out):
     state: str
     attempts: int
     error: str | None
-    at: AwareDatetime | None
+    at: Instant | None
 
 
-class Deliveries(_Out):
+@described
+class Deliveries(TypedDict):
     """Everything that was sent for a request, or is to be."""
 
     items: list[DeliveryOut]
 
 
-class Accepted(_Out):
+@described
+class Accepted(TypedDict):
     """It is stored and will be delivered."""
 
     status: Literal["accepted"]
-
-
-class Health(_Out):
-    """The process answers."""
-
-    status: Literal["ok"]
-
-
-class Readiness(_Out):
-    """Whether each part works: `ok`, or what is wrong in words."""
-
-    status: Literal["ready", "unavailable"]
-    checks: dict[str, str]
-
-
-class FaultOut(_Out):
-    """One thing wrong with the input."""
-
-    pointer: str
-    """JSON pointer into the body; for a query parameter or header its name."""
-    detail: str
-
-
-class Problem(_Out):
-    """What went wrong (RFC 9457), with a stable `code`."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    """One sentence for a person: what was wrong, and how to mend it."""
-    code: str
-    request_id: str
-    """The same as the header `X-Request-ID`."""
-    errors: list[FaultOut] = []
-    """With code `invalid`: every fault."""
-    request: RequestOut | RequestBrief | None = None
-    """With code `already_resolved`: the request as it was decided."""
