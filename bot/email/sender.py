@@ -6,6 +6,7 @@ import asyncio
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bot.approvals.offload import aside
 from bot.domain.messages.notifications import Notice, obsolete
 from bot.email.addresses import AddressError
 from bot.email.mailer import Accepted, Busy, Deferred, Interrupted, Refused, RelayDown
@@ -46,18 +47,23 @@ class EmailSender:
         now = asyncio.get_running_loop().time
         began = now()
         try:
-            mail = self._compose(delivery, request)  # before the turn, which others wait for
+            mail = await self._composed(delivery, request)  # before the turn, which others wait for
             async with self._mailer.turn() as deliver:
                 if request and now() - began > FRESH_SECONDS:
                     request = (await self._requests([request.id])).get(request.id)
                     if why := obsolete(delivery.notice, delivery.respondent, request):
                         return Superseded(why)
-                    mail = self._compose(delivery, request)
+                    mail = await self._composed(delivery, request)
                 return _result(await deliver(mail), mail, request, delivery.surface)
         except AddressError as error:
             return Failed(str(error))
         except Busy as error:
             return Retry(str(error), counts=False, pause=delivery.surface)
+
+    async def _composed(self, delivery: Delivery, request: Request | None) -> Composed:
+        """The mail; composed in a thread where there is much to show."""
+        about = (request.spec.payload, request.spec.message, request.spec.form) if request else ()
+        return await aside(lambda: self._compose(delivery, request), delivery.content, *about)
 
     def _compose(self, delivery: Delivery, request: Request | None) -> Composed:
         to, at = delivery.address, delivery.created_at

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
+from bot.approvals.offload import aside
 from bot.domain.access.authority import Scope
 from bot.domain.errors import AssentError
 from bot.domain.lifecycle.response_rules import ResponseInput
@@ -157,7 +158,8 @@ class Changes:
 
     async def _read(self, http: web.Request, model: type[B], *scopes: Scope) -> tuple[Visit, B]:
         call = await self.door.enter(http, *scopes)
-        return call, parse(model, await read_json(http, empty=True))
+        sent = await read_json(http, empty=True)
+        return call, await aside(lambda: parse(model, sent), sent)
 
 
 def _words(text: str | None) -> str | None:

@@ -88,7 +88,7 @@ class Api:
         """`POST /v1/requests/{id}/responses`: for a respondent, or as operator."""
         call = await self.door.enter(http, *ANSWERING)
         sent = await read_json(http)
-        body, request_id = parse(RespondBody, sent), http.match_info["id"]
+        body, request_id = await aside(lambda: parse(RespondBody, sent), sent), http.match_info["id"]
         answer = ResponseInput(
             decision=body.decision, reason=body.reason, values=body.values or None, phrase=body.phrase
         )
@@ -98,7 +98,7 @@ class Api:
             request = await call.approvals.operate(request_id, answer, call.name, surface(http), seen)
         else:
             actor = respondent(body.respondent, http)
-            once = idempotency(http, f"{call.caller.id}:{request_id}", sent)
+            once = await aside(lambda: idempotency(http, f"{call.caller.id}:{request_id}", sent), sent)
             request = await call.approvals.respond(request_id, actor, answer, seen, once)
         return call.answer(request)
 

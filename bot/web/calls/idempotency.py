@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from bot.approvals.idempotency import under_way
+from bot.approvals.offload import aside
 from bot.web.api.requests import idempotency
 from bot.web.calls.json_body import read_json
 
@@ -37,7 +38,8 @@ def _heeding(route: web.RouteDef, auth: Auth) -> web.RouteDef:
         if "Idempotency-Key" not in http.headers:
             return await handler(http)
         caller = await auth.caller(http, None)
-        call = idempotency(http, f"{caller.id}:{http.path}", await read_json(http, empty=True))
+        body = await read_json(http, empty=True)
+        call = await aside(lambda: idempotency(http, f"{caller.id}:{http.path}", body), body)
         if call is None:
             return await handler(http)
         with under_way(call):
