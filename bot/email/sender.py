@@ -6,7 +6,6 @@ import asyncio
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bot.approvals.offload import aside
 from bot.domain.messages.notifications import Notice, obsolete
 from bot.email.addresses import AddressError
 from bot.email.mailer import Accepted, Busy, Deferred, Interrupted, Refused, RelayDown
@@ -61,9 +60,8 @@ class EmailSender:
             return Retry(str(error), counts=False, pause=delivery.surface)
 
     async def _composed(self, delivery: Delivery, request: Request | None) -> Composed:
-        """The mail; composed in a thread where there is much to show."""
-        about = (request.spec.payload, request.spec.message, request.spec.form) if request else ()
-        return await aside(lambda: self._compose(delivery, request), delivery.content, *about)
+        """The mail, composed in a thread: what is long takes tens of milliseconds, and nobody else should wait."""
+        return await asyncio.to_thread(self._compose, delivery, request)
 
     def _compose(self, delivery: Delivery, request: Request | None) -> Composed:
         to, at = delivery.address, delivery.created_at
