@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gzip
 import json
 import tempfile
 import time
@@ -22,6 +23,9 @@ from bench.servers import API_KEY, assent
 
 GOAL = 0.1
 """Seconds."""
+
+PACKED = {"200 MB, packed": 200_000_000, "900 MB, packed": 900_000_000}
+"""Bodies that are small as long as they are compressed, and their size after that."""
 
 
 def _form(**properties: Any) -> dict[str, Any]:
@@ -69,6 +73,12 @@ def _bodies() -> dict[str, bytes]:
         "50,000 members": {"payload": {f"m{n}": n for n in range(50_000)}},
         "500 levels": {"payload": _nested(500)},
         "a long message": {"message": "[*`<" * 2000},
+        "nested styles": {"message": "**a " * 1000 + " b**" * 1000},
+        "a wide table": {"message": "|a" * 1000 + "|\n" + "|-" * 1000 + "|\n" + "|\n" * 2000},
+        "1 MiB of message": {"message": "[a](" * 250_000},
+        "1 MiB of title": {"title": "a b " * 250_000},
+        "1 MiB of phrase": {"level": "verify", "verification_phrase": "e\u0301" * 100_000},
+        "19,000 values": {"payload": {"x": [f"value {n}" for n in range(19_000)]}},
     }
     crowd = {"audience": [f"email:p{n}@example.com" for n in range(5000)]}
     base = {"title": "Hostile", "audience": ["email:ana@example.com"]}
@@ -77,10 +87,16 @@ def _bodies() -> dict[str, bytes]:
         + b",".join(b'"a%d":"b:c"' % n for n in range(60_000))
         + b',"a1":2}}',
         "5,000 people": json.dumps(base | crowd).encode(),
+        **{name: gzip.compress(b" " * size, 9) for name, size in PACKED.items()},
     }
 
 
-async def _asked(client: httpx.AsyncClient, body: bytes) -> tuple[int, float, float]:
+def _headers(name: str) -> dict[str, str]:
+    packed = {"Content-Encoding": "gzip"} if name in PACKED else {}
+    return {"Authorization": f"Bearer {API_KEY}", **packed}
+
+
+async def _asked(client: httpx.AsyncClient, name: str, body: bytes) -> tuple[int, float, float]:
     """The status of one body, its seconds, and those of the slowest `/healthz` meanwhile."""
     slowest, done = 0.0, asyncio.Event()
 
@@ -94,7 +110,7 @@ async def _asked(client: httpx.AsyncClient, body: bytes) -> tuple[int, float, fl
     watching = asyncio.create_task(watch())
     await asyncio.sleep(0.2)
     began, slowest = time.perf_counter(), 0.0
-    answer = await client.post("/v1/requests", content=body, headers={"Authorization": f"Bearer {API_KEY}"})
+    answer = await client.post("/v1/requests", content=body, headers=_headers(name))
     took = time.perf_counter() - began
     done.set()
     await watching
@@ -106,7 +122,7 @@ async def _measure(url: str, rounds: int) -> None:
         print(f"{'body':32}{'status':>8}{'answer ms':>12}{'slowest /healthz ms':>22}")
         worst = 0.0
         for name, body in _bodies().items():
-            tries = [await _asked(client, body) for _ in range(rounds)]
+            tries = [await _asked(client, name, body) for _ in range(rounds)]
             status, took, slowest = min(tries, key=lambda tried: tried[2])
             worst = max(worst, slowest)
             print(f"{name:32}{status:>8}{took * 1000:>12.1f}{slowest * 1000:>22.1f}")

@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from bot.domain.forms import forms
 from bot.domain.messages import phrases
+from bot.domain.messages.markdown_budget import READ_DEPTH, is_too_deep, is_too_much
 from bot.domain.model.zones import named
 from bot.resources import resource
 
@@ -217,12 +218,22 @@ def held(request: Request) -> str | None:
 
 def markdown(source: str) -> Markup:
     """CommonMark with tables as safe HTML: no raw HTML, no images, links to http, https and mailto only."""
-    return Markup(_MARKDOWN.render(plain(source)))  # noqa: S704 - the renderer escapes, raw HTML is off
+    text = plain(source)
+    if (tokens := _tokens(text)) is None:
+        return Markup("<p>{}</p>\n").format(Markup("<br>\n").join(text.split("\n")))
+    return Markup(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))  # noqa: S704 - it escapes, raw HTML is off
 
 
 def markdown_text(source: str) -> str:
     """The same for a text mail: without the marks, links spelled out."""
-    return _text_blocks(SyntaxTreeNode(_MARKDOWN.parse(plain(source))).children)
+    text = plain(source)
+    return text if (tokens := _tokens(text)) is None else _text_blocks(SyntaxTreeNode(tokens).children)
+
+
+def _tokens(text: str) -> list[Token] | None:
+    """What is read of `text`; None where that is too much, so that it is shown as it was written."""
+    tokens = None if is_too_much(text) else _MARKDOWN.parse(text)
+    return None if tokens is None or is_too_deep(tokens) else tokens
 
 
 def _is_safe_link(url: str) -> bool:
@@ -247,7 +258,7 @@ def _link_open(
 
 
 def _markdown_it() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "breaks": True})
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": READ_DEPTH})
     parser.enable(["table", "strikethrough"]).disable("image")
     parser.validateLink = _is_safe_link  # type: ignore[method-assign]  # markdown-it is configured so
     parser.core.ruler.push("demote_headings", _demote_headings)

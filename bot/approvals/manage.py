@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.approvals.apply_event import apply
 from bot.approvals.context import Core, warn_if_lost
+from bot.approvals.offload import aside
 from bot.approvals.validation.submission import revision
 from bot.domain.access import authority
 from bot.domain.errors import AssentError
@@ -69,7 +70,7 @@ class Changing(Core):
         request = await self._stored(request_id)
         authority.check_manages(self._key, request)
         try:
-            changes = revision(request.spec, body)
+            changes = await aside(lambda: revision(request.spec, body), body.payload, request.spec.form)
         except AssentError as refusal:
             raise authority.told(refusal, self._key, request) from None
         reason = (body.reason or "").strip() or None

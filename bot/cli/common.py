@@ -132,7 +132,7 @@ def read_json(name: str) -> Any:
     where = "standard input" if name == "-" else name
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return jsonlib.loads(data.decode(), parse_constant=_refuse, object_pairs_hook=distinct)
+        return json_in(data.decode())
     except OSError as error:
         raise Failure(f"cannot read {where}: {error.strerror}") from None
     except jsonlib.JSONDecodeError as error:
@@ -143,6 +143,11 @@ def read_json(name: str) -> Any:
         raise Failure(f"{where}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise Failure(f"{where} is not JSON in UTF-8: {error}") from None
+
+
+def json_in(text: str) -> Any:
+    """Return the JSON in a text, with no member twice and no NaN; raises ValueError."""
+    return jsonlib.loads(text, parse_constant=_refuse, object_pairs_hook=distinct)
 
 
 def _refuse(constant: str) -> None:

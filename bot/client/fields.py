@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Timeout = Literal["expire", "approve", "reject", "skip", "escalate"]
+Status = Literal["pending", "approved", "rejected", "skipped", "expired", "cancelled"]
 
 
 class Fields(TypedDict, total=False):
@@ -43,12 +44,51 @@ class Fields(TypedDict, total=False):
     labels: Mapping[str, Any] | None
 
 
-class Given(TypedDict, total=False):
+class Answer(TypedDict, total=False):
     """What an answer has beside its decision."""
 
     respondent: str | None
     reason: str | None
-    values: Mapping[str, Any] | None
-    phrase: str | None
     revision: int | None
     step: int | None
+
+
+class Given(Answer, total=False):
+    """What the answer to one request may have, too."""
+
+    values: Mapping[str, Any] | None
+    phrase: str | None
+
+
+class Changes(TypedDict, total=False):
+    """What is asked instead of what was; what is left out stays."""
+
+    title: str | None
+    message: str | None
+    details: Mapping[str, Any] | None
+    payload: Any
+    reason: str | None
+
+
+class Narrowed(TypedDict, total=False):
+    """Which requests are meant, whatever became of them and whoever answers."""
+
+    requester: str | None
+    label: str | Sequence[str] | None
+    """`key:value`, or several of them that all hold."""
+    q: str | None
+    """Words of the title, the message, …"""
+
+
+class Filters(Narrowed, total=False):
+    """Which requests are listed."""
+
+    status: Status | None
+    respondent: str | None
+
+
+class Target(TypedDict, total=False):
+    """Who is told, where nobody is asked: one of the two."""
+
+    audience: Sequence[str] | None
+    destination: Mapping[str, str] | Sequence[Mapping[str, str]] | None

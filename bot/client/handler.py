@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from bot.client.client import AsyncClient
 from bot.client.errors import ApiError, AssentError, Unreachable, Unsendable
@@ -23,6 +23,7 @@ from bot.client.transport.protocol import Call, Flow, HttpResponse, Lost, decode
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from bot.client.fields import Given, Narrowed
     from bot.client.models import Request
 
 SHARE = 0.8
@@ -65,7 +66,7 @@ class Handler:
         respondent: str | None = None,
         max_retries: int = 3,
         on_unrecoverable_error: Callable[[str, Exception], object] | None = None,
-        **filters: Any,
+        **filters: Unpack[Narrowed],
     ) -> None:
         set_on = os.environ.get("ASSENT_AUTO_APPROVE", "").strip().lower() in {"1", "true", "yes", "on"}
         self._auto_approve = set_on if auto_approve is None else auto_approve
@@ -163,7 +164,11 @@ class Handler:
         """Post an answer; what keeps it from being posted, if anything does."""
         try:
             # The answer is to what was decided on, not to what that was changed to meanwhile.
-            seen: dict[str, Any] = {"revision": request.get("revision"), "respondent": self._respondent}
+            seen: Given = {
+                "revision": request.get("revision"),
+                "step": (request.get("step") or {}).get("index"),
+                "respondent": self._respondent,
+            }
             call = answer(request.id, **seen, **asdict(response))
             counted = await client.run(persistent(call, self._max_retries))
         except AssentError as error:

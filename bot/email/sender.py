@@ -46,18 +46,22 @@ class EmailSender:
         now = asyncio.get_running_loop().time
         began = now()
         try:
-            mail = self._compose(delivery, request)  # before the turn, which others wait for
+            mail = await self._composed(delivery, request)  # before the turn, which others wait for
             async with self._mailer.turn() as deliver:
                 if request and now() - began > FRESH_SECONDS:
                     request = (await self._requests([request.id])).get(request.id)
                     if why := obsolete(delivery.notice, delivery.respondent, request):
                         return Superseded(why)
-                    mail = self._compose(delivery, request)
+                    mail = await self._composed(delivery, request)
                 return _result(await deliver(mail), mail, request, delivery.surface)
         except AddressError as error:
             return Failed(str(error))
         except Busy as error:
             return Retry(str(error), counts=False, pause=delivery.surface)
+
+    async def _composed(self, delivery: Delivery, request: Request | None) -> Composed:
+        """The mail, composed in a thread: what is long takes tens of milliseconds, and nobody else should wait."""
+        return await asyncio.to_thread(self._compose, delivery, request)
 
     def _compose(self, delivery: Delivery, request: Request | None) -> Composed:
         to, at = delivery.address, delivery.created_at

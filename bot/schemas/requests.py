@@ -252,16 +252,19 @@ class RespondBody(Body):
     """
 
 
+Why = Annotated[str, Field(max_length=3000)]
+
+
 class ReasonBody(Body):
     """Why."""
 
-    reason: str | None = None
+    reason: Why | None = None
 
 
 class EscalateBody(Body):
     """Ask the next level now."""
 
-    reason: str | None = None
+    reason: Why | None = None
     respondent: Text | None = None
     """Which respondent wants it; without one, the key's owner does."""
 
@@ -275,7 +278,7 @@ class DelegateBody(Body):
     """Whose place is taken: `rsp_…`, `email:…` or `slack:U…`."""
     to: Text
     """Who takes it: the selector of one person."""
-    reason: str | None = None
+    reason: Why | None = None
 
 
 class WithdrawBody(Body):
@@ -298,7 +301,7 @@ class ReviseBody(Body):
     message: str | None = None
     details: Annotated[dict[str, Scalar], Field(max_length=MAX_MEMBERS)] | None = None
     payload: Json = None
-    reason: str | None = None
+    reason: Why | None = None
     """Why, for those who had answered."""
 
 

@@ -108,6 +108,29 @@ reason = "It is small."
 """
 
 
+EXTRAS = {
+    "langgraph": "langgraph",
+    "mcp": "mcp",
+    "openai_agents": "openai-agents",
+    "pydantic_ai": "pydantic-ai",
+}
+"""The adapters that need a framework, which their extra brings."""
+
+INNER = {"mcp_tasks"}
+"""What only an adapter of those imports."""
+
+
+def client_side(installed: Path) -> list[str]:
+    """Every module of the client, the command and the test kit, and the adapters that need no framework."""
+    rooms = (installed / "bot" / room for room in ("client", "cli", "adapters"))
+    files = [
+        file for room in rooms for file in sorted(room.rglob("*.py")) if file.stem not in {*EXTRAS, *INNER}
+    ]
+    files.append(installed / "bot" / "pytest_plugin.py")
+    names = (".".join(file.relative_to(installed).with_suffix("").parts) for file in files)
+    return [name.removesuffix(".__init__") for name in names]
+
+
 def test_clients_test_kit_and_commands_need_only_the_base_install(installed: Path, tmp_path: Path) -> None:
     base = brought_by([*PROJECT["dependencies"], "pytest"]) | {PROJECT["name"]}
     owners = metadata.packages_distributions().items()
@@ -121,11 +144,17 @@ def test_clients_test_kit_and_commands_need_only_the_base_install(installed: Pat
     def assent(*arguments: str) -> str:
         return runs(f"from bot.__main__ import main\nsys.argv = {['assent', *arguments]!r}\nsys.exit(main())")
 
-    rooms = ("bot/client/*.py", "bot/cli/*.py", "bot/adapters/claude_*.py", "bot/pytest_plugin.py")
-    files = [file.relative_to(installed) for room in rooms for file in sorted(installed.glob(room))]
-    modules = [".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in files]
-    assert "bot.client.testing" in modules
+    modules = client_side(installed)
+    assert {"bot.client.testing", "bot.client.transport.operations", "bot.cli.commands.server"} <= {*modules}
     runs("\n".join(f"import {module}" for module in modules))
+    for name in sorted(EXTRAS):
+        assert f"pip install 'assent[{EXTRAS[name]}]'" in runs(
+            f"try: import bot.adapters.{name}\nexcept ModuleNotFoundError as error: print(error)"
+        )
+    database = "from bot.client import Client\ntry: Client('sqlite:///assent.db').pending()"
+    assert "pip install 'assent[server]'" in runs(
+        f"{database}\nexcept ModuleNotFoundError as error: print(error)"
+    )
     assert "submit" in assent("--help")
     assert runs(TEST_KIT) == "{'amount': 9}\nrejected\n"
     (tmp_path / "assent.toml").write_text(POLICY)

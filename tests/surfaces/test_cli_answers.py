@@ -16,6 +16,7 @@ from tests.support import command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
 PENDING: dict[str, Any] = {
     "id": "req_1",
@@ -201,12 +202,28 @@ async def test_submit_reads_the_payload_from_standard_input_and_waits(server: St
         ('{"a": }', "standard input is not JSON: line 1, column 7"),
         ('{"a": NaN}', "NaN is not a JSON number"),
         ("[]", "does not hold a JSON object"),
+        ('{"title": "x", "title": "y"}', "standard input: an object has the member 'title' more than once"),
+        (
+            '{"payload": {"a": [{"b": 1, "b": 2}]}}',
+            "standard input: an object has the member 'b' more than once",
+        ),
     ],
 )
 async def test_a_bad_file_is_explained(server: StandIn, text: str, complaint: str) -> None:
     done = await server.run("submit", "--file", "-", stdin=text)
     assert done.status == 1
     assert complaint in done.err
+
+
+@pytest.mark.parametrize("verb", ["submit", "revise"])
+async def test_a_member_stands_once_in_a_payload_too(server: StandIn, tmp_path: Path, verb: str) -> None:
+    file = tmp_path / "payload.json"
+    file.write_text('{"amount": 1, "amount": 1000000}')
+    which = ["req_1"] if verb == "revise" else []
+    done = await server.run(verb, *which, "--title", "x", "--payload", str(file))
+    assert done.status == 1
+    assert done.err == f"assent: {file}: an object has the member 'amount' more than once; leave one\n"
+    assert server.bodies == []
 
 
 async def test_a_missing_file_is_named(server: StandIn) -> None:
@@ -250,6 +267,9 @@ async def test_a_server_that_is_not_there_is_explained(unused_tcp_port: int) -> 
         ["show", "req_1", "--colour"],
         ["submit", "--title", "x", "--detail", "no equals sign"],
         ["submit", "--title", "x", "--quorum", "most"],
+        ["submit", "--title", "x", "--quorum", '{"any_of": [], "any_of": []}'],
+        ["submit", "--title", "x", "--quorum", '{"any_of": [{"from": "x", "approvals": NaN}]}'],
+        ["submit", "--title", "x", "--quorum", "[" * 5000],
         ["submit", "--title", "x", "--level", "high"],
         ["list", "--status", "open"],
         ["pending", "--limit", "many"],

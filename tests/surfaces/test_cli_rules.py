@@ -141,6 +141,17 @@ async def test_a_request_is_escalated_handed_on_discussed_revised_and_shown(prod
     assert "no further level" in refused.err
 
 
+async def test_people_are_reminded_once_a_minute_whoever_does_it(product: Product) -> None:
+    request = await product.submit(audience=[ANA])
+    assert (await run(product, "remind", request["id"])).status == 0
+    again = await run(product, "remind", request["id"])
+    assert (again.status, again.out) == (1, "")
+    assert "(rate_limited)" in again.err
+    by_api = await product.call("POST", f"/v1/requests/{request['id']}/remind", json={})
+    assert (by_api.status, by_api.json["code"]) == (429, "rate_limited")
+    assert 0 < int(by_api.headers["Retry-After"]) <= 60
+
+
 async def test_groups_are_set_listed_and_deleted(product: Product) -> None:
     assert "group:legal" in (await run(product, "groups", "set", "legal", "ana@example.com", BEN)).out
     assert (await run(product, "groups", "list", "--json")).json == [

@@ -78,6 +78,15 @@ async def test_slack_checks_the_certificate_without_a_signature(product: Product
     assert answer.status == 200
 
 
+@pytest.mark.parametrize(
+    "begin", ["ssl_check=1&", "ssl_check=1&token=t&", "token=t&ssl_check=1&", "ssl_check=1&ssl_check=1&"]
+)
+async def test_a_click_is_no_check_of_the_certificate(product: Product, begin: str) -> None:
+    headers = {"Content-Type": FORM}
+    answer = await product.call("POST", "/slack/events", data=begin.encode() + form(CLICK), headers=headers)
+    assert (answer.status, answer.json["code"]) == (401, "unauthenticated")
+
+
 @pytest.mark.parametrize("timestamp", ["", "0", "now", "-1", "1e9", "٣", "9" * 5000, "1.5", " "])
 async def test_a_timestamp_that_is_none_or_old(product: Product, slack: SlackSandbox, timestamp: str) -> None:
     body = form(CLICK)

@@ -93,9 +93,9 @@ async def test_a_callback_decides_with_reason_and_edits() -> None:
     }
 
 
-async def test_the_answer_is_to_the_revision_that_was_decided_on() -> None:
-    [told] = (await handled(Handler(approve), revision=3)).answers
-    assert told["revision"] == 3
+async def test_the_answer_is_to_the_revision_and_the_step_that_were_decided_on() -> None:
+    [told] = (await handled(Handler(approve), revision=3, step={"index": 1})).answers
+    assert (told["revision"], told["step"]) == (3, 1)
 
 
 async def test_auto_approve_comes_first_and_says_so(

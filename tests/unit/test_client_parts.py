@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import re
 import subprocess
@@ -11,10 +12,11 @@ from pathlib import Path
 import pytest
 
 import bot
-from bot.client import AsyncClient, Client
-from bot.client.fields import Fields
+from bot.client import AsyncClient, Client, Request, fields
 from bot.client.terminal.spinner import Waiting
-from bot.schemas.requests import SubmitBody
+from bot.client.transport.descriptors import operation
+from bot.client.transport.operations import Operations
+from bot.schemas import requests
 from tests.support.command import environment
 
 
@@ -32,8 +34,55 @@ def test_importing_the_client_loads_none_of_what_is_slow() -> None:
     assert slow & set(done.stdout.split()) == set()
 
 
-def test_every_field_of_a_request_is_a_keyword_that_editors_know() -> None:
-    assert Fields.__annotations__.keys() == SubmitBody.model_fields.keys()
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        (fields.Fields, requests.SubmitBody),
+        (fields.Given, requests.RespondBody),
+        (fields.Answer, requests.BulkBody),
+        (fields.Changes, requests.ReviseBody),
+        (fields.Target, requests.NotifyBody),
+    ],
+)
+def test_every_field_of_a_body_is_a_keyword_that_editors_know(said: type, taken: type[requests.Body]) -> None:
+    positional = (
+        {"decision", "requests"}
+        if "decision" in taken.model_fields
+        else {"message"} - {*said.__annotations__}
+    )
+    assert said.__annotations__.keys() == taken.model_fields.keys() - positional
+
+
+@pytest.mark.parametrize(
+    ("method", "taken"),
+    [
+        (Operations.cancel, requests.ReasonBody),
+        (Operations.remind, requests.ReasonBody),
+        (Operations.escalate, requests.EscalateBody),
+        (Operations.delegate, requests.DelegateBody),
+        (Operations.withdraw, requests.WithdrawBody),
+        (Operations.comment, requests.CommentBody),
+    ],
+)
+def test_what_is_done_with_a_request_takes_the_fields_of_its_body(
+    method: operation[..., Request], taken: type[requests.Body]
+) -> None:
+    parameters = inspect.signature(method.flow).parameters
+    assert parameters.keys() - {"self", "id"} == taken.model_fields.keys()
+    assert all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters.values())
+
+
+def test_no_call_takes_keywords_that_nobody_knows() -> None:
+    """What a method takes beside its own parameters stands in a TypedDict."""
+    flows = [found.flow for found in vars(Operations).values() if isinstance(found, operation)]
+    loose = [
+        parameter
+        for flow in flows
+        for parameter in inspect.signature(flow).parameters.values()
+        if parameter.kind is parameter.VAR_KEYWORD and not str(parameter.annotation).startswith("Unpack[")
+    ]
+    assert flows
+    assert loose == []
 
 
 def test_nothing_that_users_read_cites_what_they_do_not_have() -> None:

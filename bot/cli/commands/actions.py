@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from bot.cli import display, shown
 from bot.cli.commands.respondent import Id, Reason, Respondent
 from bot.cli.common import SERVER, Pairs, Server, Words, pairs, read_json
+
+if TYPE_CHECKING:
+    from bot.client.fields import Changes
 
 Person = Annotated[str, Parameter(help="Such as email:ana@example.com, slack:U… or rsp_….")]
 
@@ -94,12 +97,11 @@ def revise(
     detail
         KEY=VALUE, shown in a table. May be given several times.
     """
-    given = {"title": title, "message": message, "details": pairs(detail)}
-    fields = {name: value for name, value in given.items() if value is not None}
+    changes: Changes = {"title": title, "message": message, "details": pairs(detail), "reason": reason}
     if payload:
-        fields["payload"] = read_json(payload)
+        changes["payload"] = read_json(payload)
     with server.client() as client:
-        revised = client.revise(id, reason=reason, **fields)
+        revised = client.revise(id, **changes)
         shown.remember(client.url, [revised])
     display.print_brief(revised, as_json=server.json)
 

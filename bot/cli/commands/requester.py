@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,11 +15,13 @@ from bot.cli.common import (
     Server,
     Words,
     error_text,
+    json_in,
     no_outcome,
     pairs,
     read_json,
 )
 from bot.client import Unanswered
+from bot.schemas.members import RepeatedMember
 
 if TYPE_CHECKING:
     from bot.client import Client, Request
@@ -209,8 +210,10 @@ def _quorum(text: str | None) -> Any:
     if text is None or text in {"all", "majority"}:
         return text
     try:
-        return json.loads(text)
-    except ValueError:
+        return json_in(text)
+    except RepeatedMember as error:
+        raise Failure(f"--quorum {text}: {error}", status=2) from None
+    except (ValueError, RecursionError):
         raise Failure(
             f'--quorum {text}: give a number, "all", "majority", or a rule in JSON', status=2
         ) from None

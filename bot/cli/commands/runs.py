@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from bot.cli import display
-from bot.cli.common import EXIT_OF_STATUS, SERVER, Failure, Server, Words, read_json
+from bot.cli.common import EXIT_OF_STATUS, SERVER, Failure, Server, Words, json_in, read_json
 
 if TYPE_CHECKING:
     from bot.workflows import Durable
@@ -296,8 +296,8 @@ def _first_line(error: Exception) -> str:
 
 def _input(text: str | None) -> dict[str, Any]:
     try:
-        given = read_json(text[1:]) if text and text.startswith("@") else jsonlib.loads(text or "{}")
-    except ValueError as error:
+        given = read_json(text[1:]) if text and text.startswith("@") else json_in(text or "{}")
+    except (ValueError, RecursionError) as error:
         raise Failure(f"--input is not JSON: {error}", status=2) from None
     if not isinstance(given, dict):
         raise Failure("--input must be a JSON object", status=2)

@@ -32,7 +32,7 @@ from bot.client.transport.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from bot.client.fields import Fields, Given
+    from bot.client.fields import Answer, Changes, Fields, Filters, Given, Target
 
 Requests = list[Request]
 Rows = list[dict[str, Any]]
@@ -63,39 +63,6 @@ def answer(id: str, decision: str, **members: Any) -> Call:
 def _once() -> dict[str, str]:
     """What keeps a call's own retries from doing it twice."""
     return {"Idempotency-Key": uuid.uuid4().hex}
-
-
-def _answering(decision: str) -> operation[..., Request]:
-    @operation
-    def respond(
-        self: Operations,
-        /,
-        id: str,
-        *,
-        reason: str | None = None,
-        respondent: str | None = None,
-        revision: int | None = None,
-        step: int | None = None,
-        **members: Any,
-    ) -> Flow[Request]:
-        """Answer as `respondent`, or as the operator: see `respond`.
-
-        With `revision` (and `step`) it is to what you looked at, and refused where the question was changed since.
-        """
-        seen = {"revision": revision, "step": step}
-        call = answer(id, decision, reason=reason, respondent=respondent, **seen, **members)
-        return Request((yield from self._exchange(call)))
-
-    return respond
-
-
-def _managing(verb: str, doc: str) -> operation[..., Request]:
-    def manage(self: Operations, /, id: str, *, reason: str | None = None, **members: Any) -> Flow[Request]:
-        call = post(_path(id, verb), {"reason": reason, **members}, headers=_once())
-        return Request((yield from self._exchange(call)))
-
-    manage.__doc__ = doc
-    return operation(manage)
 
 
 class Operations:
@@ -168,7 +135,7 @@ class Operations:
         return (yield from self._pages("/v1/pending", limit, {}))
 
     @operation
-    def list(self, /, limit: int | None = None, **filters: Any) -> Flow[Requests]:
+    def list(self, /, limit: int | None = None, **filters: Unpack[Filters]) -> Flow[Requests]:
         """List requests, newest first.
 
         The filters are `status`, `respondent`, `requester`, `label` ("key:value", or a list of them) and `q`.
@@ -183,34 +150,73 @@ class Operations:
         """
         return Request((yield from self._exchange(answer(id, decision, **members))))
 
-    approve = _answering("approve")
-    reject = _answering("reject")
-    skip = _answering("skip")
+    @operation
+    def approve(self, /, id: str, **members: Unpack[Given]) -> Flow[Request]:
+        """Approve as `respondent`, or as the operator: see `respond`.
+
+        With `revision` (and `step`) it is to what you looked at, and refused where the question was changed since.
+        """
+        return Request((yield from self._exchange(answer(id, "approve", **members))))
 
     @operation
-    def respond_to_all(self, /, ids: Asked, decision: str, **members: Any) -> Flow[Rows]:
+    def reject(self, /, id: str, **members: Unpack[Given]) -> Flow[Request]:
+        """Reject, likewise."""
+        return Request((yield from self._exchange(answer(id, "reject", **members))))
+
+    @operation
+    def skip(self, /, id: str, **members: Unpack[Given]) -> Flow[Request]:
+        """Leave it to the others, likewise, where that is allowed."""
+        return Request((yield from self._exchange(answer(id, "skip", **members))))
+
+    @operation
+    def choose(self, /, id: str, choice: str, **members: Unpack[Given]) -> Flow[Request]:
+        """Pick the option with this id, likewise."""
+        return Request((yield from self._exchange(answer(id, choice, **members))))
+
+    @operation
+    def respond_to_all(self, /, ids: Asked, decision: str, **members: Unpack[Answer]) -> Flow[Rows]:
         """Give several requests the same answer; what came of each: `id`, and `request` or `problem`."""
         body = {"requests": [*ids], "decision": decision, **members}
         call = post("/v1/responses", body, headers=_once())
         found: Rows = (yield from self._exchange(call))["items"]
         return found
 
-    cancel = _managing("cancel", "Withdraw a request that is still pending.")
-    remind = _managing("remind", "Ask those who have not answered once more.")
-    escalate = _managing(
-        "escalate", "Ask the next level of the escalation now, for a `respondent` or the key's owner."
-    )
-    withdraw = _managing("withdraw", "Take back the answer of a `respondent`, while the request is pending.")
-    comment = _managing(
-        "comments", "Put `text`: a question of a `respondent`, or without one the requester's reply."
-    )
-    revise = _managing("revise", "Ask something else instead (`title`, `message`, `details`, `payload`).")
+    @operation
+    def cancel(self, /, id: str, *, reason: str | None = None) -> Flow[Request]:
+        """Withdraw a request that is still pending."""
+        return (yield from self._done(id, "cancel", {"reason": reason}))
+
+    @operation
+    def remind(self, /, id: str, *, reason: str | None = None) -> Flow[Request]:
+        """Ask those who have not answered once more."""
+        return (yield from self._done(id, "remind", {"reason": reason}))
+
+    @operation
+    def escalate(
+        self, /, id: str, *, reason: str | None = None, respondent: str | None = None
+    ) -> Flow[Request]:
+        """Ask the next level of the escalation now, for a `respondent` or the key's owner."""
+        return (yield from self._done(id, "escalate", {"reason": reason, "respondent": respondent}))
+
+    @operation
+    def withdraw(self, /, id: str, *, respondent: str) -> Flow[Request]:
+        """Take back the answer of a `respondent`, while the request is pending."""
+        return (yield from self._done(id, "withdraw", {"respondent": respondent}))
+
+    @operation
+    def comment(self, /, id: str, *, text: str, respondent: str | None = None) -> Flow[Request]:
+        """Put `text`: a question of a `respondent`, or without one the requester's reply."""
+        return (yield from self._done(id, "comments", {"text": text, "respondent": respondent}))
+
+    @operation
+    def revise(self, /, id: str, **changes: Unpack[Changes]) -> Flow[Request]:
+        """Ask something else instead (`title`, `message`, `details`, `payload`)."""
+        return (yield from self._done(id, "revise", changes))
 
     @operation
     def delegate(self, /, id: str, from_: str, to: str, *, reason: str | None = None) -> Flow[Request]:
         """Hand what waits for one respondent (`from_`) to another person (`to`), such as email:ben@example.com."""
-        call = post(_path(id, "delegate"), {"from": from_, "to": to, "reason": reason}, headers=_once())
-        return Request((yield from self._exchange(call)))
+        return (yield from self._done(id, "delegate", {"from": from_, "to": to, "reason": reason}))
 
     @operation
     def deliveries(self, /, id: str) -> Flow[Rows]:
@@ -260,7 +266,7 @@ class Operations:
         return receipts.check(receipt, wanted, keys)
 
     @operation
-    def notify(self, /, message: str, **target: Any) -> Flow[dict[str, Any]]:
+    def notify(self, /, message: str, **target: Unpack[Target]) -> Flow[dict[str, Any]]:
         """Tell the people of `audience` or `destination` something, without asking."""
         call = post("/v1/notifications", {"message": message, **target}, headers=_once())
         return dict((yield from self._exchange(call)))
@@ -284,6 +290,11 @@ class Operations:
     def _exchange(self, call: Call) -> Flow[Any]:
         return exchange(call, self.retry_for, self._now)
 
+    def _done(self, id: str, what: str, said: Mapping[str, Any]) -> Flow[Request]:
+        """The request after something was done with it, once."""
+        call = post(_path(id, what), said, headers=_once())
+        return Request((yield from self._exchange(call)))
+
     def _published_keys(self, wanted: str) -> Flow[dict[str, Any]]:
         """The JWK set of the server, asked for again where it is old or lacks the key that is wanted."""
         until, keys = self._keys
@@ -296,7 +307,7 @@ class Operations:
         found: Rows = (yield from self._exchange(get(path)))["items"]
         return found
 
-    def _pages(self, path: str, limit: int | None, filters: dict[str, Any]) -> Flow[Requests]:
+    def _pages(self, path: str, limit: int | None, filters: Mapping[str, Any]) -> Flow[Requests]:
         found: Requests = []
         cursor: str | None = None
         while limit is None or len(found) < limit:

@@ -55,7 +55,10 @@ def phrase(text: str) -> str:
     """A phrase as it is kept and compared: in NFC, with one space for each run of white space, and none at its ends.
 
     The marks that set a phrase apart on a screen, which come along when it is copied from there, are not part of it.
+    What is too long to be one stays as it is, and so equals none.
     """
+    if len(text) > MAX_TYPED:
+        return text
     return " ".join(unicodedata.normalize("NFC", text.translate(_MARKS)).split())
 
 
@@ -66,17 +69,19 @@ _MARKS = dict.fromkeys([0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0
 def phrase_fault(text: str) -> str | None:
     """Why nobody could type this phrase as it reads, in words."""
     kept = phrase(text)
+    if len(kept) > MAX_PHRASE:
+        return f"is longer than {MAX_PHRASE} characters; nobody types that much"
     if not any(unicodedata.category(c)[0] in "LNPS" for c in kept):
         return "has nothing in it that people could type"
     unseen = next((c for c in kept if unicodedata.category(c) in _UNSEEN), None)
     if unseen is not None:
         return f"has the invisible character U+{ord(unseen):04X}, which nobody could type; leave it out"
-    if len(kept) > MAX_PHRASE:
-        return f"is longer than {MAX_PHRASE} characters; nobody types that much"
     return None
 
 
 MAX_PHRASE = 200
+MAX_TYPED = 20 * MAX_PHRASE
+"""Characters as they are typed, with marks, parts of letters and white space that are folded."""
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 64
 """Nesting beyond this is refused: nobody can read it on a card, and no canonicaliser need recurse that deep."""
 
+MAX_VALUES = 20_000
+"""Values of one payload, each object and list among them: more takes long to look at, and nobody reads it."""
+
 SAFE_INTEGER = 2**53 - 1
 """RFC 8785 numbers are IEEE doubles: a larger integer would be signed as another number (RFC 7493 §2.2)."""
 
@@ -36,7 +39,9 @@ def check_canonical(value: Json, pointer: str) -> None:
 
 
 def canonical_faults(value: Json, pointer: str) -> list[Fault]:
-    """Every place under `pointer` where `value` cannot be signed exactly."""
+    """Every place under `pointer` where `value` cannot be signed exactly, or that it is too much to look at."""
+    if _holds_more_than(MAX_VALUES, value):
+        return [Fault(pointer, f"has more than {MAX_VALUES:,} values; send fewer, or a link to them")]
     faults: list[Fault] = []
     pending: list[tuple[Json, str, int]] = [(value, pointer, 0)]
     while pending:
@@ -55,6 +60,17 @@ def canonical_faults(value: Json, pointer: str) -> list[Fault]:
                 )
             )
     return faults
+
+
+def _holds_more_than(most: int, value: Json) -> bool:
+    """Whether there are more than so many values in `value`, itself included; told without looking at all of them."""
+    values, pending = 1, [value]
+    while pending and values <= most:
+        item = pending.pop()
+        if isinstance(item, dict | list):
+            values += len(item)
+            pending += item.values() if isinstance(item, dict) else item
+    return values > most
 
 
 def _beyond_exact(number: float) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from bot.approvals.offload import aside
 from bot.domain.messages.notifications import Notice
 from bot.ports import Failed, Lost, Retry, Sent
 from bot.slack.api.errors import Gone, Later, SlackDown, SlackError, Throttled, TokenInvalid, Unreadable
@@ -61,9 +62,14 @@ class SlackSender:
         """Show `request` as it is at `now`, or say what there is to say about it."""
         card = await self._card(delivery) if delivery.notice is Notice.REMINDER else None
         if delivery.notice is Notice.NOTIFICATION:
-            message = cards.notification(delivery.content or "")
+            message = await aside(lambda: cards.notification(delivery.content or ""), delivery.content)
         elif request:
-            message = _message(delivery, request, now, has_card=card is not None)
+            spec = request.spec
+            message = await aside(
+                lambda: _message(delivery, request, now, has_card=card is not None),
+                spec.payload,
+                spec.message,
+            )
         else:
             return Failed("the request is not there any more")
         if delivery.receipt is None and (wait := self._wait(delivery.address, now)):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
+from bot.domain.messages.markdown_budget import READ_DEPTH, is_too_deep, is_too_much
 from bot.rendering import plain
 from bot.slack.render.text import Block, paragraph, preformatted, rich_text, run
 
@@ -23,7 +24,7 @@ _STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 
 def _parser() -> MarkdownIt:
     """CommonMark without raw HTML, pictures, and references, whose targets stand somewhere else."""
-    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 12})
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": READ_DEPTH})
     parser.normalizeLink = str  # type: ignore[method-assign, assignment]  # markdown-it is configured so
     return parser.enable("strikethrough").disable(["image", "reference", "html_block", "html_inline"])
 
@@ -34,10 +35,18 @@ _PARSER = _parser()
 def markdown(source: str) -> Block | None:
     """`source` as one block, or None where nothing of it is visible."""
     text = plain(source).strip()
-    parts = _joined(_blocks(SyntaxTreeNode(_PARSER.parse(text)).children))
-    if sum(len(part["elements"]) for part in parts) > MAX_ELEMENTS:
+    parts = _read(text)
+    if parts is None or sum(len(part["elements"]) for part in parts) > MAX_ELEMENTS:
         parts = [paragraph(*run(text))]
     return rich_text(*parts) if parts else None
+
+
+def _read(text: str) -> list[Block] | None:
+    """What is read of `text`; None where that is too much."""
+    tokens = None if is_too_much(text) else _PARSER.parse(text)
+    if tokens is None or is_too_deep(tokens):
+        return None
+    return _joined(_blocks(SyntaxTreeNode(tokens).children))
 
 
 def _blocks(nodes: Sequence[SyntaxTreeNode], depth: int = 0) -> Iterator[Block]:

@@ -309,10 +309,16 @@ def _query(http: web.Request, status: Status | None = None) -> Query:
     )
 
 
+MAX_LABELS = 20
+"""Labels that one search may name: each is looked for in every request that has those before."""
+
+
 def _labels(texts: Iterable[str]) -> tuple[str, ...]:
     named = tuple(text for text in texts if text)
     if not all(":" in text for text in named):
         raise Invalid([Fault("/label", "must be `key:value`, such as env:prod")])
+    if len(named) > MAX_LABELS:
+        raise Invalid([Fault("/label", f"is given more than {MAX_LABELS} times; name fewer")])
     return named
 
 

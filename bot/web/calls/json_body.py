@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import re
+import zlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -37,10 +38,38 @@ async def read_json(request: web.Request, *, empty: bool = False) -> Json:
     try:
         raw = await request.read()
     except web.HTTPRequestEntityTooLarge:
-        raise TooLarge(f"A body may have {MAX_BODY} bytes; send less, or a link to it.") from None
+        raise _too_large() from None
+    if coding := request.headers.get("Content-Encoding", "").strip().lower().removeprefix("identity"):
+        raw = await asyncio.to_thread(unpacked, raw, coding)
     if empty and not raw.strip():
         return {}
     return await asyncio.to_thread(loads, raw) if len(raw) > LARGE_BODY else loads(raw)
+
+
+def unpacked(raw: bytes, coding: str) -> bytes:
+    """The body that was sent compressed, never more of it than a body may have; raises `Malformed` or `TooLarge`."""
+    if coding not in {"gzip", "x-gzip", "deflate"}:
+        raise Malformed(
+            f"The body is compressed as {coding[:40]!r}; send it as it is, or compressed as gzip."
+        )
+    reader = zlib.decompressobj(_EITHER_HEAD)
+    try:
+        body = reader.decompress(raw, MAX_BODY + 1)
+    except zlib.error:
+        raise Malformed(f"The body is not compressed as its Content-Encoding says ({coding}).") from None
+    if len(body) > MAX_BODY:
+        raise _too_large()
+    if not reader.eof or reader.unused_data:
+        raise Malformed("The compressed body broke off, or has more after its end.")
+    return body
+
+
+_EITHER_HEAD = zlib.MAX_WBITS + 32
+"""That of gzip (RFC 1952) or of zlib (RFC 1950), which HTTP calls deflate."""
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"A body may have {MAX_BODY} bytes; send less, or a link to it.")
 
 
 def loads(raw: bytes) -> Json:

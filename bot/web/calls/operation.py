@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, TypeVar,
 from aiohttp import web
 
 from bot.approvals.idempotency import under_way
+from bot.approvals.offload import aside
 from bot.schemas.requests import Body, parse
 from bot.web.calls.idempotency import idempotency
 from bot.web.calls.json_body import read_json
@@ -170,5 +171,6 @@ async def _handled(
 ) -> web.StreamResponse:
     if not described.takes:
         return await handler(http, call)
-    body = await read_json(http, empty=described.empty)
-    return await handler(http, call, parse(described.body, body) if described.body else body)
+    sent = await read_json(http, empty=described.empty)
+    model = described.body
+    return await handler(http, call, await aside(lambda: parse(model, sent), sent) if model else sent)

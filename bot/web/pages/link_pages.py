@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import hdrs, web
 
+from bot.approvals.offload import aside
 from bot.domain.errors import AssentError, Fault, Invalid, StaleRevision, Unavailable
 from bot.domain.forms import forms
 from bot.domain.lifecycle import lifecycle
@@ -211,7 +212,8 @@ class _Pages:
         state = state or opened.state
         if state == "open" and (refusal := opened.refusal):
             state, more = "refused", {"notice": refusal.detail}
-        return await self._page(state, status, **context(opened, **more))
+        names = await aside(lambda: context(opened, **more), opened.request.spec.payload)
+        return await self._page(state, status, **names)
 
     async def _problem(self, status: HTTPStatus, text: str) -> web.Response:
         return await self._page("problem", status, heading="Your answer was not recorded", notice=text)
@@ -223,9 +225,12 @@ class _Pages:
 
     async def _page(self, template: str, status: HTTPStatus, **names: Any) -> web.Response:
         """Render in a thread: a large payload takes tens of milliseconds, and nobody else should wait."""
-        page = self.rendering.get_template(f"web/{template}.html")
-        text = await asyncio.to_thread(page.render, state=template, banner=self.banner, **names)
+        text = await asyncio.to_thread(self._rendered, template, names)
         return web.Response(status=status, text=text, content_type="text/html", headers=HEADERS)
+
+    def _rendered(self, template: str, names: dict[str, Any]) -> str:
+        page = self.rendering.get_template(f"web/{template}.html")
+        return page.render(state=template, banner=self.banner, **names)
 
 
 def _see_other(token: str, done: str | None = None) -> web.Response:

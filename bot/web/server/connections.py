@@ -60,7 +60,13 @@ class Connection(web.RequestHandler):
     def __init__(self, server: Server, patience: Patience) -> None:
         loop = asyncio.get_running_loop()
         no_log: Any = None  # an access log would quote addresses
-        super().__init__(server, loop=loop, access_log=no_log, keepalive_timeout=patience.idle)
+        super().__init__(
+            server,
+            loop=loop,
+            access_log=no_log,
+            keepalive_timeout=patience.idle,
+            auto_decompress=False,  # else what a small body unpacks to is read to its end after a 413, too
+        )
         self._patience = patience
         self._answering = False
         self._deadline: asyncio.TimerHandle | None = None
