@@ -73,7 +73,11 @@ class Seeing(Reading):
         people = tuple(sorted(person.keys))
         asked = Query(status=Status.PENDING, respondents=people, rooms=joined, limit=MAX_PAGE)
         asking = [Query(status=Status.PENDING, requester=k, limit=MAX_PAGE) for k in sorted(person.keys)]
-        pages = [await self.find(query) for query in (asked, *asking) if query != Query(status=Status.PENDING, limit=MAX_PAGE)]
+        pages = [
+            await self.find(query)
+            for query in (asked, *asking)
+            if query.rooms or query.respondents or query.requester
+        ]
         known = {r.id: r for page in pages for r in page.items}
         who = viewer(person, frozenset(joined))
         seen = [r for _, r in sorted(known.items(), reverse=True) if may_see(r, who)]

@@ -541,10 +541,13 @@ async def test_several_are_ticked_at_home_and_answered_together(
 
     await product.answer(plain[1], "reject")  # somebody was faster
     home = await home_of(slack, ana, "Plain 0")
-    said = await (await ticked(slack, ana, home, plain[:2], "Approve selected")).view()
-    assert "You approved 1 of 2." in said.words
-    assert "“Plain 1”: Already rejected by" in said.words
-    await slack.close_view(said)
+    asked = await (await ticked(slack, ana, home, plain[:2], "Approve selected")).view()
+    assert "Approve this request?" in asked.words
+    assert "“Plain 1”: Already rejected by" in asked.words
+    assert (await product.get(plain[0]))["status"] == "pending"  # nothing is decided before
+    await slack.submit(asked, {})
+    assert "You approved 1 of 1." in asked.words
+    await slack.close_view(asked)
 
     await slack.wait_for(lambda: "Plain 0" not in (slack.home(ana) or home).words)
     home = await home_of(slack, ana, "Plain 2")
@@ -566,8 +569,9 @@ async def test_what_slack_is_too_slow_for_is_on_its_way(
     requests = [await product.submit(title=f"Plain {n}", audience=[f"slack:{ana.id}"]) for n in range(2)]
     await slack.open_home(ana)
     home = await home_of(slack, ana, "Plain 1")
-    slack.faults.next("users.info", delay=0.3, times=2)
     said = await (await ticked(slack, ana, home, requests, "Approve selected")).view()
+    slack.faults.next("users.info", delay=0.3, times=2)
+    await slack.submit(said, {})
     assert "You approved 0 of 2. Slack is slow just now; 2 more are on their way." in said.words
     await slack.wait_for(lambda: "Nothing waits for you" in (slack.home(ana) or home).words)
     assert [(await product.get(request))["status"] for request in requests] == ["approved"] * 2

@@ -7,6 +7,7 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.domain.messages.notifications import Notice
@@ -63,7 +64,8 @@ class SlackSender:
         if delivery.notice is Notice.NOTIFICATION:
             message = cards.notification(delivery.content or "")
         elif request:
-            message = _message(delivery, request, now, has_card=card is not None)
+            draw = partial(_message, delivery, request, now, has_card=card is not None)
+            message = await asyncio.to_thread(draw)  # a large payload takes long to lay out
         else:
             return Failed("the request is not there any more")
         if delivery.receipt is None and (wait := self._wait(delivery.address, now)):
