@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -459,6 +460,26 @@ async def test_everything_is_handed_on_while_somebody_is_away(
     await product.submit(title="Back", audience=[f"slack:{ana.id}"])
     assert "Back" in (await slack.next_message(ana, where=lambda m: "Back" in m.words)).words
     assert (await product.get(later))["respondents"][0]["state"] == "delegated"
+
+
+@pytest.mark.parametrize(
+    ("zone", "offset", "day"),
+    [("Mars/Phobos", 3600, "Saturday"), ("Mars/Phobos", -36000, "Friday"), ("", 0, "Friday")],
+)
+async def test_until_a_day_where_the_profile_s_zone_is_unknown(  # noqa: PLR0917
+    sqlite_url: str, slack: SlackSandbox, ana: User, ben: User, zone: str, offset: int, day: str
+) -> None:
+    """The offset that Slack tells beside the name says which day it is there, else UTC does."""
+    ana.tz, ana.tz_offset = zone, offset
+    clock = ManualClock()
+    clock.at = datetime(2026, 11, 27, 23, 30, tzinfo=UTC)  # a Friday
+    async with running(sqlite_url, slack=slack, clock=clock) as product:
+        said = await typed(slack, ana, "delegate @ben until today")
+        assert f"Until the end of {day}, 2026-11-2" in said
+        assert "Ben is asked in your place" in said
+        assert "Until the end of Friday, 2026-1" in await typed(slack, ana, "delegate @ben until friday")
+        later = await product.submit(audience=[f"slack:{ana.id}"])
+        assert later["respondents"][0]["state"] == "delegated"
 
 
 @pytest.mark.parametrize(
