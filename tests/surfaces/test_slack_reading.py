@@ -113,6 +113,27 @@ async def test_a_review_shows_labels_in_full_beside_the_options(
     assert (await product.get(request))["outcome"]["choice"] == f"c{number - 1}"
 
 
+async def test_labels_too_long_for_one_view_are_read_part_by_part(
+    product: Product, slack: SlackSandbox, ana: User
+) -> None:
+    labels = [f"Number {n} {'of a long list ' * 30}, END {n}." for n in range(40)]
+    choices = [{"id": f"c{n}", "label": label} for n, label in enumerate(labels)]
+    request = await product.submit(audience=[f"slack:{ana.id}"], kind="choice", choices=choices)
+    card = await slack.next_message(ana)
+    words = await read(slack, await (await slack.click(ana, card, "Details")).view())
+    assert [n for n in range(40) if f"END {n}." not in words] == []
+    review = await (await slack.click(ana, card, "Review…")).view()
+    words = review.words
+    while review.body["submit"]["text"] == "Next part":
+        await slack.submit(review, {})
+        words += review.words
+    assert [n for n in range(40) if f"END {n}." not in words] == []
+    (box,) = [b["element"] for b in review.blocks if b.get("block_id") == "decision"]
+    await slack.submit(review, {"Choice": box["options"][7]["text"]["text"]})
+    await decided(slack, card)
+    assert (await product.get(request))["outcome"]["choice"] == "c7"
+
+
 async def test_what_is_laid_out_for_one_person_holds_up_nobody_else(
     product: Product, slack: SlackSandbox, ana: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

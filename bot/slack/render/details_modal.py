@@ -9,6 +9,7 @@ from bot.domain.messages import phrases
 from bot.domain.messages.notifications import Notice
 from bot.rendering import plain
 from bot.slack.render import history, request_blocks
+from bot.slack.render.buttons import labels_are_long
 from bot.slack.render.modals import about_request, choice_labels, modal
 from bot.slack.render.request_blocks import Room
 from bot.slack.render.text import (
@@ -47,18 +48,24 @@ def details_modal(request: Request, now: datetime, deliveries: Sequence[Delivery
     """Everything about a request, and a plain statement of what even a modal cannot hold."""
     shown = request_blocks.question(request, FULL)
     blocks = [*shown.blocks]
-    if shown.missing:
-        missing = f"⚠ *Not shown in full*: {listed(shown.missing)}."
+    long_labels = labels_are_long(request)
+    missing_parts = [*shown.missing, *(["the choices"] if long_labels else [])]
+    if missing_parts:
+        missing = f"⚠ *Not shown in full*: {listed(missing_parts)}."
         blocks.append(section(f"{missing} *Read all* shows all of it, part by part."))
     blocks += [{"type": "divider"}, *_standing(request, now), *_story(request)]
-    blocks += choice_labels(request)
+    blocks += (
+        _listing("Choices", [c.label for c in request.spec.choices])
+        if long_labels
+        else choice_labels(request)
+    )
     for response in request.responses[:MAX_LISTED]:
         blocks += _response(request, response)
     blocks += _beyond("responses", len(request.responses))
     blocks += _listing("Could not be told", [f"{u.target}: {u.reason}" for u in request.unreached])
     blocks += _listing("Messages", [_delivery(d) for d in deliveries if d.notice != Notice.CALLBACK])
     blocks += _listing("Labels", [f"{key}: {value}" for key, value in request.spec.labels.items()])
-    more = _leads_on(request, "Read all", 0) if shown.missing else {}
+    more = _leads_on(request, "Read all", 0) if missing_parts else {}
     return modal("Details", blocks) | {"close": plain_text("Close", 24)} | more
 
 

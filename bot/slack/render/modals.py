@@ -11,7 +11,17 @@ from bot.domain.lifecycle.revisions import MAX_COMMENT
 from bot.domain.model.request import APPROVE, REJECT, SKIP
 from bot.domain.model.spec import Kind
 from bot.slack.render import form_inputs, request_blocks
-from bot.slack.render.buttons import ASK, DELEGATE, EDIT, ESCALATE, MAX_CHOICE_BUTTONS, cut_labels, label_room
+from bot.slack.render.buttons import (
+    ASK,
+    DELEGATE,
+    EDIT,
+    ESCALATE,
+    MAX_CHOICE_BUTTONS,
+    cut_labels,
+    label_room,
+    labels_are_long,
+    may_edit,
+)
 from bot.slack.render.request_blocks import Room
 from bot.slack.render.text import (
     Block,
@@ -91,7 +101,7 @@ def answer_modal(
     if choice:
         blocks.append(rich_text(paragraph(*run("You choose: "), *run(clip(choice.label, 500), bold=True))))
     if decision == EDIT and request.spec.kind is Kind.CHOICE:
-        blocks += choice_labels(request) if cut_labels(request) else []
+        blocks += choice_labels(request) if cut_labels(request) and not labels_are_long(request) else []
         blocks.append(_choice(request))
     if decision not in {REJECT, SKIP}:
         blocks += form_inputs.inputs(request)
@@ -102,7 +112,7 @@ def answer_modal(
     if decision == APPROVE:
         title = _FORM_TITLES.get(request.spec.kind, title)
     elif decision == EDIT and request.spec.kind is Kind.CHOICE:
-        title = "Choose with changes"
+        title = "Choose with changes" if may_edit(request) else title
     about = {"decision": decision, "trail": len(request.trail)}
     view = form(title, blocks, ANSWER, about_request(request) | about)
     fits = len(blocks) <= MAX_BLOCKS and len(json.dumps(view)) <= MAX_VIEW
