@@ -30,12 +30,14 @@ MAX_PAGE = 200
 class Query:
     """Filters of a list, newest first.
 
-    A request matches any of `respondents` (`email:…`, `slack:U…`, `slack:C…`, `rsp_…`) and all `labels` (`env:prod`).
+    A request matches any of `respondents` (`email:…`, `slack:U…`, `slack:C…`, `rsp_…`) and `rooms` (channels and user
+    groups that are asked in any step: `slack:C…`, `slack:S…`), and all `labels` (`env:prod`).
     `submitted_by` is the id of the API key that it came with. `cursor` is the id after which the page begins.
     """
 
     status: Status | None = None
     respondents: tuple[str, ...] = ()
+    rooms: tuple[str, ...] = ()
     requester: str | None = None
     submitted_by: str | None = None
     labels: tuple[str, ...] = ()
@@ -161,6 +163,9 @@ class Reader(Requests, Protocol):
 
     def channels(self, limit: int) -> tuple[str, ...]:
         """The channels (`slack:C…`) that pending requests were put to."""
+
+    def rooms(self, limit: int) -> tuple[str, ...]:
+        """The channels and user groups (`slack:C…`, `slack:S…`) that pending requests ask in any step."""
 
     def verify_chain(self) -> tuple[int, str | None]:
         """How many audit events there are in order, and what is wrong with the first that is not, if any."""

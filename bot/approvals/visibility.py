@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.approvals.apply_event import get_or_raise, unknown
-from bot.approvals.query import INBOX_CHANNELS, Reading
+from bot.approvals.query import Reading
 from bot.domain.access.visibility import Visibility, is_involved, may_see, rooms, viewer
 from bot.domain.errors import AlreadyResolved, NotInAudience
 from bot.domain.messages.notifications import Notice
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bot.domain.people.audience import Person
     from bot.ports import AuditEvent, DeliveryState, Reader, Transaction
 
+MAX_ROOMS = 100
+"""Most channels and user groups looked through for one person's list."""
 GONE = frozenset({"failed", "lost", "superseded"})
 """States of a delivery that nobody will see."""
 
@@ -66,11 +68,16 @@ class Seeing(Reading):
         refuse_outsiders(person)
         if self._rules.visibility is Visibility.WORKSPACE:
             return await self.find(Query(status=Status.PENDING, limit=limit))
-        channels = await self._store.read(lambda tx: tx.channels(INBOX_CHANNELS))
-        joined = await self._joined(channels, person)
-        asked = Query(status=Status.PENDING, respondents=(*sorted(person.keys), *joined), limit=MAX_PAGE)
+        asked_rooms = await self._store.read(lambda tx: tx.rooms(MAX_ROOMS))
+        joined = await self._joined(asked_rooms, person)
+        people = tuple(sorted(person.keys))
+        asked = Query(status=Status.PENDING, respondents=people, rooms=joined, limit=MAX_PAGE)
         asking = [Query(status=Status.PENDING, requester=k, limit=MAX_PAGE) for k in sorted(person.keys)]
-        pages = [await self.find(query) for query in (asked, *asking) if query.respondents or query.requester]
+        pages = [
+            await self.find(query)
+            for query in (asked, *asking)
+            if query.rooms or query.respondents or query.requester
+        ]
         known = {r.id: r for page in pages for r in page.items}
         who = viewer(person, frozenset(joined))
         seen = [r for _, r in sorted(known.items(), reverse=True) if may_see(r, who)]

@@ -154,6 +154,15 @@ async def test_the_channels_of_pending_requests(filled: SqlStore) -> None:
     assert len(await filled.read(lambda tx: tx.channels(2))) == 2
 
 
+async def test_the_rooms_of_pending_requests_and_what_asks_them(filled: SqlStore) -> None:
+    of_group = somebody("eve", via=("slack:S7",))
+    await save(filled, asked(of_group, request_id="req_x", channels=("slack:C8",)))
+    assert {"slack:C8", "slack:S7"} <= set(await filled.read(lambda tx: tx.rooms(50)))
+    assert len(await filled.read(lambda tx: tx.rooms(1))) == 1
+    assert await found(filled, rooms=("slack:S7",), status=Status.PENDING) == "x"
+    assert await found(filled, rooms=("slack:C8",), respondents=("slack:C1",)) == "xc"
+
+
 async def test_what_is_due_is_taken_the_oldest_first(store: SqlStore) -> None:
     minutes = {"late": 3, "soon": 1, "then": 2}
     await save(

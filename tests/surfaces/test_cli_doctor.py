@@ -16,6 +16,7 @@ from tests.store.conftest import opened
 from tests.support import command
 from tests.support.asking import asked, somebody
 from tests.support.pgbouncer import pooled
+from tests.support.ports import free_port
 from tests.support.storing import save
 
 if TYPE_CHECKING:
@@ -55,6 +56,19 @@ async def faults(**settings: str) -> dict[str, str]:
     assert done.status == (1 if found else 0), done.err
     assert done.err == ""
     return found
+
+
+@pytest.mark.parametrize("spared", [True, False])
+async def test_slack_is_asked_the_way_that_the_environment_says(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, spared: bool
+) -> None:
+    """Nothing listens at this proxy; what `NO_PROXY` names is reached without it."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name.lower(), raising=False)
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1" if spared else "slack.intern.example")
+    assert ("Slack token" in await faults(**settings)) is not spared
 
 
 async def test_a_good_house_has_no_faults(settings: dict[str, str]) -> None:

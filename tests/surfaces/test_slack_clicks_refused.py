@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.cards import copied
 from tests.support.product import Product, running
 
 if TYPE_CHECKING:
@@ -23,11 +23,6 @@ async def refused(slack: SlackSandbox, who: User, card: Message, why: str, butto
     assert why in (await click.ephemeral()).words
     assert slack.modals(who) == []
     assert card.buttons == before
-
-
-def copied(slack: SlackSandbox, card: Message, channel: Channel) -> Message:
-    """The same card where others see it too."""
-    return slack.workspace.add_message(replace(card, channel=channel.id, ts=slack.workspace.new_ts()))
 
 
 async def untouched(product: Product, request: Json) -> None:

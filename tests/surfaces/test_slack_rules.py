@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -462,6 +463,26 @@ async def test_everything_is_handed_on_while_somebody_is_away(
 
 
 @pytest.mark.parametrize(
+    ("zone", "offset", "day"),
+    [("Mars/Phobos", 3600, "Saturday"), ("Mars/Phobos", -36000, "Friday"), ("", 0, "Friday")],
+)
+async def test_until_a_day_where_the_profile_s_zone_is_unknown(  # noqa: PLR0917
+    sqlite_url: str, slack: SlackSandbox, ana: User, ben: User, zone: str, offset: int, day: str
+) -> None:
+    """The offset that Slack tells beside the name says which day it is there, else UTC does."""
+    ana.tz, ana.tz_offset = zone, offset
+    clock = ManualClock()
+    clock.at = datetime(2026, 11, 27, 23, 30, tzinfo=UTC)  # a Friday
+    async with running(sqlite_url, slack=slack, clock=clock) as product:
+        said = await typed(slack, ana, "delegate @ben until today")
+        assert f"Until the end of {day}, 2026-11-2" in said
+        assert "Ben is asked in your place" in said
+        assert "Until the end of Friday, 2026-1" in await typed(slack, ana, "delegate @ben until friday")
+        later = await product.submit(audience=[f"slack:{ana.id}"])
+        assert later["respondents"][0]["state"] == "delegated"
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("delegate @ana", "Whom you named is the same person"),
@@ -541,10 +562,13 @@ async def test_several_are_ticked_at_home_and_answered_together(
 
     await product.answer(plain[1], "reject")  # somebody was faster
     home = await home_of(slack, ana, "Plain 0")
-    said = await (await ticked(slack, ana, home, plain[:2], "Approve selected")).view()
-    assert "You approved 1 of 2." in said.words
-    assert "“Plain 1”: Already rejected by" in said.words
-    await slack.close_view(said)
+    asked = await (await ticked(slack, ana, home, plain[:2], "Approve selected")).view()
+    assert "Approve this request?" in asked.words
+    assert "“Plain 1”: Already rejected by" in asked.words
+    assert (await product.get(plain[0]))["status"] == "pending"  # nothing is decided before
+    await slack.submit(asked, {})
+    assert "You approved 1 of 1." in asked.words
+    await slack.close_view(asked)
 
     await slack.wait_for(lambda: "Plain 0" not in (slack.home(ana) or home).words)
     home = await home_of(slack, ana, "Plain 2")
@@ -566,8 +590,9 @@ async def test_what_slack_is_too_slow_for_is_on_its_way(
     requests = [await product.submit(title=f"Plain {n}", audience=[f"slack:{ana.id}"]) for n in range(2)]
     await slack.open_home(ana)
     home = await home_of(slack, ana, "Plain 1")
-    slack.faults.next("users.info", delay=0.3, times=2)
     said = await (await ticked(slack, ana, home, requests, "Approve selected")).view()
+    slack.faults.next("users.info", delay=0.3, times=2)
+    await slack.submit(said, {})
     assert "You approved 0 of 2. Slack is slow just now; 2 more are on their way." in said.words
     await slack.wait_for(lambda: "Nothing waits for you" in (slack.home(ana) or home).words)
     assert [(await product.get(request))["status"] for request in requests] == ["approved"] * 2

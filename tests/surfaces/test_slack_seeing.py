@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.cards import copied
 from tests.support.product import Product, running
 
 if TYPE_CHECKING:
     from bot.sandbox.slack.sandbox import SlackSandbox
     from bot.sandbox.slack.workspace import User
+    from tests.support.product import Json
 
 SECRET = "Sell the north wing"
 
@@ -87,6 +89,46 @@ async def test_a_member_of_an_asked_channel_sees_it_until_they_leave(
     assert SECRET in await typed(slack, eve, f"show {request['id']}")
     ops.members.remove(eve.id)
     assert "There is no request" in await typed(slack, eve, f"show {request['id']}")
+
+
+@pytest.mark.parametrize("step", [0, 1])
+async def test_all_lists_what_show_shows_to_a_member_of_any_asked_room(
+    product: Product, slack: SlackSandbox, ana: User, eve: User, step: int
+) -> None:
+    finance, ops = slack.add_group("finance", [ana]), slack.add_channel("ops", [ana])
+    by_group = await one_of_two_steps(product, ana, f"slack:{finance.id}", step, title="For the group")
+    by_channel = await one_of_two_steps(product, ana, f"slack:{ops.id}", step, title="For the channel")
+    assert "Nothing here" in await typed(slack, eve, "all")
+    finance.members.append(eve.id)
+    ops.members.add(eve.id)
+    listed = await typed(slack, eve, "all")
+    for request in (by_group, by_channel):
+        assert request["title"] in await typed(slack, eve, f"show {request['id']}")
+        assert request["title"] in listed
+
+
+async def one_of_two_steps(product: Product, ana: User, room: str, step: int, title: str) -> Json:
+    """A request that asks Ana, and in this step the room."""
+    steps = [{"name": f"Step {n}", "audience": [f"slack:{ana.id}"]} for n in range(2)]
+    steps[step]["audience"] = [room]
+    return await product.submit(title=title, audience=None, steps=steps)
+
+
+async def test_a_thread_is_followed_only_by_who_may_see_its_request(
+    product: Product, slack: SlackSandbox, ana: User, eve: User
+) -> None:
+    """The next level is named in the request before anybody turns to it."""
+    ladder = [{"name": "manager", "audience": [f"slack:{eve.id}"], "after_seconds": 900}]
+    request = await product.submit(title=SECRET, audience=[f"slack:{ana.id}"], escalation=ladder)
+    here = slack.workspace.direct(eve.id)
+    card = copied(slack, await slack.next_message(ana), here)
+    await slack.click(eve, card, "Approve")
+    await slack.wait_for(lambda: "not in the audience" in " ".join(m.words for m in slack.ephemerals(eve)))
+    await slack.say(eve, here, "What is this?", thread=card.ts)
+    said = await slack.next_message(eve, where=lambda m: m.thread_ts == card.ts and m.user != eve.id)
+    assert "here nobody reads it" in said.words
+    assert SECRET not in said.words
+    assert (await product.get(request))["comments"] == []
 
 
 @pytest.mark.parametrize("button", ["Details", "Approve", "Reject"])

@@ -380,7 +380,7 @@ async def test_a_deleted_card_is_lost(slack: SlackSandbox, sender: SlackSender, 
     assert result == Lost("it is gone or can no longer be changed in Slack (message_not_found)")
 
 
-@pytest.mark.parametrize("code", ["cant_update_message", "edit_window_closed"])
+@pytest.mark.parametrize("code", ["block_mismatch", "cant_update_message", "edit_window_closed"])
 async def test_a_card_that_cannot_be_changed_is_lost(
     slack: SlackSandbox, sender: SlackSender, ana: User, code: str
 ) -> None:
@@ -389,7 +389,9 @@ async def test_a_card_that_cannot_be_changed_is_lost(
     assert isinstance(await sender.send(card(ana, receipt), asked(), NOW), Lost)
 
 
-@pytest.mark.parametrize("code", ["is_archived", "not_in_channel", "missing_scope", "invalid_blocks"])
+@pytest.mark.parametrize(
+    "code", ["channel_not_found", "is_archived", "not_in_channel", "missing_scope", "invalid_blocks"]
+)
 async def test_a_card_that_stands_is_tried_again_whatever_slack_says_of_it(
     slack: SlackSandbox, sender: SlackSender, ops: Channel, code: str
 ) -> None:
@@ -412,6 +414,29 @@ async def test_an_archived_channel_cannot_be_told(
 ) -> None:
     ops.archived = True
     assert await sender.send(card(ops), asked(), NOW) == Failed("the channel is archived")
+
+
+async def test_a_card_in_a_channel_that_is_archived_later_is_redrawn_when_it_is_back(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel
+) -> None:
+    receipt = (await sent(sender, ops)).receipt
+    ops.archived = True
+    refused = await sender.send(card(ops, receipt), asked(), NOW)
+    assert isinstance(refused, Retry)
+    assert "the channel is archived" in refused.reason
+    ops.archived = False
+    assert isinstance(await sender.send(card(ops, receipt), asked(title="Now"), NOW), Sent)
+    assert "Now" in (await only_message(slack, ops)).words
+
+
+async def test_a_card_in_a_channel_that_is_gone_is_tried_again(
+    slack: SlackSandbox, sender: SlackSender, ops: Channel
+) -> None:
+    receipt = (await sent(sender, ops)).receipt
+    elsewhere = {**receipt, "channel": "C0NOWHERE0"}
+    refused = await sender.send(card(ops, elsewhere), asked(), NOW)
+    assert isinstance(refused, Retry)
+    assert "Slack does not know this channel" in refused.reason
 
 
 async def test_a_channel_without_the_bot_says_what_to_do(slack: SlackSandbox, sender: SlackSender) -> None:

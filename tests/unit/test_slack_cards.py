@@ -455,7 +455,7 @@ def test_details_says_plainly_what_even_it_cannot_show() -> None:
     request = asked(payload={"rows": ["x" * 100] * 5000})
     view = details_modal.details_modal(request, NOW)
     shown = words(view["blocks"])
-    assert "*not shown in full*: the payload. Review… shows all of it, part by part." in shown
+    assert "*Not shown in full*: the payload. *Read all* shows all of it, part by part." in shown
     assert request.spec.payload_digest in shown
     assert "characters" in shown
     assert_view(view)

@@ -136,12 +136,15 @@ def _has_key(settings: Settings) -> bool:
 async def _slack(settings: Settings) -> AsyncIterator[Finding]:
     from slack_sdk.web.async_client import AsyncWebClient
 
+    from bot.slack.api.proxies import proxy_for
+
     if settings.slack_bot_token is None:
         yield Finding("Slack", ok=True, text="off: SLACK_BOT_TOKEN is not set")
         yield Finding("clock", ok=True, text="not compared: that takes Slack's")
         return
     token = settings.slack_bot_token.get_secret_value()
     client = AsyncWebClient(token, base_url=settings.slack_api_url, timeout=10, retry_handlers=[])
+    client.proxy = proxy_for(settings.slack_api_url)  # slack_sdk itself knows no NO_PROXY
     async for finding in _bot(client):
         yield finding
     if settings.slack_app_token:

@@ -44,7 +44,7 @@ class Actions:
 
     async def withdraw(self, user: User, request_id: str, seen: SeenVersion = UNKNOWN) -> str:
         """Take one's answer back: the one to what was shown."""
-        _refuse_older(await self._approvals.look_to_act(request_id, user.id), seen)
+        refuse_older(await self._approvals.look_to_act(request_id, user.id), seen)
         request = await self._approvals.withdraw(request_id, user.actor)
         return f"You took your answer back. {quorum.judge(request).text}."
 
@@ -58,7 +58,7 @@ class Actions:
     ) -> str:
         """Ask the next level, unless it was reached since somebody looked (`seen_level`)."""
         request = await self._approvals.look_to_act(request_id, user.id)
-        _refuse_older(request, seen)
+        refuse_older(request, seen)
         refuse_final(request)
         if seen_level is not None and request.level > seen_level:
             raise StaleRevision(request.trail[-1].text)
@@ -69,13 +69,13 @@ class Actions:
         self, user: User, request_id: str, to: str, reason: str | None, seen: SeenVersion = UNKNOWN
     ) -> str:
         """Hand one request on."""
-        _refuse_older(await self._approvals.look_to_act(request_id, user.id), seen)
+        refuse_older(await self._approvals.look_to_act(request_id, user.id), seen)
         request = await self._approvals.delegate(request_id, user.actor, to, reason)
         return request.trail[-1].text
 
     async def ask(self, user: User, request_id: str, text: str, seen: SeenVersion = UNKNOWN) -> str:
         """Ask the requester something."""
-        _refuse_older(await self._approvals.look_to_act(request_id, user.id), seen)
+        refuse_older(await self._approvals.look_to_act(request_id, user.id), seen)
         request = await self._approvals.ask_back(request_id, user.actor, text)
         who = phrases.requester(request) or "whoever asked"
         told = "is told" if request.requester_addresses else "reads it where they follow the request"
@@ -93,7 +93,7 @@ class Actions:
         return f"You replied; {waiting or 'everybody who is asked'} can read it."
 
 
-def _refuse_older(request: Request, seen: SeenVersion) -> None:
+def refuse_older(request: Request, seen: SeenVersion) -> None:
     """Raise `StaleRevision` for what was shown of an older revision or another step; the rules know the rest."""
     older = seen.revision is not None and seen.revision != request.revision
     moved_on = seen.step is not None and seen.step != request.step

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import AssentError, Fault
 from bot.domain.messages import phrases
 from bot.domain.model.request import APPROVE, REJECT
+from bot.slack.inbound.actions import refuse_final, refuse_older
 from bot.slack.inbound.modal_submissions import at_fields, say
 from bot.slack.inbound.payloads import Reply, seen_request
 from bot.slack.inbound.responses import (
@@ -22,6 +22,7 @@ from bot.slack.inbound.responses import (
 from bot.slack.render import modals
 from bot.slack.render.home import SELECT, alone
 from bot.slack.render.text import clip, flat
+from bot.slack.render.together import selected, together_modal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,46 +50,69 @@ class BulkResponder:
         self._inbox = inbox
 
     async def approve(self, click: Click) -> Reply:
-        """Approve what is ticked."""
-        selected = _selected(click)
-        if not selected:
-            return Reply(then=partial(self._show, click, "Nothing ticked", NOTHING))
-        text = await self._answer(click.user, selected, APPROVE, None)
-        return Reply(then=partial(self._show, click, "Approve selected", text))
+        """Show what is ticked, to be approved."""
+        return Reply(then=partial(self._confirm, click, APPROVE))
 
     async def reject(self, click: Click) -> Reply:
-        """Ask why, for all that is ticked."""
-        selected = _selected(click)
-        if not selected:
-            return Reply(then=partial(self._show, click, "Nothing ticked", NOTHING))
-        user = click.user.id
-        looked = [await self._approvals.look_to_act(request_id, user) for request_id in selected]
-        titles = [request.spec.title for request in looked]
-        form = modals.reject_selected_modal(_ticked(click), titles)
-        return Reply(then=partial(self._answering.open, click, form))
+        """Show what is ticked, and ask why it is to be rejected."""
+        return Reply(then=partial(self._confirm, click, REJECT))
+
+    async def _confirm(self, click: Click, decision: str) -> None:
+        """Nothing is decided yet: the form names each request that it will answer."""
+        fine: list[Request] = []
+        left_out: list[str] = []
+        for request_id, seen in _selected(click).items():
+            try:
+                fine.append(await self._answerable(click.user, request_id, seen))
+            except AssentError as refusal:
+                left_out.append(await self._refusal(click.user, request_id, refusal))
+        if fine:
+            form = await asyncio.to_thread(together_modal, decision, fine, left_out)
+        elif left_out:
+            form = modals.message_modal("Nothing to answer", "\n".join(left_out))
+        else:
+            form = modals.message_modal("Nothing ticked", NOTHING)
+        await self._answering.open(click, form)
+
+    async def _answerable(self, user: User, request_id: str, seen: SeenVersion) -> Request:
+        """The request as it was ticked; raises why it cannot be answered so."""
+        request = await self._approvals.look_to_act(request_id, user.id)
+        refuse_final(request)
+        refuse_older(request, seen)
+        if why := alone(request):
+            raise AssentError(f"It has to be answered by itself: it {why}.")
+        return request
+
+    async def approved(self, submission: Submission) -> Reply:
+        """Approve what the form named."""
+        return await self._confirmed(submission, APPROVE, None)
 
     async def rejected(self, submission: Submission) -> Reply:
-        """Reject them all for the reason that was typed."""
-        view, reason = submission.view, (submission.view.typed(modals.REASON) or "").strip()
+        """Reject what the form named for the reason that was typed."""
+        reason = (submission.view.typed(modals.REASON) or "").strip()
         if not reason:
-            return at_fields([Fault("/reason", "a reason is needed: say in a few words why")], view, {})
-        selected = dict(map(seen_request, json.loads(view.private_metadata)["selected"]))
-        text = await self._answer(submission.user, selected, REJECT, reason)
-        return say("Reject selected", text, then=partial(self._inbox.refresh_home, submission.user.id))
+            fault = Fault("/reason", "a reason is needed: say in a few words why")
+            return at_fields([fault], submission.view, {})
+        return await self._confirmed(submission, REJECT, reason)
+
+    async def _confirmed(self, submission: Submission, decision: str, reason: str | None) -> Reply:
+        named = dict(map(seen_request, selected(submission.view.private_metadata)))
+        text = await self._answer(submission.user, named, decision, reason)
+        refresh = partial(self._inbox.refresh_home, submission.user.id)
+        return say("Approved" if decision == APPROVE else "Rejected", text, then=refresh)
 
     async def _answer(
-        self, user: User, selected: Mapping[str, SeenVersion], decision: str, reason: str | None
+        self, user: User, named: Mapping[str, SeenVersion], decision: str, reason: str | None
     ) -> str:
         """Record what can be before Slack has to be answered; the rest is queued."""
         now = asyncio.get_running_loop().time
         ends = now() + PATIENT_SECONDS
 
         async def answer(request_id: str) -> Request:
-            if why := alone(await self._approvals.look_to_act(request_id, user.id)):
-                raise AssentError(f"It has to be answered by itself: it {why}.")
+            await self._answerable(user, request_id, named[request_id])
             given = SubmittedResponse(
                 request_id=request_id,
-                seen=selected[request_id],
+                seen=named[request_id],
                 user=user,
                 decision=decision,
                 reason=reason,
@@ -99,7 +123,7 @@ class BulkResponder:
                 raise _OnItsWayError(ON_ITS_WAY)
             return recorded
 
-        return await self._told(user, decision, await self._approvals.respond_to_many(selected, answer))
+        return await self._told(user, decision, await self._approvals.respond_to_many(named, answer))
 
     async def _told(self, user: User, decision: str, results: Mapping[str, Request | AssentError]) -> str:
         late = sum(isinstance(r, _OnItsWayError) for r in results.values())
@@ -111,19 +135,16 @@ class BulkResponder:
         did = phrases.PAST_TENSE.get(decision, "approved")
         said = f"You {did} {len(results) - len(refused) - late} of {len(results)}."
         lines = [f"{said} Slack is slow just now; {late} more are on their way." if late else said]
-        for request_id, refusal in refused.items():
-            try:
-                request = await self._approvals.look_to_act(request_id, user.id)
-            except AssentError:  # nothing of it is told, its title least
-                lines.append(f"• {sentence(refusal)}")
-                continue
-            title = clip(flat(request.spec.title), 80)
-            lines.append(f"• “{title}”: {sentence(refusal)}")
+        lines += [f"• {await self._refusal(user, i, refusal)}" for i, refusal in refused.items()]
         return "\n".join(lines)
 
-    async def _show(self, click: Click, title: str, text: str) -> None:
-        await self._answering.open(click, modals.message_modal(title, text), otherwise=text)
-        await self._inbox.refresh_home(click.user.id)
+    async def _refusal(self, user: User, request_id: str, refusal: AssentError) -> str:
+        """Why one of them was not answered, with its title where this person may see that."""
+        try:
+            request = await self._approvals.look_to_act(request_id, user.id)
+        except AssentError:
+            return sentence(refusal)
+        return f"“{clip(flat(request.spec.title), 80)}”: {sentence(refusal)}"
 
 
 def _selected(click: Click) -> dict[str, SeenVersion]:

@@ -173,7 +173,7 @@ class Commands:
         request = await self._approvals.look_to_act(given.request_id, given.user.id)
         if request.status.final:
             return request
-        if _needs_card(request, decision):
+        if await asyncio.to_thread(_needs_card, request, decision):
             raise AssentError(f"This has to be answered on its card: /approvals show {request.id}")
         if wants_reason(request.spec, decision) and not given.reason:
             raise AssentError(f"Say why as well: /approvals {decision} {request.id} REASON")
@@ -192,14 +192,14 @@ class Commands:
     async def _mine(self, command: Command, _rest: str) -> Message:
         await self._inbox.insider(command.user_id)
         page = await self._approvals.find(Query(requester=f"slack:{command.user_id}", limit=LISTED))
-        return self._inbox.listing(page.items, "What you asked for")
+        return await self._inbox.listing(page.items, "What you asked for")
 
     async def _show(self, command: Command, request_id: str) -> Message:
         if not request_id:
             raise AssentError(_which("show"))
         request = await self._approvals.look(request_id, command.user_id)
         await self._approvals.showed(request, command.user_id)
-        return cards.card(request, self._clock.now())
+        return await asyncio.to_thread(cards.card, request, self._clock.now())
 
     async def _help(self, _command: Command, _rest: str) -> Message:
         return Message(HELP, [section(HELP)])

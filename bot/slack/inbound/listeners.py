@@ -21,7 +21,7 @@ from bot.domain.errors import AssentError, Invalid, Unavailable
 from bot.domain.lifecycle.response_rules import ResponseInput, decisions
 from bot.domain.model.request import REJECT, SKIP
 from bot.slack.api.errors import SlackError
-from bot.slack.inbound.actions import Deduplicator, refuse_final
+from bot.slack.inbound.actions import Deduplicator, refuse_final, refuse_older
 from bot.slack.inbound.payloads import (
     Click,
     Command,
@@ -159,7 +159,7 @@ class Listeners:
         request = await self._approvals.get(request_id)
         given = _given(click, request_id, seen, decision)
         self._adopt_soon(click, request)
-        if modals.needs_modal(request, decision) or _is_unseen(request, decision, given.origin):
+        if await asyncio.to_thread(_takes_a_form, request, decision, given.origin):
             return Reply(then=partial(self._ask, click, request, given))
         recorded = await self._answering.accept(given, QUICK_SECONDS)
         return Reply(then=partial(self._recorded, click, given, recorded) if recorded else None)
@@ -183,12 +183,13 @@ class Listeners:
             said = await self._acting.withdraw(click.user, request_id, seen)
             return Reply(then=partial(self._say_where_no_card_shows_it, click, said))
         if what in modals.ACTS:
-            return Reply(then=partial(self._open_act, click, request_id, what))
+            return Reply(then=partial(self._open_act, click, request_id, seen, what))
         return Reply(then=partial(self._ask, click, request, _given(click, request_id, seen, EDIT)))
 
-    async def _open_act(self, click: Click, request_id: str, what: str) -> None:
+    async def _open_act(self, click: Click, request_id: str, seen: SeenVersion, what: str) -> None:
         request = await self._approvals.look_to_act(request_id, click.user.id)
         refuse_final(request)
+        refuse_older(request, seen)
         await self._answering.open(click, modals.act_modal(request, what))
 
     def _adopt_soon(self, click: Click, request: Request) -> None:
@@ -221,7 +222,8 @@ class Listeners:
             if not _is_known_here(request, click):
                 raise Unavailable("Slack is slow just now. Nothing was recorded; try again.") from None
             # whoever it is will be checked when the form is submitted
-        await self._answering.open(click, modals.answer_modal(request, given.decision))
+        form = await asyncio.to_thread(modals.answer_modal, request, given.decision)
+        await self._answering.open(click, form)
 
     async def _say_where_no_card_shows_it(self, click: Click, said: str) -> None:
         if _origin(click) != "card":
@@ -242,7 +244,9 @@ class Listeners:
         request_id, _, _ = click.actions[0].answer()
         request = await self._approvals.look(request_id, click.user.id, click.user.team_id)
         deliveries = await self._approvals.deliveries([request_id])
-        everything = details_modal.details_modal(request, self._clock.now(), deliveries.get(request_id, ()))
+        everything = await asyncio.to_thread(
+            details_modal.details_modal, request, self._clock.now(), deliveries.get(request_id, ())
+        )
         await self._answering.open(click, everything)
         await self._approvals.showed(request, click.user.id)
 
@@ -259,6 +263,11 @@ def _given(click: Click, request_id: str, seen: SeenVersion, decision: str) -> S
         decision=decision,
         origin=_origin(click),
     )
+
+
+def _takes_a_form(request: Request, decision: str, origin: Origin) -> bool:
+    """Whether a click is not yet the answer."""
+    return modals.needs_modal(request, decision) or _is_unseen(request, decision, origin)
 
 
 def _is_unseen(request: Request, decision: str, origin: Origin) -> bool:

@@ -13,7 +13,7 @@ from bot.domain.model.request import APPROVE, REJECT, SKIP
 from bot.slack.inbound.actions import Deduplicator
 from bot.slack.inbound.payloads import Reply
 from bot.slack.inbound.responses import ON_ITS_WAY, PATIENT_SECONDS, SubmittedResponse, sentence
-from bot.slack.render import form_inputs, modals
+from bot.slack.render import details_modal, form_inputs, modals, together
 from bot.slack.render.buttons import DELEGATE, EDIT, ESCALATE
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class Submissions:
             {
                 modals.ANSWER: self._submitted,
                 modals.ACT: self._acted,
-                modals.REJECT_SELECTED: many.rejected,
+                details_modal.READ: self._read,
+                together.APPROVE_TOGETHER: many.approved,
+                together.REJECT_TOGETHER: many.rejected,
             }
         )
 
@@ -82,18 +84,28 @@ class Submissions:
         make = partial(modals.answer_modal, request, about["decision"], part=int(about["part"]) + 1)
         return Reply(body={"response_action": "update", "view": await asyncio.to_thread(make)})
 
+    async def _read(self, submission: Submission) -> Reply:
+        """The next part of Details: asked of visibility anew each time, and from the beginning after a revision."""
+        about, user = submission.view.about(), submission.user
+        request = await self._approvals.look(about["request"], user.id, user.team_id)
+        changed = about["seen"].revision != request.revision
+        part = 0 if changed else int(about["part"])
+        make = partial(details_modal.reading_modal, request, part, changed=changed)
+        return Reply(body={"response_action": "update", "view": await asyncio.to_thread(make)})
+
     async def _again(self, view: View, user: User) -> Reply:
         """The form as it has to be now, and what has changed."""
         about = view.about()
         request = await self._approvals.look_to_act(about["request"], user.id)
         changed = [entry.text for entry in request.trail[int(about.get("trail", 0)) :]]
-        form = modals.answer_modal(
+        make = partial(
+            modals.answer_modal,
             request,
             about["decision"],
             changed=changed or ["It was changed."],
             reason=view.typed(modals.REASON),
         )
-        return Reply(body={"response_action": "update", "view": form})
+        return Reply(body={"response_action": "update", "view": await asyncio.to_thread(make)})
 
     async def _acted(self, submission: Submission) -> Reply:
         if submission.trigger_id and not self._once.first(submission.trigger_id):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bot.domain.errors import AssentError
+from bot.domain.errors import AssentError, NotFound
 from bot.ports import MAX_PAGE, Query
 from bot.slack.inbound.actions import Deduplicator
 from bot.slack.inbound.payloads import Reply, User, plain
@@ -42,7 +42,7 @@ class Threads:
     async def said(self, event: DirectMessage) -> Reply:
         """Bring it to the other side; what came of that stands in the thread."""
         ours = event.bot_id or event.subtype or not event.user
-        if ours or not self._once.first(f"{event.channel}:{event.ts}"):
+        if ours or not event.channel.startswith("D") or not self._once.first(f"{event.channel}:{event.ts}"):
             return Reply()
         try:
             said = await self._brought(event) if event.thread_ts else HINT
@@ -56,11 +56,19 @@ class Threads:
     async def _brought(self, event: DirectMessage) -> str:
         person, text = await self._inbox.insider(event.user), plain(event.text)
         request = await self._request(person, event)
-        if request is None:
+        if request is None or not await self._may_see(request.id, event.user):
             return HINT
         if request.requester_keys & person.keys:
             return await self._acting.reply(person, request.id, text)
         return await self._acting.ask(User(id=event.user, name=person.name), request.id, text)
+
+    async def _may_see(self, request_id: str, user_id: str) -> bool:
+        """Asked of everything: a message stays in its place also when whoever reads it is involved no more."""
+        try:
+            await self._approvals.look(request_id, user_id)
+        except NotFound:
+            return False
+        return True
 
     async def _request(self, person: Person, event: DirectMessage) -> Request | None:
         """The request whose message stands there, of those this person asked for or was asked."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -39,24 +41,26 @@ class Inbox:
 
     async def message(self, user_id: str, heading: str = "Waiting for you") -> Message:
         """What waits for this person, with its buttons."""
-        return self.listing(await self._waiting(user_id), heading)
+        return await self.listing(await self._waiting(user_id), heading)
 
-    def listing(self, requests: tuple[Request, ...], heading: str, *, more: bool = False) -> Message:
+    async def listing(self, requests: tuple[Request, ...], heading: str, *, more: bool = False) -> Message:
         """Some requests under a heading; `more`: there are others beyond these, the newest."""
-        blocks = home.inbox_blocks(requests, heading, self._clock.now(), more=more)
+        draw = partial(home.inbox_blocks, requests, heading, self._clock.now(), more=more)
+        blocks = await asyncio.to_thread(draw)
         return Message(f"{heading}: {len(requests)}", blocks)
 
     async def everything(self, user_id: str, limit: int) -> Message:
         """What waits for somebody and this person may see."""
         page = await self._approvals.visible(await self.insider(user_id), limit)
-        return self.listing(page.items, "Waiting for somebody", more=page.next_cursor is not None)
+        return await self.listing(page.items, "Waiting for somebody", more=page.next_cursor is not None)
 
     async def open_home(self, user_id: str) -> None:
         """Draw the Home tab of somebody who looks at it. Where that fails it stays as it was."""
         self._opened.add(user_id)
         try:
             waiting = await self._waiting(user_id)
-            await self._gateway.publish_home(user_id, home.home(waiting, 0, self._clock.now()))
+            view = await asyncio.to_thread(home.home, waiting, 0, self._clock.now())
+            await self._gateway.publish_home(user_id, view)
         except (AssentError, SlackError) as error:
             log.info("a Home tab was not drawn", action="slack.home", user=user_id, error=str(error))
 

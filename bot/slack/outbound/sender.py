@@ -7,6 +7,7 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.approvals.offload import aside
@@ -64,12 +65,8 @@ class SlackSender:
         if delivery.notice is Notice.NOTIFICATION:
             message = await aside(lambda: cards.notification(delivery.content or ""), delivery.content)
         elif request:
-            spec = request.spec
-            message = await aside(
-                lambda: _message(delivery, request, now, has_card=card is not None),
-                spec.payload,
-                spec.message,
-            )
+            draw = partial(_message, delivery, request, now, has_card=card is not None)
+            message = await aside(draw, request.spec.payload, request.spec.message, request.values)
         else:
             return Failed("the request is not there any more")
         if delivery.receipt is None and (wait := self._wait(delivery.address, now)):

@@ -18,6 +18,9 @@ MAX_LABEL = 75
 OPTIONS_ROOM = 1500
 """Characters for the labels of a select, all together."""
 
+LABELS_ROOM = 6000
+"""The same in a view, which also shows what is asked."""
+
 EDIT, ESCALATE, UNDO, ASK, DELEGATE = "edit", "escalate", "undo", "ask", "delegate"
 """What people may do beside answering: the decision part of an action id, or an option of the menu."""
 DETAILS = "assent.details"
@@ -101,6 +104,11 @@ def label_room(request: Request) -> int:
 def cut_labels(request: Request) -> bool:
     """Whether some choice's label does not fit."""
     return any(weight(c.label) > label_room(request) for c in request.spec.choices)
+
+
+def labels_are_long(request: Request) -> bool:
+    """Whether the labels of its choices need parts of their own, since no view holds them beside what is asked."""
+    return sum(weight(c.label) for c in request.spec.choices) > LABELS_ROOM
 
 
 def _label(request: Request, decision: str) -> tuple[str, str | None]:

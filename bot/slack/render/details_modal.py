@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from bot.domain.messages import phrases
 from bot.domain.messages.notifications import Notice
 from bot.rendering import plain
 from bot.slack.render import history, request_blocks
-from bot.slack.render.modals import modal
+from bot.slack.render.buttons import labels_are_long
+from bot.slack.render.modals import about_request, choice_labels, modal
 from bot.slack.render.request_blocks import Room
 from bot.slack.render.text import (
     Block,
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 FULL = Room(title=3000, message=6000, details=7500, rows=300, payload=7000, reason=3000)
 """Slack takes views up to 250 KB, in which a character may take six bytes."""
+READ = "assent.read"
+"""Callback id of a view that is followed by a part of what is asked."""
 MAX_LISTED = 20
 """Most responses, people, deliveries, comments, changes and choices that are listed, and sentences of the trail."""
 _LIST_ROOM = 150
@@ -44,24 +48,42 @@ def details_modal(request: Request, now: datetime, deliveries: Sequence[Delivery
     """Everything about a request, and a plain statement of what even a modal cannot hold."""
     shown = request_blocks.question(request, FULL)
     blocks = [*shown.blocks]
-    if shown.missing:
-        where = (
-            "Review… shows all of it, part by part"
-            if not request.status.final
-            else "the page behind a mail's link shows all of it"
-        )
-        blocks.append(
-            section(f"⚠ Too long for Slack, *not shown in full*: {listed(shown.missing)}. {where}.")
-        )
+    long_labels = labels_are_long(request)
+    missing_parts = [*shown.missing, *(["the choices"] if long_labels else [])]
+    if missing_parts:
+        missing = f"⚠ *Not shown in full*: {listed(missing_parts)}."
+        blocks.append(section(f"{missing} *Read all* shows all of it, part by part."))
     blocks += [{"type": "divider"}, *_standing(request, now), *_story(request)]
-    blocks += _listing("Choices", [c.label for c in request.spec.choices])
+    blocks += (
+        _listing("Choices", [c.label for c in request.spec.choices])
+        if long_labels
+        else choice_labels(request)
+    )
     for response in request.responses[:MAX_LISTED]:
         blocks += _response(request, response)
     blocks += _beyond("responses", len(request.responses))
     blocks += _listing("Could not be told", [f"{u.target}: {u.reason}" for u in request.unreached])
     blocks += _listing("Messages", [_delivery(d) for d in deliveries if d.notice != Notice.CALLBACK])
     blocks += _listing("Labels", [f"{key}: {value}" for key, value in request.spec.labels.items()])
-    return modal("Details", blocks) | {"close": plain_text("Close", 24)}
+    more = _leads_on(request, "Read all", 0) if missing_parts else {}
+    return modal("Details", blocks) | {"close": plain_text("Close", 24)} | more
+
+
+def reading_modal(request: Request, part: int, *, changed: bool = False) -> Block:
+    """The part `part` of what is asked, for whoever may see it and whatever they may do; the last leads nowhere.
+
+    `changed`: it was revised since the part before was read.
+    """
+    asked = request_blocks.part(request, FULL, part)
+    news = [section("⚠ *This has changed since you opened it.* Here it begins again.")] if changed else []
+    more = {} if asked.last else _leads_on(request, "Next part", part + 1)
+    return modal("Details", [*news, *asked.blocks]) | {"close": plain_text("Close", 24)} | more
+
+
+def _leads_on(request: Request, label: str, part: int) -> Block:
+    """What makes a view one that is followed by the part `part`."""
+    about = json.dumps(about_request(request) | {"part": part})
+    return {"callback_id": READ, "private_metadata": about, "submit": plain_text(label, 24)}
 
 
 def _standing(request: Request, now: datetime) -> Iterator[Block]:

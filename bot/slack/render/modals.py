@@ -11,7 +11,17 @@ from bot.domain.lifecycle.revisions import MAX_COMMENT
 from bot.domain.model.request import APPROVE, REJECT, SKIP
 from bot.domain.model.spec import Kind
 from bot.slack.render import form_inputs, request_blocks
-from bot.slack.render.buttons import ASK, DELEGATE, EDIT, ESCALATE, MAX_CHOICE_BUTTONS, cut_labels, label_room
+from bot.slack.render.buttons import (
+    ASK,
+    DELEGATE,
+    EDIT,
+    ESCALATE,
+    MAX_CHOICE_BUTTONS,
+    cut_labels,
+    label_room,
+    labels_are_long,
+    may_edit,
+)
 from bot.slack.render.request_blocks import Room
 from bot.slack.render.text import (
     Block,
@@ -31,7 +41,7 @@ if TYPE_CHECKING:
 
     from bot.domain.model.request import Request
 
-ANSWER, ACT, REJECT_SELECTED = "assent.answer", "assent.act", "assent.reject_selected"
+ANSWER, ACT = "assent.answer", "assent.act"
 REASON, PHRASE, CHOICE, TO, QUESTION = "reason", "phrase", "decision", "to", "text"
 """Block ids of the inputs, which are also the last part of the JSON pointers of their faults."""
 
@@ -84,26 +94,27 @@ def answer_modal(
         blocks += asked.blocks
         if not asked.last:
             about = {"decision": decision, "trail": len(request.trail), "part": part}
-            return _form("Review", blocks, ANSWER, _about(request) | about) | {
+            return form("Review", blocks, ANSWER, about_request(request) | about) | {
                 "submit": plain_text("Next part", 24)
             }
     choice = next((c for c in request.spec.choices if c.id == decision), None)
     if choice:
         blocks.append(rich_text(paragraph(*run("You choose: "), *run(clip(choice.label, 500), bold=True))))
     if decision == EDIT and request.spec.kind is Kind.CHOICE:
+        blocks += choice_labels(request) if cut_labels(request) and not labels_are_long(request) else []
         blocks.append(_choice(request))
     if decision not in {REJECT, SKIP}:
         blocks += form_inputs.inputs(request)
-    blocks.append(_reason(optional=not wants_reason(request.spec, decision), initial=reason))
+    blocks.append(reason_input(optional=not wants_reason(request.spec, decision), initial=reason))
     if wants_phrase(request.spec, decision):
         blocks.append(_phrase(request.spec.verification_phrase or ""))
     title = _TITLES.get(decision, "Choose")
     if decision == APPROVE:
         title = _FORM_TITLES.get(request.spec.kind, title)
     elif decision == EDIT and request.spec.kind is Kind.CHOICE:
-        title = "Choose with changes"
+        title = "Choose with changes" if may_edit(request) else title
     about = {"decision": decision, "trail": len(request.trail)}
-    view = _form(title, blocks, ANSWER, _about(request) | about)
+    view = form(title, blocks, ANSWER, about_request(request) | about)
     fits = len(blocks) <= MAX_BLOCKS and len(json.dumps(view)) <= MAX_VIEW
     return view if fits else message_modal("Too much for Slack", _ELSEWHERE)
 
@@ -118,7 +129,7 @@ def _news(changed: Sequence[str]) -> Iterator[Block]:
 def act_modal(request: Request, act: str) -> Block:
     """The form to `escalate`, to `delegate`, or to `ask` the requester something."""
     title = rich_text(paragraph(*run(clip(request.spec.title, 500), bold=True)))
-    about = _about(request) | {"act": act, "level": request.level}
+    about = about_request(request) | {"act": act, "level": request.level}
     if act == ASK:
         question = {
             "type": "plain_text_input",
@@ -127,34 +138,22 @@ def act_modal(request: Request, act: str) -> Block:
             "max_length": MAX_COMMENT,
         }
         hint = {"hint": plain_text("Whoever asked is told; the request stays open.", 150)}
-        return _form("Ask", [title, _input(QUESTION, "Question", question) | hint], ACT, about)
+        return form("Ask", [title, _input(QUESTION, "Question", question) | hint], ACT, about)
     if act == DELEGATE:
         person = {"type": "users_select", "action_id": TO, "placeholder": plain_text("A person", 150)}
-        inputs = [_input(TO, "Hand on to", person), _reason(optional=True)]
-        return _form("Delegate", [title, *inputs], ACT, about)
+        inputs = [_input(TO, "Hand on to", person), reason_input(optional=True)]
+        return form("Delegate", [title, *inputs], ACT, about)
     level = request.next_level
     blocks = [
         title,
         context(f"Asked next: *{inline(level.name if level else 'nobody', 100)}*"),
-        _reason(optional=True),
+        reason_input(optional=True),
     ]
-    return _form("Escalate", blocks, ACT, about)
+    return form("Escalate", blocks, ACT, about)
 
 
 ACTS = frozenset({ESCALATE, DELEGATE, ASK})
 """What `act_modal` is for."""
-
-
-def reject_selected_modal(selected: Sequence[str], titles: Sequence[str]) -> Block:
-    """The form to reject several at once; `selected` are their `req_…:REVISION:STEP`."""
-    items = [paragraph(*run(clip(title, 150))) for title in titles]
-    shown = rich_text({"type": "rich_text_list", "style": "bullet", "elements": items})
-    return _form(
-        f"Reject {len(selected)}",
-        [shown, _reason(optional=False)],
-        REJECT_SELECTED,
-        {"selected": list(selected)},
-    )
 
 
 def message_modal(title: str, text: str) -> Block:
@@ -167,11 +166,12 @@ def modal(title: str, blocks: list[Block]) -> Block:
     return {"type": "modal", "title": plain_text(title, 24), "blocks": blocks}
 
 
-def _about(request: Request) -> dict[str, Any]:
+def about_request(request: Request) -> dict[str, Any]:
+    """What a form's metadata says of the request that it shows."""
     return {"request": request.id, "revision": request.revision, "step": request.step}
 
 
-def _form(title: str, blocks: list[Block], callback_id: str, about: dict[str, Any]) -> Block:
+def form(title: str, blocks: list[Block], callback_id: str, about: dict[str, Any]) -> Block:
     """A form whose button says, like its title, what it does."""
     return modal(title, blocks) | {
         "callback_id": callback_id,
@@ -182,13 +182,25 @@ def _form(title: str, blocks: list[Block], callback_id: str, about: dict[str, An
 
 
 def _choice(request: Request) -> Block:
-    choices = request.spec.choices
-    options = [{"text": plain_text(c.label, label_room(request)), "value": c.id} for c in choices]
+    choices, room, cut = request.spec.choices, label_room(request), cut_labels(request)
+    labels = [f"{number}. {c.label}" if cut else c.label for number, c in enumerate(choices, 1)]
+    options = [
+        {"text": plain_text(label, room), "value": c.id} for label, c in zip(labels, choices, strict=True)
+    ]
     kind = "radio_buttons" if len(choices) <= MAX_CHOICE_BUTTONS else "static_select"
     return _input(CHOICE, "Choice", {"type": kind, "action_id": CHOICE, "options": options})
 
 
-def _reason(*, optional: bool, initial: str | None = None) -> Block:
+def choice_labels(request: Request) -> Iterator[Block]:
+    """What can be chosen, in full; numbered as the options are that have no room for it."""
+    if request.spec.choices:
+        items = [paragraph(*run(choice.label)) for choice in request.spec.choices]
+        numbered = {"type": "rich_text_list", "style": "ordered", "elements": items}
+        yield rich_text(paragraph(*run("Choices", bold=True)), numbered)
+
+
+def reason_input(*, optional: bool, initial: str | None = None) -> Block:
+    """The field for a reason."""
     element = {
         "type": "plain_text_input",
         "action_id": REASON,

@@ -15,6 +15,7 @@ from bot.domain.model.request import Status
 from bot.domain.model.spec import Level
 from bot.domain.people import quorum
 from bot.rendering import plain, pretty_json
+from bot.slack.render.buttons import labels_are_long
 from bot.slack.render.markdown import markdown
 from bot.slack.render.text import (
     MAX_HEADER,
@@ -106,7 +107,8 @@ class Part(NamedTuple):
 def part(request: Request, room: Room, index: int) -> Part:
     """What is asked, all of it, in as many views as that takes: the view `index`, or the last where there are fewer."""
     shown = question(request, room)
-    if not shown.missing:
+    long_labels = labels_are_long(request)
+    if not shown.missing and not long_labels:
         return Part(shown.blocks, last=True)
     spec = request.spec
     said = [plain(spec.title)] if weight(flat(spec.title)) > MAX_HEADER else []
@@ -114,6 +116,9 @@ def part(request: Request, room: Room, index: int) -> Part:
     texts = [("Question", "\n".join(filter(None, said)))]
     if spec.payload is not None or request.values:
         texts.append(("Payload", pretty_json(forms.payload(request))))
+    if long_labels:
+        numbered = [f"{number}. {plain(choice.label)}" for number, choice in enumerate(spec.choices, 1)]
+        texts.append(("Choices", "\n".join(numbered)))
     cut = [(name, piece) for name, text in texts for piece in pieces(text, PART)]
     index = min(index, len(cut) - 1)
     name, piece = cut[index]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic import TypeAdapter
 
+from bot.domain.access.visibility import rooms
 from bot.domain.model.request import Request
 
 if TYPE_CHECKING:
@@ -62,10 +63,11 @@ def terms(request: Request) -> frozenset[str]:
     """Everything a request can be found by."""
     people = {f"respondent:{key}" for r in request.respondents for key in r.keys}
     channels = {f"respondent:{c}" for c in request.channels}
+    asked = {f"room:{room}" for room in rooms(request)}
     asked_by = {f"requester:{key}" for key in request.requester_keys}
     if request.spec.requester:
         asked_by.add(f"requester:{request.spec.requester.lower()}")
     if request.spec.submitted_by:
         asked_by.add(f"key:{request.spec.submitted_by}")
     labels = {f"label:{name}:{value}" for name, value in request.spec.labels.items()}
-    return frozenset(people | channels | asked_by | labels)
+    return frozenset(people | channels | asked | asked_by | labels)

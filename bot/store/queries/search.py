@@ -47,12 +47,13 @@ def newest(connection: Connection, query: Query) -> Sequence[Row[str, str]]:
 def _filters(query: Query) -> list[Keys]:
     """What a request must have one of, each."""
     filters = []
-    if query.respondents:
-        filters.append([f"respondent:{key}" for key in query.respondents])
+    if query.respondents or query.rooms:
+        asked = [f"respondent:{key}" for key in query.respondents]
+        filters.append([*asked, *(f"room:{room}" for room in query.rooms)])
     if query.requester:
-        asked = [query.requester, query.requester.lower(), f"email:{query.requester.lower()}"]
-        asked += sorted(person_keys(frozenset(a for a in asked if a.startswith("email:"))))
-        filters.append([f"requester:{name}" for name in dict.fromkeys(asked)])
+        names = [query.requester, query.requester.lower(), f"email:{query.requester.lower()}"]
+        names += sorted(person_keys(frozenset(n for n in names if n.startswith("email:"))))
+        filters.append([f"requester:{name}" for name in dict.fromkeys(names)])
     if query.submitted_by:
         filters.append([f"key:{query.submitted_by}"])
     return [*filters, *([f"label:{label}"] for label in query.labels)]

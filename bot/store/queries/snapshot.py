@@ -127,16 +127,25 @@ class SqlReader:
         )
 
     def channels(self, limit: int) -> tuple[str, ...]:
-        """The channels that pending requests were put to: two index probes for each ever used, not a scan."""
+        """The channels that pending requests were put to."""
+        found = self._open_terms(("respondent:slack:C", "respondent:slack:G"), limit)
+        return tuple([term.removeprefix("respondent:") for term in found])
+
+    def rooms(self, limit: int) -> tuple[str, ...]:
+        """The channels and user groups that pending requests ask in any step."""
+        return tuple([term.removeprefix("room:") for term in self._open_terms(("room:slack:",), limit)])
+
+    def _open_terms(self, prefixes: Sequence[str], limit: int) -> list[str]:
+        """The terms that begin so and pending requests have: two index probes for each ever used, not a scan."""
         found: list[str] = []
-        for prefix in ("respondent:slack:C", "respondent:slack:G"):
+        for prefix in prefixes:
             term: str | None = prefix
             while len(found) < limit and (
                 term := self._connection.scalar(_NEXT_TERM, {"after": term, "below": _above(prefix)})
             ):
                 if self._connection.scalar(_IS_OPEN, {"term": term}):
-                    found.append(term.removeprefix("respondent:"))
-        return tuple(found)
+                    found.append(term)
+        return found
 
     def verify_chain(self) -> tuple[int, str | None]:
         """Walk the whole audit chain: how many events there are, and what is wrong with the first bad one, if any."""
