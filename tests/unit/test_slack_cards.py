@@ -129,8 +129,8 @@ def test_a_card_says_what_is_asked_by_whom_until_when_and_what_happens_then() ->
         "Refund €1,250 to customer 8841",
         "Evidence",
         "Requested by: \nsupport-agent",
-        '"amount": 1250',
-        asked().spec.payload_digest,
+        "What will be done",
+        "Amount: \n1250",
         "Asked by bob@example.com",
         "<https://ci.example.com/run/1|ci.example.com>",
         "0 of 2 approvals · waiting for Ana and Ben",
@@ -206,8 +206,7 @@ def test_a_card_tells_what_has_happened() -> None:
         "Wrong customer asked: \nWrong customer",
         "Bob replied: \nWrong customer",
         "Wrong customer 2.",
-        '"amount": 900',
-        payload_digest(asked().spec.payload | {"amount": 900}),
+        "amount\n: \n900",
     ):
         assert part in shown
 
@@ -392,7 +391,7 @@ def test_rejecting_asks_for_a_reason_and_shows_again_what_is_decided() -> None:
         "Cancel",
     )
     assert "Refund €1,250" in words(view["blocks"])
-    assert '"amount": 1250' in words(view["blocks"])
+    assert "Amount: \n1250" in words(view["blocks"])
     assert_view(view)
 
 

@@ -1,12 +1,13 @@
 """What a payload is shown as: rows, blocks of text or code, diffs, tables and lists, under headings.
 
-Every text is a value of its own: a renderer isolates it, so that none changes how another reads.
+Every text is a value of its own: a renderer isolates it, so that none changes how another reads. `kind` is for
+templates.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ class Row:
     `leaves` is how many values it shows: an amount of money may have its currency beside it.
     """
 
+    kind: ClassVar = "row"
     label: str
     key: str | None = None
     text: str
@@ -30,6 +32,7 @@ class Row:
 class Block:
     """A text with its line breaks; `code`: in a fixed width."""
 
+    kind: ClassVar = "block"
     label: str
     key: str | None = None
     text: str
@@ -47,6 +50,7 @@ class DiffLine(NamedTuple):
 class Diff:
     """A change of a text, line by line; `leaves` is how many values it shows."""
 
+    kind: ClassVar = "diff"
     label: str
     key: str | None = None
     lines: tuple[DiffLine, ...]
@@ -57,6 +61,7 @@ class Diff:
 class Table:
     """Like objects, a row each; `leaves` is how many values it shows."""
 
+    kind: ClassVar = "table"
     label: str
     key: str | None = None
     columns: tuple[str, ...]
@@ -68,6 +73,7 @@ class Table:
 class Items:
     """A list of short values."""
 
+    kind: ClassVar = "list"
     label: str
     key: str | None = None
     items: tuple[str, ...]

@@ -89,7 +89,11 @@ def _number(value: float, label: str) -> str:
 
 def visible(text: str) -> str:
     """`text` with everything that cannot be seen, or that turns the direction of what follows, as its escape."""
+    if text.isprintable():
+        return text
     normal = text.replace("\r\n", "\n")
+    if normal.replace("\n", "").replace("\t", "").isprintable():
+        return normal
     return "".join(
         c if c in "\n\t" or unicodedata.category(c) not in HIDDEN or c in JOINERS else _escape(c)
         for c in normal

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.messages import phrases
 from bot.domain.messages.notifications import Notice
+from bot.domain.policies.payload_views import NO_VIEWS
 from bot.rendering import plain
 from bot.slack.render import history, request_blocks
 from bot.slack.render.modals import modal
@@ -31,18 +32,26 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.model.request import Request, Response
+    from bot.domain.policies.payload_views import Views
     from bot.ports import DeliveryState
 
 FULL = Room(title=3000, message=6000, details=7500, rows=300, payload=7000, reason=3000)
 """Slack takes views up to 250 KB, in which a character may take six bytes."""
+MAX_EXACT = 4000
+"""Characters of the payload in JSON."""
 MAX_LISTED = 20
 """Most responses, people, deliveries, comments, changes and choices that are listed, and sentences of the trail."""
 _LIST_ROOM = 150
 
 
-def details_modal(request: Request, now: datetime, deliveries: Sequence[DeliveryState] = ()) -> Block:
+def details_modal(
+    request: Request,
+    now: datetime,
+    deliveries: Sequence[DeliveryState] = (),
+    views: Views = NO_VIEWS,
+) -> Block:
     """Everything about a request, and a plain statement of what even a modal cannot hold."""
-    shown = request_blocks.question(request, FULL)
+    shown = request_blocks.question(request, FULL, views)
     blocks = [*shown.blocks]
     if shown.missing:
         where = (
@@ -61,6 +70,7 @@ def details_modal(request: Request, now: datetime, deliveries: Sequence[Delivery
     blocks += _listing("Could not be told", [f"{u.target}: {u.reason}" for u in request.unreached])
     blocks += _listing("Messages", [_delivery(d) for d in deliveries if d.notice != Notice.CALLBACK])
     blocks += _listing("Labels", [f"{key}: {value}" for key, value in request.spec.labels.items()])
+    blocks += request_blocks.exact(request, MAX_EXACT)
     return modal("Details", blocks) | {"close": plain_text("Close", 24)}
 
 
