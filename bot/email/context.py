@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from bot.domain.forms import forms
 from bot.domain.messages import phrases
-from bot.domain.model.spec import Kind, Level
 from bot.domain.model.digest import payload_digest
+from bot.domain.model.spec import Kind, Level
 from bot.domain.payload.fit import Room, fit
 from bot.domain.payload.plain_text import as_text
 from bot.domain.people import naming

@@ -100,11 +100,14 @@ class Views:
         spec = request.spec
         if spec.payload is None and not request.values:
             return ()
-        view = self.of(spec)
         changed = forms.payload(request)
         digest = payload_digest(changed) if request.values else spec.payload_digest
-        shown = _Shown(digest, tuple(_titles(spec).items()), view.fields if view else (), changed)
-        return _sections(shown)
+        return self.sections_of(spec, changed, digest)
+
+    def sections_of(self, spec: Spec, payload: Json, digest: str) -> tuple[Section, ...]:
+        """A payload of such a request, which has this digest."""
+        view = self.of(spec)
+        return _sections(_Shown(digest, tuple(_titles(spec).items()), view.fields if view else (), payload))
 
 
 NO_VIEWS = Views()

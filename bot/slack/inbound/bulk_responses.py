@@ -84,7 +84,8 @@ class BulkResponder:
         ends = now() + PATIENT_SECONDS
 
         async def answer(request_id: str) -> Request:
-            if why := alone(await self._approvals.look_to_act(request_id, user.id)):
+            request = await self._approvals.look_to_act(request_id, user.id)
+            if why := alone(request, self._approvals.views):
                 raise AssentError(f"It has to be answered by itself: it {why}.")
             given = SubmittedResponse(
                 request_id=request_id,

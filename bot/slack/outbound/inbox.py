@@ -43,7 +43,9 @@ class Inbox:
 
     def listing(self, requests: tuple[Request, ...], heading: str, *, more: bool = False) -> Message:
         """Some requests under a heading; `more`: there are others beyond these, the newest."""
-        blocks = home.inbox_blocks(requests, heading, self._clock.now(), more=more)
+        blocks = home.inbox_blocks(
+            requests, heading, self._clock.now(), more=more, views=self._approvals.views
+        )
         return Message(f"{heading}: {len(requests)}", blocks)
 
     async def everything(self, user_id: str, limit: int) -> Message:
@@ -56,7 +58,9 @@ class Inbox:
         self._opened.add(user_id)
         try:
             waiting = await self._waiting(user_id)
-            await self._gateway.publish_home(user_id, home.home(waiting, 0, self._clock.now()))
+            await self._gateway.publish_home(
+                user_id, home.home(waiting, 0, self._clock.now(), self._approvals.views)
+            )
         except (AssentError, SlackError) as error:
             log.info("a Home tab was not drawn", action="slack.home", user=user_id, error=str(error))
 
