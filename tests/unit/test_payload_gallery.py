@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import count
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from slack_sdk.models.views import View as SdkView
@@ -29,6 +28,9 @@ from bot.slack.render import cards, details_modal, home, modals, payload_blocks
 from bot.web.pages.payload import payload_view
 from tests.support.mails import NOW, ask, body, compose
 from tests.support.payloads import PAYLOADS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NAMES = pytest.mark.parametrize("name", PAYLOADS)
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block as SdkBlock
 from slack_sdk.models.views import View as SdkView
 
-from bot.domain.model.digest import payload_digest
 from bot.domain.model.request import (
     HeldOutcome,
     OpenSelector,
