@@ -103,6 +103,7 @@ def request_context(
         **_done(request, views),
         "deadline": request.deadline,
         "without_answer": phrases.without_answer(request),
+        "no_deadline": "" if request.deadline or request.status.final else phrases.NO_DEADLINE,
         "step": _line(step_title(request) or "", _LINE),
         "progress": judge(request).text,
         "waiting": _waiting(request, respondent),

@@ -144,6 +144,8 @@ def is_open(request: Request, now: datetime) -> bool:
 
 def _has_more(request: Request) -> bool:
     """Whether Details would show something that a card never does, or not all of."""
+    if request.spec.payload is not None or request.values:  # Details has it as data, and its fingerprint
+        return True
     parts = (request.responses, request.unreached, request.spec.labels, request.trail, request.comments)
     return any(parts) or cut_labels(request)
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from bot.domain.payload.fit import Room, fit
 from bot.domain.payload.isolates import isolated
-from bot.domain.payload.parts import Block as TextBlock
 from bot.domain.payload.parts import Items, Part, Row, Section
 from bot.domain.payload.plain_text import body
 from bot.domain.payload.plain_text import heading as path
@@ -60,7 +59,7 @@ def short(sections: Sequence[Section], characters: int, rows: int) -> bool:
 
 
 def _break(lines: Sequence[Block]) -> str:
-    return "\n" if lines else ""
+    return "\n\n" if lines else ""
 
 
 def _label(part: Part, lead: str) -> Iterator[Block]:
@@ -83,12 +82,11 @@ def _value(part: Row) -> Iterator[Block]:
 
 
 def _body(part: Part) -> Block:
-    """What stands under a label: a list, a quotation, or a box in a fixed width."""
+    """What stands under a label: a list, or a box that keeps line breaks and blanks."""
     if isinstance(part, Items):
         items = [paragraph(*_text(isolated(item))) for item in part.items]
         return {"type": "rich_text_list", "style": "bullet", "elements": items}
-    kind = "quote" if isinstance(part, TextBlock) and not part.code else "preformatted"
-    return {"type": f"rich_text_{kind}", "elements": [*_text(body(part))]}
+    return {"type": "rich_text_preformatted", "elements": [*_text(body(part))]}
 
 
 def _paragraph(parts: Sequence[Block]) -> Iterator[Block]:

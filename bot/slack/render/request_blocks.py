@@ -276,9 +276,11 @@ def _answer(request: Request, response: Response) -> str:
 
 
 def deadline(request: Request, now: datetime) -> str | None:
-    """When it ends by itself and what happens then, in mrkdwn; None where nothing does any more."""
-    if request.status.final or request.held or request.deadline is None:
+    """When it ends by itself and what happens then, or that it does not, in mrkdwn; None where it has ended."""
+    if request.status.final or request.held:
         return None
+    if request.deadline is None:
+        return phrases.NO_DEADLINE
     if request.deadline <= now:
         return "The deadline has passed; the outcome follows."
     return f"Deadline {date(request.deadline)}. {phrases.without_answer(request)}"

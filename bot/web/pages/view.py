@@ -112,6 +112,7 @@ def context(opened: Opened, views: Views = NO_VIEWS, **more: Any) -> dict[str, A
         "progress": quorum.judge(request).text,
         "waiting": phrases.waiting_for(request),
         "without_answer": phrases.without_answer(request),
+        "no_deadline": phrases.NO_DEADLINE,
         "outcome": phrases.outcome(request),
         "held": held(request),
         "receipt": phrases.recorded(request, response) if response else None,
