@@ -148,6 +148,7 @@ def test_buttons_carry_the_request_and_its_revision_and_nothing_else() -> None:
         ("assent.approve", "Approve", "primary", "req_01:3:0"),
         ("assent.reject", "Reject", "danger", "req_01:3:0"),
         ("assent.skip", "Skip", None, "req_01:3:0"),
+        ("assent.details", "Details", None, "req_01:3:0"),
     ]
     assert menu["type"] == "overflow"
     assert [(o["text"]["text"], o["value"]) for o in menu["options"]] == [
@@ -157,12 +158,13 @@ def test_buttons_carry_the_request_and_its_revision_and_nothing_else() -> None:
 
 
 def test_skip_is_offered_only_where_it_is_allowed() -> None:
-    assert labels(cards.card(asked(), NOW).blocks) == ["Approve", "Reject"]
+    assert labels(cards.card(asked(), NOW).blocks) == ["Approve", "Reject", "Details"]
 
 
 def test_details_is_offered_where_there_is_more_than_the_card_shows() -> None:
     long = asked(message="word " * 2000)
     assert labels(cards.card(long, NOW).blocks)[-1] == "Details"
+    assert labels(cards.card(asked(payload=None), NOW).blocks) == ["Approve", "Reject"]
     assert "not shown in full: the message; see Details." in words(cards.card(long, NOW).blocks)
     assert labels(cards.card(answered(asked(), reason="fine"), NOW).blocks)[-1] == "Details"
 
@@ -177,11 +179,11 @@ def test_up_to_five_choices_are_buttons() -> None:
     request = choosing(5)
     *buttons, _ = elements(cards.card(request, NOW).blocks)
     assert [b["action_id"] for b in buttons][:5] == [f"assent.choose.c{i}" for i in range(5)]
-    assert [b["text"]["text"] for b in buttons] == [*(f"Choice {i}" for i in range(5)), "Reject"]
+    assert [b["text"]["text"] for b in buttons] == [*(f"Choice {i}" for i in range(5)), "Reject", "Details"]
 
 
 def test_more_than_five_choices_are_a_select() -> None:
-    [select, reject, _] = elements(cards.card(choosing(100), NOW).blocks)
+    [select, reject, *_] = elements(cards.card(choosing(100), NOW).blocks)
     assert (select["type"], select["action_id"]) == ("static_select", "assent.choose")
     assert [option["value"] for option in select["options"]] == [f"c{i}" for i in range(100)]
     assert reject["action_id"] == "assent.reject"
@@ -335,7 +337,7 @@ def test_information_is_shown_without_buttons() -> None:
 
 def test_a_final_card_that_is_cut_says_where_all_of_it_is() -> None:
     request = resolved(asked(message="word " * 2000), Status.APPROVED)
-    assert "not shown in full: the message; see `assent show req_01`." in words(
+    assert "not shown in full: the message; see Details of `/approvals show req_01`." in words(
         cards.card(request, NOW).blocks
     )
 
@@ -453,7 +455,9 @@ def test_details_says_plainly_what_even_it_cannot_show() -> None:
     request = asked(payload={"rows": ["x" * 100] * 5000})
     view = details_modal.details_modal(request, NOW)
     shown = words(view["blocks"])
-    assert "*not shown in full*: the payload. `assent show req_01` prints all of it." in shown
+    assert (
+        "*not shown in full*: 4,933 more values under “What will be done”. Review… shows all of it" in shown
+    )
     assert request.spec.payload_digest in shown
     assert "characters" in shown
     assert_view(view)
