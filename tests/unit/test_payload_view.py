@@ -225,3 +225,20 @@ def test_a_long_value_says_how_much_is_missing() -> None:
     [section] = fitted.sections
     assert section.parts == (Block(label="Body", text="x" * 50 + " … (450 more characters)"),)
     assert fitted.missing == 1
+
+
+def test_no_name_and_no_value_on_a_line_breaks_it() -> None:
+    payload = {"a\nTo": 1, "amount": "5\nTo: Ana" + "\n" * 2, "x": [{"k\nTo": "v"}], "b\r\nTo": 2}
+    titles = {"amount": "Sum\nTo: Eve", "b\r\nTo": "B"}
+    views = [
+        payload_view(payload, titles=titles),
+        payload_view(payload, view=View(name="x", fields=CURRENCY)),
+    ]
+    for section in [section for view in views for section in view]:
+        for part in section.parts:
+            columns = part.columns if isinstance(part, Table) else ()
+            texts = [part.label, part.key or "", *columns, part.text if isinstance(part, Row) else ""]
+            assert "\n" not in "".join([*texts, *section.heading])
+
+
+CURRENCY = (ViewField(path="/b\r\nTo", label="B", format="money", currency="/amount"),)

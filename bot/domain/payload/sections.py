@@ -8,7 +8,16 @@ from typing import Any, NamedTuple
 
 from bot.domain.payload.changes import change_of, is_diff, parsed_diff
 from bot.domain.payload.parts import Block, Diff, Items, Part, Row, Section, Table
-from bot.domain.payload.words import CODE_WORDS, DIFF_WORDS, escaped, label_of, last_word, scalar, visible
+from bot.domain.payload.words import (
+    CODE_WORDS,
+    DIFF_WORDS,
+    escaped,
+    label_of,
+    last_word,
+    one_line,
+    scalar,
+    visible,
+)
 
 Json = Any
 
@@ -71,7 +80,7 @@ def _labels(keys: Sequence[str], titles: Mapping[str, str]) -> dict[str, tuple[s
     labels = {key: label_of(key, titles) for key in keys}
     often = Counter(label.casefold() for label, _ in labels.values())
     return {
-        key: (label, visible(key) if often[label.casefold()] > 1 else shown)
+        key: (label, one_line(key) if often[label.casefold()] > 1 else shown)
         for key, (label, shown) in labels.items()
     }
 
@@ -155,6 +164,6 @@ def _flattened(value: Json, pointer: str) -> Iterator[tuple[str, str]]:
         place, item = stack.pop()
         members = _members(item)
         if members is None:
-            yield visible(place), scalar(item, "")
+            yield one_line(place), scalar(item, "")
         else:
             stack += [(f"{place}/{escaped(name)}", member) for name, member in reversed(members)]

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from bot.domain.payload.changes import change_of, parsed_diff
 from bot.domain.payload.parts import Block, Diff, Part, Row, Section
 from bot.domain.payload.sections import Context, sections_of, short, table, whole
-from bot.domain.payload.words import label_of, scalar, visible
+from bot.domain.payload.words import label_of, one_line, scalar, visible
 
 Json = Any
 Format = Literal["text", "money", "date", "code", "diff", "table", "link"]
@@ -113,7 +113,7 @@ INDEX = re.compile("0|[1-9][0-9]{0,6}")
 def _formatted(wanted: ViewField, value: Json, payload: Json) -> tuple[Part | None, str | None]:
     """The part of one field, and the place of what stands beside it; None where it is shown better under a heading."""
     key = wanted.path.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
-    label, shown_key = (wanted.label, key) if wanted.label else label_of(key, {})
+    label, shown_key = (wanted.label, one_line(key)) if wanted.label else label_of(key, {})
     formats: Mapping[str, Callable[[], tuple[Part | None, str | None]]] = {
         "money": lambda: _money(wanted, label, shown_key, value, payload),
         "date": lambda: (_date(label, shown_key, value), None),
@@ -137,7 +137,7 @@ def _money(
     if currency.startswith("/"):
         found = _at(payload, currency)
         named = found and isinstance(found.value, str) and found.value.strip()
-        currency, beside = (visible(found.value), found.place) if found and named else ("", None)
+        currency, beside = (one_line(found.value), found.place) if found and named else ("", None)
     amount = amount.scaleb(-wanted.exponent)
     text = f"{amount:,f} {currency}".strip()
     return Row(label=label, key=key, text=text), beside

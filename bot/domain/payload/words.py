@@ -32,7 +32,7 @@ NUMBERS_AS_NAMES = _words(
 def label_of(key: str, titles: Mapping[str, str]) -> tuple[str, str | None]:
     """`execution_date` → "Execution date"; under a form's title the member's name stands beside it."""
     if key in titles:
-        return visible(titles[key]), visible(key)
+        return _row_text(titles[key]), one_line(key)
     if not LABEL.fullmatch(key):
         return _row_text(key), None
     words = [word for word in re.split(r"[_\-\s.]+|(?<=[a-z0-9])(?=[A-Z])", key) if word]
@@ -73,9 +73,14 @@ def scalar(value: Json, label: str) -> str:
 def _row_text(text: str) -> str:
     if not text:
         return "(empty text)"
-    shown = visible(text.replace("\n", "\\n"))
+    shown = one_line(text)
     words = shown in {"–", "yes", "no", "(empty)", "(empty list)", "(empty text)"}
     return f"“{shown}”" if words or text != text.strip() else shown
+
+
+def one_line(text: str) -> str:
+    """`text` with line breaks shown as escapes, too: what is on a line of its own is another value."""
+    return visible(text.replace("\r\n", "\n").replace("\n", "\\n"))
 
 
 def _number(value: float, label: str) -> str:
