@@ -103,7 +103,7 @@ async def test_values_are_edited_in_the_form_and_faults_stand_at_their_fields(
 ) -> None:
     request = await product.submit(audience=[f"slack:{ana.id}"], payload=PAYLOAD, form=FORM)
     card = await slack.next_message(ana)
-    assert card.buttons == ["Approve", "Reject", "Edit…"]
+    assert card.buttons == ["Approve", "Reject", "Edit…", "Details"]
     modal = await form(slack, ana, card, "Edit…")
     assert modal.title == "Approve with changes"
     assert modal.labels == ["Amount in euros", "Urgent", "Reason"]
