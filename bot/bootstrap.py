@@ -26,6 +26,7 @@ from bot.delivery.prefect import Prefect
 from bot.delivery.signing import secret_from
 from bot.delivery.worker_loops import Supervisor, Work
 from bot.domain.model.request import Surface
+from bot.domain.policies.payload_views import Views
 from bot.email.addresses import parse_sender
 from bot.email.mailer import Mailer
 from bot.email.message import Composer
@@ -168,6 +169,7 @@ class Assent:
             orchestrators=tuple(receiver.place for receiver in self._receivers()),
             surfaces=self._surfaces(),
             visibility=settings.assent_visibility,
+            views=Views(settings.views),
         )
 
     def _surfaces(self) -> frozenset[Surface]:
@@ -237,13 +239,15 @@ class Assent:
         self._stack.push_async_callback(callbacks.close)
         senders: dict[str, Sender] = {"callback": callbacks}
         if gateway and self.slack:
-            cards = SlackSender(gateway, self.approvals.deliveries)
+            cards = SlackSender(gateway, self.approvals.deliveries, self.approvals.views)
             senders |= {"slack": cards, "slack-answer": self.slack.answering}
         if self.settings.smtp:
             mailer = Mailer(self.settings.smtp, timeout=12, connect_timeout=6)
             self._stack.push_async_callback(mailer.close)
             composer = Composer(
-                templates(self.settings.templates), parse_sender(self.settings.assent_mail_from or "")
+                templates(self.settings.templates),
+                parse_sender(self.settings.assent_mail_from or ""),
+                self.approvals.views,
             )
             senders["email"] = EmailSender(mailer, composer, links, outbox.requests)
         return senders

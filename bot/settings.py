@@ -38,8 +38,10 @@ from bot.domain.callbacks.orchestrators import orchestrator
 from bot.domain.errors import Unavailable
 from bot.domain.model.hours import hours_fault
 from bot.domain.model.spec import Hours
+from bot.domain.payload.views import View
 from bot.domain.people.audience import parse_selector
 from bot.domain.policies.policy import Policy, policy_fault
+from bot.domain.policies.view_settings import views_of
 from bot.email.config import SmtpConfig, parse_smtp_url
 from bot.keyfile import KEY, KEY_FILE, api_key
 from bot.links import MAX_BASE_URL
@@ -122,6 +124,7 @@ class Settings(BaseModel):
     groups: Mapping[str, tuple[str, ...] | str] = {}
     working_hours: WorkingHours | None = None
     policies: tuple[Policy, ...] = ()
+    views: tuple[View, ...] = ()
     templates: Path | None = None
 
     @field_validator("assent_secret_keys", "assent_default_audience", "assent_trusted_proxies", mode="before")
@@ -265,6 +268,14 @@ class Settings(BaseModel):
             raise _fault("; ".join(faults))
         return policies
 
+    @field_validator("views", mode="before")
+    @classmethod
+    def _views(cls, views: Any) -> tuple[View, ...]:
+        try:
+            return views_of(views)
+        except ValueError as error:
+            raise _fault(str(error)) from None
+
     @field_validator("working_hours")
     @classmethod
     def _hours(cls, value: WorkingHours | None) -> WorkingHours | None:
@@ -304,7 +315,7 @@ class Settings(BaseModel):
         return [kept.read_text(encoding="ascii").strip()] if kept.exists() else []
 
 
-IN_FILE = frozenset({"groups", "policies", "templates", "working_hours"})
+IN_FILE = frozenset({"groups", "policies", "templates", "views", "working_hours"})
 """What `assent.toml` sets; everything else comes from the environment."""
 
 

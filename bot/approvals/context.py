@@ -21,6 +21,7 @@ from bot.domain.model.frozen import replace
 from bot.domain.model.request import Request, Surface
 from bot.domain.people import quorum
 from bot.domain.people.audience import Actor, Person, parse_selector
+from bot.domain.policies.payload_views import NO_VIEWS, Views
 from bot.domain.policies.policy import Policies
 from bot.domain.policies.ruling import ruled
 from bot.ports import DirectoryUnavailableError, UnknownTargetError
@@ -54,6 +55,8 @@ class Rules:
     surfaces: frozenset[Surface] = frozenset()
     """Where people can be told: `slack`, `email`."""
     visibility: Visibility = Visibility.INVOLVED
+    views: Views = NO_VIEWS
+    """How payloads of known tools are shown."""
 
     @property
     def deciding(self) -> Policies:
@@ -77,6 +80,11 @@ class Core:
         self._stand_ins = StandIns(store.registry, clock)
         self._key: Key | None = None
         self._draining = asyncio.Event()
+
+    @property
+    def views(self) -> Views:
+        """How payloads of known tools are shown."""
+        return self._rules.views
 
     def by(self, key: Key) -> Self:
         """The same use cases for a call with this API key, which does and sees no more than the key may."""

@@ -20,6 +20,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.client import Request
+from bot.domain.forms.forms import merged
+from bot.domain.payload.parts import Section
+from bot.domain.payload.plain_text import lines
+from bot.domain.payload.views import payload_view
 from bot.domain.people.naming import apart
 
 COLOURS = {
@@ -152,9 +156,9 @@ def print_request(request: Request, deliveries: Iterable[Mapping[str, Any]]) -> 
     if request.details:
         out.print("\nDetails", style="bold")
         out.print(_indented(_table(request.details.items())))
-    if request.payload is not None:
-        out.print("\nPayload", style="bold")
-        out.print(_indented(Text(plain(json.dumps(request.payload, ensure_ascii=False, indent=2)))))
+    if sections := _payload(request):
+        out.print("\nData" if request.level == "info" else "\nWhat will be done", style="bold")
+        print_sections(sections)
     for heading, rows in _sections(request):
         if rows:
             out.print(f"\n{heading}", style="bold")
@@ -164,6 +168,21 @@ def print_request(request: Request, deliveries: Iterable[Mapping[str, Any]]) -> 
     if troubled := [_troubled(delivery) for delivery in deliveries if delivery["state"] in TROUBLE]:
         out.print("\nDeliveries in trouble", style="bold")
         out.print(_indented(_table(troubled)))
+
+
+def _payload(request: Request) -> Sequence[Section]:
+    """The payload with every change so far; in full, since a terminal has room."""
+    changed = merged(request.payload, request["values"])
+    properties = (request["form"] or {}).get("properties", {}).items()
+    titles = {name: s["title"] for name, s in properties if isinstance(s, dict) and s.get("title")}
+    return () if changed is None else payload_view(changed, titles=titles)
+
+
+def print_sections(sections: Sequence[Section]) -> None:
+    """What will be done: each value isolated, so that it does not turn what stands beside it."""
+    out = console()
+    for line_ in lines(sections):
+        out.print(_indented(Padding.indent(Text(line_.text), 2 * line_.depth)))
 
 
 def _facts(request: Request) -> Iterable[tuple[str, Any]]:
@@ -190,7 +209,7 @@ def _facts(request: Request) -> Iterable[tuple[str, Any]]:
     if request.source_url:
         yield "Source", request.source_url
     if request.payload_digest:
-        yield "Digest", request.payload_digest
+        yield "Fingerprint", request.payload_digest
     for missed in request.unreachable:
         yield "Unreachable", f"{missed['target']}: {missed['reason']}"
 

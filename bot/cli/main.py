@@ -24,6 +24,7 @@ from bot.cli.commands import (
     respondent,
     runs,
     server,
+    view,
     watch,
 )
 from bot.cli.common import FAULTS, Failure, error_text
@@ -61,6 +62,7 @@ app.command(requester.notify)
 app.command(keys.keys)
 app.command(audit.audit)
 app.command(policy.policy)
+app.command(view.view)
 app.command(mcp.mcp)
 app.command(claude_hook.claude_hook)
 app.command(runs.run_automation, name="run")

@@ -13,9 +13,12 @@ from bot.domain.forms import forms
 from bot.domain.messages import phrases
 from bot.domain.model.digest import payload_digest
 from bot.domain.model.spec import Kind, Level
+from bot.domain.payload.fit import Room, fit
+from bot.domain.payload.plain_text import as_text
 from bot.domain.people import naming
 from bot.domain.people.audience import awaited
 from bot.domain.people.quorum import judge
+from bot.domain.policies.payload_views import NO_VIEWS, Views, heading
 from bot.rendering import (
     cut,
     differences,
@@ -24,7 +27,6 @@ from bot.rendering import (
     history,
     markdown_text,
     plain,
-    pretty_json,
     step_title,
     zone,
 )
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
     from bot.domain.model.request import Edit, Json, Request, Respondent, Response
 
 _TITLE, _SUBJECT, _LINE, _VALUE, _SENTENCE = 300, 120, 500, 120, 300
-_MESSAGE, _PAYLOAD, _REASON, _NEWS = 8_000, 4_000, 2_000, 4_000
+_MESSAGE, _REASON, _NEWS = 8_000, 2_000, 4_000
+_PAYLOAD = Room(parts=60, characters=4_000, longest=2_000, rows=20)
 _ROWS, _FIELDS, _NAMES, _LAST = 40, 20, 8, 5
 _SCREEN = 800
 
@@ -69,7 +72,11 @@ class Excerpt:
 
 
 def request_context(
-    request: Request, respondent: Respondent | None, link: str | None, news: str = ""
+    request: Request,
+    respondent: Respondent | None,
+    link: str | None,
+    news: str = "",
+    views: Views = NO_VIEWS,
 ) -> dict[str, Any]:
     """The names in every template about a request; texts from users are cleaned, but not yet escaped.
 
@@ -77,7 +84,6 @@ def request_context(
     """
     spec = request.spec
     title = _line(spec.title, _TITLE)
-    payload = forms.payload(request)
     response = request.response_of(respondent.id) if respondent else None
     return {
         "request_id": request.id,
@@ -94,10 +100,10 @@ def request_context(
         "source_url": spec.source_url and spec.source_url.translate(_ENCODED),
         "details": [(_line(key, _LINE), _line(value, _LINE)) for key, value in _first_rows(spec.details)],
         "details_total": len(spec.details),
-        "payload": None if payload is None else _excerpt(pretty_json(payload), _PAYLOAD),
-        "digest": payload_digest(payload) if request.values else spec.payload_digest,
+        **_done(request, views),
         "deadline": request.deadline,
         "without_answer": phrases.without_answer(request),
+        "no_deadline": "" if request.deadline or request.status.final else phrases.NO_DEADLINE,
         "step": _line(step_title(request) or "", _LINE),
         "progress": judge(request).text,
         "waiting": _waiting(request, respondent),
@@ -113,6 +119,19 @@ def request_context(
         "outcome": _line(phrases.outcome(request), _LINE),
         "reason": cut(plain(phrases.reasons(request)), _REASON),
         **_own(request, response),
+    }
+
+
+def _done(request: Request, views: Views) -> dict[str, Any]:
+    """What will be done, as far as a mail has room: its sections, the same as text, and how much is missing."""
+    fitted = fit(views.sections(request), _PAYLOAD)
+    digest = payload_digest(forms.payload(request)) if request.values else request.spec.payload_digest
+    return {
+        "payload_heading": heading(request.spec),
+        "payload": fitted.sections,
+        "payload_text": as_text(fitted.sections),
+        "digest": digest,
+        "payload_missing": "" if fitted.complete else fitted.lost,
     }
 
 

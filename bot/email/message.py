@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from css_inline import CSSInliner
 
 from bot.domain.model.spec import Level
+from bot.domain.policies.payload_views import NO_VIEWS, Views
 from bot.email.addresses import parse_address
 from bot.email.context import notification_context, request_context
 from bot.email.mime import assemble, from_header
@@ -44,9 +45,10 @@ class Composed:
 class Composer:
     """Makes mails from `templates/email/`, all from one sender."""
 
-    def __init__(self, templates: Environment, sender: Sender) -> None:
+    def __init__(self, templates: Environment, sender: Sender, views: Views = NO_VIEWS) -> None:
         self._templates = templates
         self._sender = sender
+        self._views = views
         self._id_domain = _short_domain(sender.address.domain)
 
     def about(
@@ -71,7 +73,7 @@ class Composer:
         name = "info" if notice == "ask" and request.spec.level is Level.INFO else notice
         root = f"<{request.id}@{self._id_domain}>"
         thread = {"In-Reply-To": root, "References": root}
-        context = request_context(request, respondent, link, news)
+        context = request_context(request, respondent, link, news, self._views)
         return self._compose(name, context, thread, to=to, delivery_id=delivery_id, at=at)
 
     def notification(self, message: str, *, to: str, delivery_id: str, at: datetime) -> Composed:

@@ -162,3 +162,4 @@ def test_clients_test_kit_and_commands_need_only_the_base_install(installed: Pat
         asked = {"title": "Refund", "audience": ["group:finance"], "payload": {"amount": amount}}
         (tmp_path / "request.json").write_text(json.dumps(asked))
         assert json.loads(assent("policy", "--json", "request.json"))["decision"] == decision
+        assert f"Amount: {amount}" in assent("view", "request.json")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, Literal
 
+from bot.domain.model.digest import payload_digest
 from bot.domain.model.request import (
     Address,
     Outcome,
@@ -52,7 +53,7 @@ def ask(**changes: Any) -> Request:
             "message": "Order 5531 arrived *broken*.",
             "details": {"Order": "5531"},
             "payload": {"tool": "refund", "amount": 1250},
-            "payload_digest": "sha256:feed",
+            "payload_digest": payload_digest(changes["payload"]) if "payload" in changes else "sha256:feed",
             "requester": "email:bob@example.com",
             "steps": (Step(audience=("ana@example.com", "ben@example.com"), quorum=2),),
             **changes,

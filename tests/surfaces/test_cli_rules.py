@@ -172,6 +172,24 @@ async def test_policies_can_be_tried_without_asking_anybody(tmp_path: Path) -> N
         assert (done.status, done.json["decision"]) == (0, decision), done.err
 
 
+async def test_a_view_can_be_tried_without_asking_anybody(tmp_path: Path) -> None:
+    config = tmp_path / "assent.toml"
+    config.write_text(
+        '[[views]]\nname = "pay"\nwhen = { "payload.tool" = "pay" }\n'
+        'fields = [{ path = "/amount", as = "money", currency = "/currency", exponent = 2 }]\n'
+    )
+    payload = {"tool": "pay", "amount": 4821000, "currency": "EUR", "lines": [{"sku": "A", "qty": 1}]}
+    asked = json.dumps({"title": "Pay?", "payload": payload})
+    done = await command.run("view", "-", stdin=asked, ASSENT_CONFIG=str(config))
+    assert done.status == 0, done.err
+    assert "What will be done (view: pay)" in done.out
+    assert "Amount: 48,210.00 EUR" in done.out
+    assert "SKU  Qty" in done.out
+    assert "currency" not in done.out.lower()
+    nothing = await command.run("view", "-", stdin='{"title": "Pay?"}', ASSENT_CONFIG=str(config))
+    assert (nothing.status, "no payload" in nothing.err) == (1, True)
+
+
 class TestWhatWasShown:
     """An answer on the command line is to what a command showed, not to what came after."""
 

@@ -104,7 +104,7 @@ async def test_values_are_edited_in_the_form_and_faults_stand_at_their_fields(
 ) -> None:
     request = await product.submit(audience=[f"slack:{ana.id}"], payload=PAYLOAD, form=FORM)
     card = await slack.next_message(ana)
-    assert card.buttons == ["Approve", "Reject", "Edit…"]
+    assert card.buttons == ["Approve", "Reject", "Edit…", "Details"]
     modal = await form(slack, ana, card, "Edit…")
     assert modal.title == "Approve with changes"
     assert modal.labels == ["Amount in euros", "Urgent", "Reason"]
@@ -120,7 +120,7 @@ async def test_values_are_edited_in_the_form_and_faults_stand_at_their_fields(
 
     words = await says(slack, card, "Approved by Ana")
     assert "Amount in euros: \n1250\n → \n900\n · Ana" in words
-    assert '"amount": 900' in words
+    assert "amount\n: \n900" in words
     outcome = (await product.get(request))["outcome"]
     assert outcome["payload"] == {"amount": 900, "customer": "8841", "urgent": True}
     assert outcome["edited"] is True
@@ -140,7 +140,7 @@ async def test_a_form_that_is_right_as_it_is_takes_one_click_and_an_incomplete_o
     modal = await form(slack, ana, card, "Approve")
     assert "Amount in euros" in (await slack.submit(modal, {})).errors
     await slack.submit(modal, {"Amount in euros": "12.50"})
-    await says(slack, card, '"amount": 12.5')
+    await says(slack, card, "amount\n: \n12.5")
 
 
 async def test_every_kind_of_field_is_filled_in(product: Product, slack: SlackSandbox, ana: User) -> None:

@@ -119,7 +119,7 @@ async def test_the_terminal_comes_before_the_callback(terminal: Callable[[str], 
     [told] = (await handled(Handler(approve, interactive=True))).answers
     assert told == {"decision": "approve", "reason": "fine", "phrase": "REFUND 1250"}
     assert "Refund \\u001b[2J  (req_1)" in shown.getvalue()
-    assert '"amount": 1250' in shown.getvalue()
+    assert "What will be done\nAmount: 1250\n" in shown.getvalue()
 
 
 async def test_without_a_terminal_the_callback_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 from typing import TYPE_CHECKING
 
 from bot.client.models import Response
+from bot.domain.payload.plain_text import as_text
+from bot.domain.payload.views import payload_view
 
 if TYPE_CHECKING:
     from bot.client.models import Request
 
+HEADINGS = {"info": "Data"}
 DECISIONS = {"a": "approve", "r": "reject", "s": "skip"}
 
 _one_at_a_time = threading.Lock()
@@ -29,7 +31,8 @@ def ask(request: Request) -> Response:
         if request.message:
             _say(request.message)
         if request.payload is not None:
-            _say(json.dumps(request.payload, ensure_ascii=False, indent=2))
+            _say(HEADINGS.get(request.level, "What will be done"))
+            sys.stderr.write(as_text(payload_view(request.payload)) + "\n")  # nothing hidden is in it
         offered = "[a]pprove, [r]eject" + (", [s]kip" if request.allow_skip else "")
         while True:
             letter = _read(f"{offered}: ")[:1].lower()

@@ -179,6 +179,9 @@ def value(value: Json) -> str:
 MAX_VALUE = 100
 
 
+NO_DEADLINE = "There is no deadline: it waits until it is answered."
+
+
 def without_answer(request: Request) -> str | None:
     """What happens if nobody answers in time."""
     if request.deadline is None:

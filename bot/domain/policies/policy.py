@@ -176,9 +176,26 @@ def _number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def holds(when: Mapping[str, Any], spec: Spec) -> bool:
+    """Whether all that is wanted is there and fits, as for a policy that approves."""
+    try:
+        return all(_held_against(spec, path, wanted, Then.APPROVE) for path, wanted in when.items())
+    except Exception:  # noqa: BLE001 - what cannot be held against it does not fit
+        return False
+
+
 def policy_fault(policy: Policy) -> str | None:
     """What is wrong with a configured policy, in words."""
-    for path, wanted in policy.when.items():
+    if fault := when_fault(policy.when):
+        return f"policy {policy.name}: {fault}"
+    if policy.then is not Then.ASK and not policy.when:
+        return f"policy {policy.name}: would decide everything; say `when` (ASSENT_AUTO_APPROVE is for tests)"
+    return None
+
+
+def when_fault(when: Mapping[str, Any]) -> str | None:
+    """What is wrong with what is wanted of a request, in words."""
+    for path, wanted in when.items():
         name, dot, inside = path.partition(".")
         fault = None
         if name not in MEMBERS:
@@ -190,9 +207,7 @@ def policy_fault(policy: Policy) -> str | None:
         elif wrong := _wanted_fault(wanted):
             fault = f"{path}: {wrong}"
         if fault:
-            return f"policy {policy.name}: {fault}"
-    if policy.then is not Then.ASK and not policy.when:
-        return f"policy {policy.name}: would decide everything; say `when` (ASSENT_AUTO_APPROVE is for tests)"
+            return fault
     return None
 
 

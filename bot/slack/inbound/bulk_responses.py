@@ -79,7 +79,7 @@ class BulkResponder:
         request = await self._approvals.look_to_act(request_id, user.id)
         refuse_final(request)
         refuse_older(request, seen)
-        if why := alone(request):
+        if why := alone(request, self._approvals.views):
             raise AssentError(f"It has to be answered by itself: it {why}.")
         return request
 

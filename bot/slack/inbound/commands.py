@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from bot.approvals import Approvals
     from bot.domain.model.request import Request
+    from bot.domain.policies.payload_views import Views
     from bot.ports import Clock
     from bot.slack.api.client import Gateway
     from bot.slack.inbound.actions import Actions
@@ -173,7 +174,7 @@ class Commands:
         request = await self._approvals.look_to_act(given.request_id, given.user.id)
         if request.status.final:
             return request
-        if await asyncio.to_thread(_needs_card, request, decision):
+        if await asyncio.to_thread(_needs_card, request, decision, self._approvals.views):
             raise AssentError(f"This has to be answered on its card: /approvals show {request.id}")
         if wants_reason(request.spec, decision) and not given.reason:
             raise AssentError(f"Say why as well: /approvals {decision} {request.id} REASON")
@@ -199,7 +200,8 @@ class Commands:
             raise AssentError(_which("show"))
         request = await self._approvals.look(request_id, command.user_id)
         await self._approvals.showed(request, command.user_id)
-        return await asyncio.to_thread(cards.card, request, self._clock.now())
+        draw = partial(cards.card, request, self._clock.now(), views=self._approvals.views)
+        return await asyncio.to_thread(draw)
 
     async def _help(self, _command: Command, _rest: str) -> Message:
         return Message(HELP, [section(HELP)])
@@ -244,13 +246,13 @@ def _which(verb: str) -> str:
     return f"Say which request: /approvals {verb} {FORMS[verb]}. /approvals lists what waits, Details has its ID."
 
 
-def _needs_card(request: Request, decision: str) -> bool:
+def _needs_card(request: Request, decision: str, views: Views) -> bool:
     """Whether a phrase has to be typed, a form filled in, or a choice made."""
     if decision != APPROVE:
         return False
     if wants_phrase(request.spec, decision) or request.spec.kind is not Kind.APPROVAL:
         return True
-    return bool(forms.value_faults(request, {})) or cards.is_cut(request)
+    return bool(forms.value_faults(request, {})) or cards.is_cut(request, views)
 
 
 def _unknown(word: str, known: list[str]) -> Message:

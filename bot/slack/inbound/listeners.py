@@ -159,10 +159,21 @@ class Listeners:
         request = await self._approvals.get(request_id)
         given = _given(click, request_id, seen, decision)
         self._adopt_soon(click, request)
-        if await asyncio.to_thread(_takes_a_form, request, decision, given.origin):
+        if await asyncio.to_thread(self._takes_a_form, request, decision, given.origin):
             return Reply(then=partial(self._ask, click, request, given))
         recorded = await self._answering.accept(given, QUICK_SECONDS)
         return Reply(then=partial(self._recorded, click, given, recorded) if recorded else None)
+
+    def _takes_a_form(self, request: Request, decision: str, origin: Origin) -> bool:
+        """Whether a click is not yet the answer."""
+        return modals.needs_modal(request, decision) or self._is_unseen(request, decision, origin)
+
+    def _is_unseen(self, request: Request, decision: str, origin: Origin) -> bool:
+        """Whether a yes with one click would be to more than what stands where it was clicked."""
+        if decision in {REJECT, SKIP} or request.status.final:
+            return False
+        views = self._approvals.views
+        return cards.is_cut(request, views) or (origin == "home" and home.is_short(request, views))
 
     async def _review(self, click: Click) -> Reply:
         """All of what is asked, with the form at its end."""
@@ -222,8 +233,8 @@ class Listeners:
             if not _is_known_here(request, click):
                 raise Unavailable("Slack is slow just now. Nothing was recorded; try again.") from None
             # whoever it is will be checked when the form is submitted
-        form = await asyncio.to_thread(modals.answer_modal, request, given.decision)
-        await self._answering.open(click, form)
+        draw = partial(modals.answer_modal, request, given.decision, views=self._approvals.views)
+        await self._answering.open(click, await asyncio.to_thread(draw))
 
     async def _say_where_no_card_shows_it(self, click: Click, said: str) -> None:
         if _origin(click) != "card":
@@ -245,7 +256,11 @@ class Listeners:
         request = await self._approvals.look(request_id, click.user.id, click.user.team_id)
         deliveries = await self._approvals.deliveries([request_id])
         everything = await asyncio.to_thread(
-            details_modal.details_modal, request, self._clock.now(), deliveries.get(request_id, ())
+            details_modal.details_modal,
+            request,
+            self._clock.now(),
+            deliveries.get(request_id, ()),
+            self._approvals.views,
         )
         await self._answering.open(click, everything)
         await self._approvals.showed(request, click.user.id)
@@ -263,18 +278,6 @@ def _given(click: Click, request_id: str, seen: SeenVersion, decision: str) -> S
         decision=decision,
         origin=_origin(click),
     )
-
-
-def _takes_a_form(request: Request, decision: str, origin: Origin) -> bool:
-    """Whether a click is not yet the answer."""
-    return modals.needs_modal(request, decision) or _is_unseen(request, decision, origin)
-
-
-def _is_unseen(request: Request, decision: str, origin: Origin) -> bool:
-    """Whether a yes with one click would be to more than what stands where it was clicked."""
-    if decision in {REJECT, SKIP} or request.status.final:
-        return False
-    return cards.is_cut(request) or (origin == "home" and home.is_short(request))
 
 
 def _is_known_here(request: Request, click: Click) -> bool:

@@ -81,7 +81,8 @@ class Submissions:
         request = await self._approvals.look_to_act(about["request"], submission.user.id)
         if request.status.final or about["seen"] != (request.revision, request.step):
             return await self._again(view, submission.user)
-        make = partial(modals.answer_modal, request, about["decision"], part=int(about["part"]) + 1)
+        part, views = int(about["part"]) + 1, self._approvals.views
+        make = partial(modals.answer_modal, request, about["decision"], part=part, views=views)
         return Reply(body={"response_action": "update", "view": await asyncio.to_thread(make)})
 
     async def _read(self, submission: Submission) -> Reply:
@@ -104,6 +105,7 @@ class Submissions:
             about["decision"],
             changed=changed or ["It was changed."],
             reason=view.typed(modals.REASON),
+            views=self._approvals.views,
         )
         return Reply(body={"response_action": "update", "view": await asyncio.to_thread(make)})
 

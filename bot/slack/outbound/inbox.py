@@ -45,7 +45,14 @@ class Inbox:
 
     async def listing(self, requests: tuple[Request, ...], heading: str, *, more: bool = False) -> Message:
         """Some requests under a heading; `more`: there are others beyond these, the newest."""
-        draw = partial(home.inbox_blocks, requests, heading, self._clock.now(), more=more)
+        draw = partial(
+            home.inbox_blocks,
+            requests,
+            heading,
+            self._clock.now(),
+            more=more,
+            views=self._approvals.views,
+        )
         blocks = await asyncio.to_thread(draw)
         return Message(f"{heading}: {len(requests)}", blocks)
 
@@ -59,7 +66,7 @@ class Inbox:
         self._opened.add(user_id)
         try:
             waiting = await self._waiting(user_id)
-            view = await asyncio.to_thread(home.home, waiting, 0, self._clock.now())
+            view = await asyncio.to_thread(home.home, waiting, 0, self._clock.now(), self._approvals.views)
             await self._gateway.publish_home(user_id, view)
         except (AssentError, SlackError) as error:
             log.info("a Home tab was not drawn", action="slack.home", user=user_id, error=str(error))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bot.approvals.offload import aside
 from bot.domain.messages.notifications import Notice
+from bot.domain.policies.payload_views import NO_VIEWS
 from bot.ports import Failed, Lost, Retry, Sent
 from bot.slack.api.errors import Gone, Later, SlackDown, SlackError, Throttled, TokenInvalid, Unreadable
 from bot.slack.render import cards
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.model.request import Json, Request
+    from bot.domain.policies.payload_views import Views
     from bot.ports import Delivery, DeliveryState, Result
     from bot.slack.api.client import Gateway
     from bot.slack.render.cards import Message
@@ -53,8 +55,9 @@ class SlackSender:
     `deliveries` gives what was sent for requests, by their ids.
     """
 
-    def __init__(self, gateway: Gateway, deliveries: Deliveries) -> None:
+    def __init__(self, gateway: Gateway, deliveries: Deliveries, views: Views = NO_VIEWS) -> None:
         self._gateway = gateway
+        self._views = views
         self._deliveries = deliveries
         self._direct: dict[str, str] = {}
         self._free_at: dict[str, datetime] = {}
@@ -65,7 +68,7 @@ class SlackSender:
         if delivery.notice is Notice.NOTIFICATION:
             message = await aside(lambda: cards.notification(delivery.content or ""), delivery.content)
         elif request:
-            draw = partial(_message, delivery, request, now, has_card=card is not None)
+            draw = partial(_message, delivery, request, now, self._views, has_card=card is not None)
             message = await aside(draw, request.spec.payload, request.spec.message, request.values)
         else:
             return Failed("the request is not there any more")
@@ -198,7 +201,7 @@ def mark(delivery: Delivery) -> str:
     return f"{delivery.id}.{delivery.reposted}" if delivery.reposted else delivery.id
 
 
-def _message(delivery: Delivery, request: Request, now: datetime, *, has_card: bool) -> Message:
+def _message(delivery: Delivery, request: Request, now: datetime, views: Views, *, has_card: bool) -> Message:
     """What a delivery about a request says."""
     is_channel = delivery.address.startswith(("C", "G"))
     copy = Copy(delivery.respondent, delivery.address if is_channel else None)
@@ -206,7 +209,7 @@ def _message(delivery: Delivery, request: Request, now: datetime, *, has_card: b
         return cards.reminder(request, now, copy, has_card=has_card)
     if delivery.notice is Notice.NEWS:
         return cards.news(request, delivery.content or "", copy)
-    return cards.card(request, now, copy)
+    return cards.card(request, now, copy, views)
 
 
 def _result(error: SlackError, delivery: Delivery) -> Result:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.forms import forms
 from bot.domain.messages import phrases
+from bot.domain.policies.payload_views import NO_VIEWS
 from bot.slack.render import history, request_blocks
 from bot.slack.render.buttons import actions, cut_labels
 from bot.slack.render.card_copies import ANYBODY
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.model.request import Request
+    from bot.domain.policies.payload_views import Views
     from bot.slack.render.card_copies import Copy
 
 CARD = Room(title=300, message=2400, details=1600, rows=30, payload=2000, reason=500)
@@ -53,9 +55,9 @@ class Message:
     blocks: list[Block]
 
 
-def card(request: Request, now: datetime, copy: Copy = ANYBODY) -> Message:
+def card(request: Request, now: datetime, copy: Copy = ANYBODY, views: Views = NO_VIEWS) -> Message:
     """The card as it has to look at `now` to whoever sees this copy: with its buttons, or without."""
-    shown = request_blocks.question(request, EVENTFUL if _eventful(request) else CARD)
+    shown = request_blocks.question(request, EVENTFUL if _eventful(request) else CARD, views)
     blocks = [*shown.blocks, *_story(request)]
     blocks[1:1] = (
         request_blocks.result(request, CARD.reason) if request.status.final else history.held(request)
@@ -81,9 +83,9 @@ def card(request: Request, now: datetime, copy: Copy = ANYBODY) -> Message:
     return Message(_fallback(request), blocks)
 
 
-def is_cut(request: Request) -> bool:
+def is_cut(request: Request, views: Views = NO_VIEWS) -> bool:
     """Whether its card cannot show all of what is asked, so that nothing there says yes with one click."""
-    shown = request_blocks.question(request, EVENTFUL if _eventful(request) else CARD)
+    shown = request_blocks.question(request, EVENTFUL if _eventful(request) else CARD, views)
     return bool(shown.missing) or cut_labels(request)
 
 
@@ -142,6 +144,8 @@ def is_open(request: Request, now: datetime) -> bool:
 
 def _has_more(request: Request) -> bool:
     """Whether Details would show something that a card never does, or not all of."""
+    if request.spec.payload is not None or request.values:  # Details has it as data, and its fingerprint
+        return True
     parts = (request.responses, request.unreached, request.spec.labels, request.trail, request.comments)
     return any(parts) or cut_labels(request)
 

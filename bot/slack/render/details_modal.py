@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.messages import phrases
 from bot.domain.messages.notifications import Notice
+from bot.domain.policies.payload_views import NO_VIEWS
 from bot.rendering import plain
 from bot.slack.render import history, request_blocks
 from bot.slack.render.buttons import labels_are_long
@@ -33,20 +34,28 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.model.request import Request, Response
+    from bot.domain.policies.payload_views import Views
     from bot.ports import DeliveryState
 
 FULL = Room(title=3000, message=6000, details=7500, rows=300, payload=7000, reason=3000)
 """Slack takes views up to 250 KB, in which a character may take six bytes."""
 READ = "assent.read"
 """Callback id of a view that is followed by a part of what is asked."""
+MAX_EXACT = 4000
+"""Characters of the payload in JSON."""
 MAX_LISTED = 20
 """Most responses, people, deliveries, comments, changes and choices that are listed, and sentences of the trail."""
 _LIST_ROOM = 150
 
 
-def details_modal(request: Request, now: datetime, deliveries: Sequence[DeliveryState] = ()) -> Block:
+def details_modal(
+    request: Request,
+    now: datetime,
+    deliveries: Sequence[DeliveryState] = (),
+    views: Views = NO_VIEWS,
+) -> Block:
     """Everything about a request, and a plain statement of what even a modal cannot hold."""
-    shown = request_blocks.question(request, FULL)
+    shown = request_blocks.question(request, FULL, views)
     blocks = [*shown.blocks]
     long_labels = labels_are_long(request)
     missing_parts = [*shown.missing, *(["the choices"] if long_labels else [])]
@@ -65,16 +74,17 @@ def details_modal(request: Request, now: datetime, deliveries: Sequence[Delivery
     blocks += _listing("Could not be told", [f"{u.target}: {u.reason}" for u in request.unreached])
     blocks += _listing("Messages", [_delivery(d) for d in deliveries if d.notice != Notice.CALLBACK])
     blocks += _listing("Labels", [f"{key}: {value}" for key, value in request.spec.labels.items()])
+    blocks += request_blocks.exact(request, MAX_EXACT)
     more = _leads_on(request, "Read all", 0) if missing_parts else {}
     return modal("Details", blocks) | {"close": plain_text("Close", 24)} | more
 
 
-def reading_modal(request: Request, part: int, *, changed: bool = False) -> Block:
+def reading_modal(request: Request, part: int, views: Views = NO_VIEWS, *, changed: bool = False) -> Block:
     """The part `part` of what is asked, for whoever may see it and whatever they may do; the last leads nowhere.
 
     `changed`: it was revised since the part before was read.
     """
-    asked = request_blocks.part(request, FULL, part)
+    asked = request_blocks.part(request, FULL, part, views)
     news = [section("⚠ *This has changed since you opened it.* Here it begins again.")] if changed else []
     more = {} if asked.last else _leads_on(request, "Next part", part + 1)
     return modal("Details", [*news, *asked.blocks]) | {"close": plain_text("Close", 24)} | more

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from bot.domain.lifecycle.response_rules import wants_phrase, wants_reason
 from bot.domain.model.request import APPROVE
 from bot.domain.model.spec import Kind
+from bot.domain.policies import payload_views
+from bot.domain.policies.payload_views import NO_VIEWS
 from bot.rendering import markdown_text
-from bot.slack.render import history, request_blocks
+from bot.slack.render import history, payload_blocks, request_blocks
 from bot.slack.render.buttons import actions, button, cut_labels, seen
 from bot.slack.render.cards import is_open
 from bot.slack.render.modals import needs_modal
@@ -22,7 +24,6 @@ from bot.slack.render.text import (
     line,
     paragraph,
     plain_text,
-    preformatted,
     rich_text,
     run,
     section,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.model.request import Request
+    from bot.domain.policies.payload_views import Views
 
 MAX_HOME = 20
 """Requests on the Home tab."""
@@ -45,6 +47,8 @@ MAX_EXCERPT = 1000
 
 MAX_MESSAGE, MAX_DETAILS, MAX_PAYLOAD = 300, 400, 500
 """Characters of each in an entry."""
+MAX_ROWS = 8
+"""Rows of a table in it."""
 SELECT = "assent.select"
 APPROVE_SELECTED, REJECT_SELECTED = "assent.approve_selected", "assent.reject_selected"
 """Action ids: the box of one request, and what is done with all that are ticked."""
@@ -62,14 +66,15 @@ IN_MESSAGE = Room(47, 8000)
 IN_HOME = Room(97, 20_000)
 
 
-def home(requests: Sequence[Request], more: int, now: datetime) -> Block:
+def home(requests: Sequence[Request], more: int, now: datetime, views: Views = NO_VIEWS) -> Block:
     """The Home tab of somebody for whom `requests` wait, and `more` that are not among them.
 
     Where several could be answered together there are boxes to tick; the others say why they have none.
     """
     shown = requests[:MAX_HOME]
-    several = sum(alone(request) is None for request in shown) > 1
-    blocks = _list("Waiting for you", shown, IN_HOME, now, more + len(requests[MAX_HOME:]), boxes=several)
+    several = sum(alone(request, views) is None for request in shown) > 1
+    beyond = more + len(requests[MAX_HOME:])
+    blocks = _list("Waiting for you", shown, IN_HOME, now, beyond, boxes=several, views=views)
     if several:
         blocks.insert(1, _together())
     if not requests:
@@ -77,7 +82,7 @@ def home(requests: Sequence[Request], more: int, now: datetime) -> Block:
     return {"type": "home", "blocks": blocks}
 
 
-def alone(request: Request) -> str | None:
+def alone(request: Request, views: Views = NO_VIEWS) -> str | None:
     """Why a request cannot be answered together with others, as in “it wants …”; None where it can."""
     if wants_phrase(request.spec, APPROVE):
         return "wants a phrase typed"
@@ -89,7 +94,7 @@ def alone(request: Request) -> str | None:
         return "wants a reason of its own"
     if needs_modal(request, APPROVE):
         return "has a form to fill in"
-    return "is too long to be shown here, so Review… comes first" if is_short(request) else None
+    return "is too long to be shown here, so Review… comes first" if is_short(request, views) else None
 
 
 def _together() -> Block:
@@ -106,13 +111,18 @@ def _box(request: Request) -> Block:
 
 
 def inbox_blocks(
-    requests: Sequence[Request], heading: str, now: datetime, *, more: bool = False
+    requests: Sequence[Request],
+    heading: str,
+    now: datetime,
+    *,
+    more: bool = False,
+    views: Views = NO_VIEWS,
 ) -> list[Block]:
     """As many of `requests` as one message holds, each with its buttons, under `heading`.
 
     `more`: there are others beyond them.
     """
-    blocks = _list(heading, requests, IN_MESSAGE, now)
+    blocks = _list(heading, requests, IN_MESSAGE, now, views=views)
     if more:
         blocks.append(context(f"These are the newest {len(requests)}; there are more."))
     return blocks if requests else [*blocks, context("Nothing here.")]
@@ -126,11 +136,12 @@ def _list(
     more: int = 0,
     *,
     boxes: bool = False,
+    views: Views,
 ) -> list[Block]:
     blocks = [header(heading)]
     filled = 0
     for number, request in enumerate(requests):
-        entry = _entry(request, now, boxes=boxes)
+        entry = _entry(request, now, boxes=boxes, views=views)
         filled += sum(weight(text) for text in _texts(entry))
         if len(blocks) + len(entry) > room.blocks or filled > room.text:
             more += len(requests) - number
@@ -139,7 +150,7 @@ def _list(
     return [*blocks, context(f"… and {more} more.")] if more else blocks
 
 
-def _entry(request: Request, now: datetime, *, boxes: bool) -> list[Block]:
+def _entry(request: Request, now: datetime, *, boxes: bool, views: Views) -> list[Block]:
     """One request in short; Details has the rest."""
     spec = request.spec
     parts = [paragraph(*run(line(spec.title, 150), bold=True))]
@@ -147,18 +158,20 @@ def _entry(request: Request, now: datetime, *, boxes: bool) -> list[Block]:
         parts.append(paragraph(*run(clip(message, MAX_MESSAGE))))
     if told := _details(request):
         parts.append(paragraph(*run(clip(told, MAX_DETAILS))))
-    if spec.payload is not None or request.values:
-        parts.append(preformatted(clip(request_blocks.payload_text(request).text, MAX_PAYLOAD)))
+    if sections := views.sections(request):
+        parts += payload_blocks.fitted(sections, MAX_PAYLOAD, MAX_ROWS, payload_views.heading(spec))[0]
     lines = [request_blocks.headline(request)] if request.status.final else []
     lines += [*history.standing(request), request_blocks.asked_by(request), request_blocks.progress(request)]
     lines += filter(None, [request_blocks.deadline(request, now)])
     box = None
-    if boxes and (why := alone(request)):
+    if boxes and (why := alone(request, views)):
         lines.append(f"To be answered by itself: it {why}.")
     elif boxes:
         box = _box(request)
     buttons = (
-        [actions(request, more=True, first=box, review=is_short(request))] if is_open(request, now) else []
+        [actions(request, more=True, first=box, review=is_short(request, views))]
+        if is_open(request, now)
+        else []
     )
     return [rich_text(*parts), context("\n".join(lines)), *buttons, {"type": "divider"}]
 
@@ -167,7 +180,7 @@ def _details(request: Request) -> str:
     return flat("; ".join(f"{key}: {value}" for key, value in request.spec.details.items()))
 
 
-def is_short(request: Request) -> bool:
+def is_short(request: Request, views: Views = NO_VIEWS) -> bool:
     """Whether an entry leaves something out of what is asked, so that nothing there says yes with one click."""
     spec = request.spec
     lengths = [
@@ -176,9 +189,9 @@ def is_short(request: Request) -> bool:
         (weight(flat(markdown_text(spec.message[:MAX_EXCERPT]))), MAX_MESSAGE),
         (sum(len(key) + len(value) + 4 for key, value in spec.details.items()), MAX_DETAILS),
     ]
-    if spec.payload is not None or request.values:
-        lengths.append((weight(request_blocks.payload_text(request).text), MAX_PAYLOAD))
-    return cut_labels(request) or any(there > room for there, room in lengths)
+    if cut_labels(request) or any(there > room for there, room in lengths):
+        return True
+    return payload_blocks.short(views.sections(request), MAX_PAYLOAD, MAX_ROWS)
 
 
 def _texts(value: object) -> Iterator[str]:

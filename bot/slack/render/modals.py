@@ -10,6 +10,7 @@ from bot.domain.lifecycle.response_rules import MAX_REASON, wants_phrase, wants_
 from bot.domain.lifecycle.revisions import MAX_COMMENT
 from bot.domain.model.request import APPROVE, REJECT, SKIP
 from bot.domain.model.spec import Kind
+from bot.domain.policies.payload_views import NO_VIEWS
 from bot.slack.render import form_inputs, request_blocks
 from bot.slack.render.buttons import (
     ASK,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bot.domain.model.request import Request
+    from bot.domain.policies.payload_views import Views
 
 ANSWER, ACT = "assent.answer", "assent.act"
 REASON, PHRASE, CHOICE, TO, QUESTION = "reason", "phrase", "decision", "to", "text"
@@ -77,6 +79,7 @@ def answer_modal(
     changed: Sequence[str] = (),
     reason: str | None = None,
     part: int = 0,
+    views: Views = NO_VIEWS,
 ) -> Block:
     """The form for one decision (or `edit`: a yes with changes), with inputs for all that it needs.
 
@@ -85,12 +88,12 @@ def answer_modal(
     """
     blocks = [*_news(changed)]
     if decision in {REJECT, SKIP}:
-        shown = request_blocks.question(request, EXCERPT)
+        shown = request_blocks.question(request, EXCERPT, views)
         blocks += shown.blocks
         if shown.missing:
             blocks.append(context(f"… not shown in full: {listed(shown.missing)}; see Details on the card."))
     else:
-        asked = request_blocks.part(request, WHOLE, part)
+        asked = request_blocks.part(request, WHOLE, part, views)
         blocks += asked.blocks
         if not asked.last:
             about = {"decision": decision, "trail": len(request.trail), "part": part}

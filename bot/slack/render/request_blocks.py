@@ -13,8 +13,12 @@ from bot.domain.messages import phrases
 from bot.domain.model.digest import payload_digest
 from bot.domain.model.request import Status
 from bot.domain.model.spec import Level
+from bot.domain.payload.pages import pages
 from bot.domain.people import quorum
+from bot.domain.policies import payload_views
+from bot.domain.policies.payload_views import NO_VIEWS
 from bot.rendering import plain, pretty_json
+from bot.slack.render import payload_blocks
 from bot.slack.render.buttons import labels_are_long
 from bot.slack.render.markdown import markdown
 from bot.slack.render.text import (
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.model.request import Json, Request, Response
+    from bot.domain.policies.payload_views import Views
 
 MAX_PAYLOAD = 10_000
 """Characters of a payload that are kept at hand."""
@@ -81,20 +86,22 @@ class Question:
     missing: tuple[str, ...]
 
 
-def question(request: Request, room: Room) -> Question:
+def question(request: Request, room: Room, views: Views = NO_VIEWS) -> Question:
     """Title, message, details and payload, as far as `room` goes."""
     missing: list[str] = []
     blocks = [
         *_title(request.spec.title, room, missing),
         *_message(request.spec.message, room, missing),
         *_details(request.spec.details, room, missing),
-        *_payload(request, room, missing),
+        *_payload(request, room, missing, views),
     ]
     return Question(blocks, tuple(missing))
 
 
-PART = 10_000
+PART = 8_000
 """Characters of one part of what is too long for one view."""
+PARTS = 300
+"""Values in it."""
 
 
 class Part(NamedTuple):
@@ -104,28 +111,29 @@ class Part(NamedTuple):
     last: bool
 
 
-def part(request: Request, room: Room, index: int) -> Part:
+def part(request: Request, room: Room, index: int, views: Views = NO_VIEWS) -> Part:
     """What is asked, all of it, in as many views as that takes: the view `index`, or the last where there are fewer."""
-    shown = question(request, room)
+    shown = question(request, room, views)
     long_labels = labels_are_long(request)
     if not shown.missing and not long_labels:
         return Part(shown.blocks, last=True)
     spec = request.spec
     said = [plain(spec.title)] if weight(flat(spec.title)) > MAX_HEADER else []
     said += [plain(spec.message), *(f"{plain(key)}: {plain(value)}" for key, value in spec.details.items())]
-    texts = [("Question", "\n".join(filter(None, said)))]
-    if spec.payload is not None or request.values:
-        texts.append(("Payload", pretty_json(forms.payload(request))))
+    cut = [("Question", [preformatted(piece)]) for piece in pieces("\n".join(filter(None, said)), PART)]
+    name = payload_views.heading(spec)
+    cut += [
+        (name, [*payload_blocks.elements(page, "")]) for page in pages(views.sections(request), PART, PARTS)
+    ]
     if long_labels:
         numbered = [f"{number}. {plain(choice.label)}" for number, choice in enumerate(spec.choices, 1)]
-        texts.append(("Choices", "\n".join(numbered)))
-    cut = [(name, piece) for name, text in texts for piece in pieces(text, PART)]
+        cut += [("Choices", [preformatted(piece)]) for piece in pieces("\n".join(numbered), PART)]
     index = min(index, len(cut) - 1)
-    name, piece = cut[index]
+    name, elements = cut[index]
     blocks = [
         header(spec.title),
         context(f"Part {index + 1} of {len(cut)} · {name}"),
-        rich_text(preformatted(piece)),
+        rich_text(*elements),
     ]
     return Part(blocks, last=index + 1 == len(cut))
 
@@ -164,16 +172,27 @@ def _details(details: dict[str, str], room: Room, missing: list[str]) -> Iterato
         missing.append(f"{len(details) - complete} of {len(details)} details")
 
 
-def _payload(request: Request, room: Room, missing: list[str]) -> Iterator[Block]:
+def _payload(request: Request, room: Room, missing: list[str], views: Views) -> Iterator[Block]:
     """What would be done if it were approved now: the payload with every change so far."""
+    sections = views.sections(request)
+    if not sections:
+        return
+    name = payload_views.heading(request.spec)
+    blocks, lost = payload_blocks.fitted(sections, room.payload, room.rows, name)
+    yield rich_text(*blocks)
+    if lost:
+        missing.append(f"{lost} under “{name}”")
+
+
+def exact(request: Request, characters: int) -> Iterator[Block]:
+    """The payload as it stands in JSON, as much of it as fits, and its fingerprint."""
     if request.spec.payload is None and not request.values:
         return
     whole = payload_text(request)
-    shown = clip(whole.text, room.payload)
-    yield rich_text(paragraph(*run("Payload", bold=True)), preformatted(shown))
-    yield context(f"{whole.digest} · {whole.length:,} characters")
-    if shown != whole.text:
-        missing.append("the payload")
+    yield rich_text(
+        paragraph(*run("The same as data", bold=True)), preformatted(clip(whole.text, characters))
+    )
+    yield context(f"Fingerprint {whole.digest} · {whole.length:,} characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +211,7 @@ class _Payload:
 
 
 def payload_text(request: Request) -> PayloadText:
-    """The payload as people read it."""
+    """The payload as machines read it."""
     if not request.values:
         return _readable(_Payload(request.spec.payload_digest, request.spec.payload))
     changed = forms.payload(request)
@@ -201,7 +220,7 @@ def payload_text(request: Request) -> PayloadText:
 
 @lru_cache(maxsize=32)
 def _readable(payload: _Payload) -> PayloadText:
-    """Indenting half a megabyte takes 0.1 s, and every copy of a card shows the same."""
+    """Indenting half a megabyte takes 0.1 s, and every opening of Details shows the same."""
     text = pretty_json(payload.value)
     return PayloadText(text[:MAX_PAYLOAD], len(text), payload.digest)
 
@@ -262,9 +281,11 @@ def _answer(request: Request, response: Response) -> str:
 
 
 def deadline(request: Request, now: datetime) -> str | None:
-    """When it ends by itself and what happens then, in mrkdwn; None where nothing does any more."""
-    if request.status.final or request.held or request.deadline is None:
+    """When it ends by itself and what happens then, or that it does not, in mrkdwn; None where it has ended."""
+    if request.status.final or request.held:
         return None
+    if request.deadline is None:
+        return phrases.NO_DEADLINE
     if request.deadline <= now:
         return "The deadline has passed; the outcome follows."
     return f"Deadline {date(request.deadline)}. {phrases.without_answer(request)}"

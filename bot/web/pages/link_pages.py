@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import hdrs, web
 
-from bot.approvals.offload import aside
 from bot.domain.errors import AssentError, Fault, Invalid, StaleRevision, Unavailable
 from bot.domain.forms import forms
 from bot.domain.lifecycle import lifecycle
@@ -186,7 +185,9 @@ class _Pages:
             case StaleRevision():
                 return await self._changed(opened, form)
             case Unavailable():
-                return await self._unavailable("open", **context(opened, form=form, notice=refusal.detail))
+                return await self._unavailable(
+                    "open", **await self._names(opened, form=form, notice=refusal.detail)
+                )
             case _:
                 return await self._show(opened, status, "refused", notice=refusal.detail)
 
@@ -212,8 +213,10 @@ class _Pages:
         state = state or opened.state
         if state == "open" and (refusal := opened.refusal):
             state, more = "refused", {"notice": refusal.detail}
-        names = await aside(lambda: context(opened, **more), opened.request.spec.payload)
-        return await self._page(state, status, **names)
+        return await self._page(state, status, **await self._names(opened, **more))
+
+    async def _names(self, opened: Opened, **more: Any) -> dict[str, Any]:
+        return await asyncio.to_thread(context, opened, self.approvals.views, **more)
 
     async def _problem(self, status: HTTPStatus, text: str) -> web.Response:
         return await self._page("problem", status, heading="Your answer was not recorded", notice=text)

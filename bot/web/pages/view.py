@@ -26,9 +26,11 @@ from bot.domain.model.request import (
 from bot.domain.model.spec import Kind
 from bot.domain.people import naming, quorum
 from bot.domain.people.audience import Actor, admit, may_still_answer
+from bot.domain.policies.payload_views import NO_VIEWS, Views
 from bot.rendering import differences, field_value, held, history, step_title
 from bot.web.pages.fields import controls
 from bot.web.pages.form import Form
+from bot.web.pages.payload import payload_view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +96,7 @@ class Opened:
         return taker
 
 
-def context(opened: Opened, **more: Any) -> dict[str, Any]:
+def context(opened: Opened, views: Views = NO_VIEWS, **more: Any) -> dict[str, Any]:
     """The names in the templates of a genuine link; `more` says what was wrong with what was sent."""
     request, respondent, response = opened.request, opened.respondent, opened.response
     spec = request.spec
@@ -110,12 +112,14 @@ def context(opened: Opened, **more: Any) -> dict[str, Any]:
         "progress": quorum.judge(request).text,
         "waiting": phrases.waiting_for(request),
         "without_answer": phrases.without_answer(request),
+        "no_deadline": phrases.NO_DEADLINE,
         "outcome": phrases.outcome(request),
         "held": held(request),
         "receipt": phrases.recorded(request, response) if response else None,
         "response": response,
         "given": _given(request, response),
         "payload": payload,
+        "view": payload_view(request, views),
         "payload_digest": payload_digest(payload) if request.values else spec.payload_digest,
         "differences": differences(request, request.edits),
         "history": history(request),

@@ -1,0 +1,1 @@
+"""A payload as labelled parts that every surface renders: what will be done, readable; pure."""
