@@ -91,7 +91,7 @@ class Submissions:
         request = await self._approvals.look(about["request"], user.id, user.team_id)
         changed = about["seen"].revision != request.revision
         part = 0 if changed else int(about["part"])
-        make = partial(details_modal.reading_modal, request, part, changed=changed)
+        make = partial(details_modal.reading_modal, request, part, self._approvals.views, changed=changed)
         return Reply(body={"response_action": "update", "view": await asyncio.to_thread(make)})
 
     async def _again(self, view: View, user: User) -> Reply:
