@@ -11,7 +11,7 @@ from bot.settings import Settings
 
 README = Path(__file__).parents[2] / "README.md"
 ROW = re.compile(r"^\| `([A-Z_]+)` \| .+ \| (.+) \|$", re.MULTILINE)
-FROM_THE_FILE = {"groups", "policies", "templates", "working_hours"}
+FROM_THE_FILE = {"groups", "policies", "templates", "views", "working_hours"}
 """Settings that the TOML file of ASSENT_CONFIG has, and the environment has not."""
 
 DOCUMENTED = dict(ROW.findall(README.read_text(encoding="utf-8")))

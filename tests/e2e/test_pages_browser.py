@@ -126,7 +126,7 @@ async def test_values_are_changed_faults_mended_and_the_next_one_sees_the_differ
     await visitor.get_by_role("button", name="Submit").click()
 
     await visitor.goto(site.url(request))
-    await expect(visitor.get_by_text("Order5531")).to_be_visible()
+    await expect(visitor.get_by_text("Order5531", exact=True)).to_be_visible()
     await visitor.get_by_label("Amount").fill("2001")
     await visitor.get_by_label("Currency").select_option("US dollar")
     await visitor.get_by_label("Express").uncheck()

@@ -104,7 +104,7 @@ async def test_a_user_gets_a_direct_message(slack: SlackSandbox, sender: SlackSe
     message = await only_message(slack, ana)
     assert result == Sent({"channel": message.channel, "ts": message.ts}, 1)
     assert message.channel.startswith("D")
-    assert message.buttons == ["Approve", "Reject"]
+    assert message.buttons == ["Approve", "Reject", "Details"]
 
 
 async def test_a_channel_gets_one_card(slack: SlackSandbox, sender: SlackSender, ops: Channel) -> None:
