@@ -14,8 +14,8 @@ from bot import client
 from bot.client import testing
 from bot.domain import errors
 from bot.domain.errors import AssentError
-from bot.domain.lifecycle import TRANSITIONS
-from bot.web.openapi import document
+from bot.domain.lifecycle.lifecycle import TRANSITIONS
+from bot.web.openapi.document import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
