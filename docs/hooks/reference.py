@@ -1,10 +1,13 @@
 """Makes the reference pages from the code when the documents are built, so that they cannot say anything else.
 
-`{{ name }}` alone on a line of a page is replaced by what the function of that name below gives.
+`{{ name }}` alone on a line of a page is replaced by what the function of that name below gives. What needs words that
+the code does not have (what a variable means, where an event leads) has them here, and the build fails where they are
+missing. So does a page that would load anything from elsewhere.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from html import escape
@@ -15,17 +18,32 @@ from bot.client import testing
 from bot.domain import errors
 from bot.domain.errors import AssentError
 from bot.domain.lifecycle.lifecycle import TRANSITIONS
+from bot.domain.model.request import Status
+from bot.email import context
 from bot.web.openapi.document import document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 PLACEHOLDER = re.compile(r"^\{\{ (\w+) \}\}$", re.MULTILINE)
+
+
+LOADED = re.compile(
+    r"""<(?:script|img|iframe|source|link)\b[^>]*?\b(?:src|href)=["']?((?:https?:)?//[^"'\s>]+)"""
+)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the placeholders of a page; an unknown one ends the build."""
     return PLACEHOLDER.sub(lambda found: GENERATED[found[1]](), markdown)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Refuse a page that would load something from elsewhere when it is read."""
+    if found := LOADED.search(output):
+        told = f"{page.file.src_uri} would load {found[1]}"
+        raise ValueError(told)
+    return output
 
 
 def http_calls() -> str:
@@ -39,6 +57,7 @@ def http_calls() -> str:
                 "",
                 f"**{call['summary']}.** {call['description']}",
                 "",
+                *_parameters(call.get("parameters", [])),
             ]
             if "requestBody" in call:
                 [content] = call["requestBody"]["content"].values()
@@ -99,48 +118,137 @@ def command_line() -> str:
     return re.sub(r"\n## Table of Contents\n.*?(?=\n\*\*Commands\*\*)", "\n", text, count=1, flags=re.DOTALL)
 
 
+ENDS_BY_QUORUM = (Status.APPROVED, Status.REJECTED, Status.SKIPPED)
+
+LEADS_TO: Mapping[str, tuple[Status, ...]] = {
+    "Respond": ENDS_BY_QUORUM,
+    "Operate": ENDS_BY_QUORUM,
+    "Timer": (*ENDS_BY_QUORUM, Status.EXPIRED),
+    "Escalate": ENDS_BY_QUORUM,
+    "AudienceResolved": ENDS_BY_QUORUM,
+    "Revise": (Status.APPROVED, Status.REJECTED),
+    "Cancel": (Status.CANCELLED,),
+    "Withdraw": (),
+    "AddComment": (),
+    "Remind": (),
+    "Delegate": (),
+    "DeliveryFailed": (),
+}
+"""The final states that an event of a pending request may lead to; it may always leave it pending, but for Operate and
+Cancel. A held decision (`grace_seconds`) becomes final by a Timer."""
+
+
 def transitions() -> str:
     """The diagram of a request's life, and the table of what happens at which event."""
+    events = {event.__name__: event for event, final in TRANSITIONS if not final}
+    if events.keys() != LEADS_TO.keys():
+        told = f"LEADS_TO does not say what {sorted(events.keys() ^ LEADS_TO.keys())} leads to"
+        raise ValueError(told)
+    refused = TRANSITIONS[events["Respond"], True]
     rows = [
-        f"| {event.__name__} | {_sentence(inspect.getdoc(event) or '')} "
-        f"| {'yes' if (event, True) in TRANSITIONS else 'no'} |"
-        for event, final in TRANSITIONS
-        if not final
+        f"| `{name}` | {_sentence(inspect.getdoc(event) or '')} "
+        f"| {', '.join(f'`{s}`' for s in LEADS_TO[name]) or '—'} "
+        f"| {'refused' if TRANSITIONS[event, True] is refused else 'taken'} |"
+        for name, event in events.items()
     ]
-    table = ["| event | meaning | taken by a final request too |", "|---|---|---|", *rows]
+    table = ["| event | meaning | may end it as | once it is final |", "|---|---|---|---|", *rows]
     return _diagram() + "\n\n" + "\n".join(table)
 
 
-FINAL = {
-    "approved": "the quorum is reached; a policy, an operator or the deadline approves",
-    "rejected": "the reject quorum is reached, or approval can no longer be reached",
-    "skipped": "everybody who could decide it skipped, or the deadline skips",
-    "expired": "the deadline passes",
-    "cancelled": "the requester or an operator takes the question back",
-}
-
-
 def _diagram() -> str:
-    """Drawn by hand as SVG: nothing is loaded to show it."""
+    """An SVG of its own: nothing is loaded to show it."""
+    final = [status for status in Status if status.final]
+    stay = [name for name, ends in LEADS_TO.items() if not ends]
     parts = [
-        (f'<svg viewBox="0 0 860 320" role="img" aria-label="pending becomes one of {", ".join(FINAL)}" '
-        f'xmlns="http://www.w3.org/2000/svg" style="max-width:100%">'),
-        '<g fill="none" stroke="currentColor" font-family="inherit" font-size="15">',
-        _box(10, 135, "pending"),
+        (
+            f'<svg viewBox="0 0 860 350" role="img" aria-label="pending becomes one of {", ".join(final)}" '
+            'xmlns="http://www.w3.org/2000/svg" style="max-width:100%">'
+        ),
+        '<g fill="none" stroke="currentColor" font-family="inherit" font-size="14">',
+        _box(10, 135, Status.PENDING),
+        '<path d="M40 180 C 30 230, 110 230, 100 184 m -6 7 l 6 -7 l 7 6"/>',
     ]
-    for row, (status, why) in enumerate(FINAL.items()):
+    parts += [_text(14, 246 + 18 * row, name) for row, name in enumerate(stay)]
+    for row, status in enumerate(final):
         y = 10 + 62 * row
+        by = [name for name, ends in LEADS_TO.items() if status in ends]
         parts.append(f'<path d="M130 157 C 170 157, 170 {y + 22}, 218 {y + 22} m -8 -5 l 8 5 l -8 5"/>')
         parts.append(_box(220, y, status))
-        parts.append(f'<text x="352" y="{y + 27}" stroke="none" fill="currentColor">{escape(why)}</text>')
+        parts.append(_text(352, y + 27, ", ".join(by)))
     return "".join([*parts, "</g></svg>"])
 
 
 def _box(x: int, y: int, text: str) -> str:
-    return (
-        f'<rect x="{x}" y="{y}" width="120" height="44" rx="8"/>'
-        f'<text x="{x + 60}" y="{y + 27}" text-anchor="middle" stroke="none" fill="currentColor">{text}</text>'
-    )
+    return f'<rect x="{x}" y="{y}" width="120" height="44" rx="8"/>{_text(x + 60, y + 27, text, anchor="middle")}'
+
+
+def _text(x: int, y: int, text: str, *, anchor: str = "start") -> str:
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" stroke="none" fill="currentColor">{escape(text)}</text>'
+
+
+VARIABLES: Mapping[str, str] = {
+    "request_id": "id of the request, `req_…`",
+    "link": "the reader's personal link; none in mails to the requester",
+    "zone": "the reader's time zone, for the filters `local_time` and `time_tag`",
+    "tag": "what is wanted, as it begins the subject: `Approve?`, `Choose`, `Fill in`, `Feedback?`, `FYI`",
+    "title": "the title, in one line",
+    "subject_title": "the title, or a notification's first line, short enough for a subject",
+    "by": "the deadline in a few letters, for the subject; none where steps have their own",
+    "requester": "who asks, in words; none where nobody was named",
+    "asks": "`asks for your approval`, `asks you to choose`, …",
+    "news": "what happened, in a sentence; empty in the first mail",
+    "message": "the message in Markdown: an excerpt with `text`, `total`, `shortened` and `long`",
+    "source_url": "where the question comes from, or none",
+    "details": "pairs of name and value, at most 40",
+    "details_total": "how many there are",
+    "payload": "the payload as JSON, an excerpt as `message` is; none without a payload",
+    "digest": "`sha256:…` of the payload, edits merged in",
+    "deadline": "the moment of the deadline, or none",
+    "without_answer": "what happens if nobody answers, in a sentence",
+    "step": "the name of the open step; empty with one step",
+    "progress": "how far the quorum is, in words",
+    "waiting": "who is still awaited, such as `you, Ana and 3 others`; empty once it is final",
+    "held": "that a decision is held by `grace_seconds`, in a sentence, or none",
+    "held_until": "until when",
+    "fields": "the form's fields: pairs of title and value, at most 20",
+    "changes": "what people changed: title, old value, new value, by whom; the last 5",
+    "trail": "what happened: pairs of moment and sentence, the last 5",
+    "comments": "questions and replies: pairs of name and text, the last 5",
+    "course_shortened": "whether there is more of these than is shown",
+    "final": "whether it is decided",
+    "outcome": "the outcome in a sentence; empty while it is pending",
+    "reason": "the reasons that were given",
+    "recorded": "the reader's own answer in a sentence, or none",
+    "own_reason": "the reason that came with it",
+    "own_values": "the values that came with it: pairs of title and value",
+    "own_changes": "the values that it changed, as `changes`",
+}
+
+
+def mail_variables() -> str:
+    """Every name that the templates of mails know, and what it is."""
+    about_requests = [*_keys(context.request_context), *_keys(context._own)]  # noqa: SLF001 - its names are public
+    if missing := {*about_requests, *_keys(context.notification_context)} ^ VARIABLES.keys():
+        told = f"VARIABLES does not say what {sorted(missing)} is"
+        raise ValueError(told)
+    rows = [f"| `{name}` | {VARIABLES[name]} |" for name in dict.fromkeys(about_requests)]
+    return "\n".join(["| name | what it is |", "|---|---|", *rows])
+
+
+def notification_variables() -> str:
+    """The names in the template of a message without a question."""
+    return ", ".join(f"`{name}`" for name in _keys(context.notification_context))
+
+
+def _keys(function: Any) -> list[str]:
+    """The names of the dict that a function returns, in their order."""
+    returned = [
+        node.value
+        for node in ast.walk(ast.parse(inspect.getsource(function)))
+        if isinstance(node, ast.Return)
+    ]
+    names = (key.value for value in returned if isinstance(value, ast.Dict) for key in value.keys if key)  # type: ignore[attr-defined]
+    return list(dict.fromkeys(names))
 
 
 def _module(module: Any) -> Iterator[str]:
@@ -164,6 +272,17 @@ def _signature(name: str, thing: Any) -> str:
     except (TypeError, ValueError):
         return ""
     return f"```python\n{name}{text}\n```\n\n"
+
+
+def _parameters(parameters: list[dict[str, Any]]) -> list[str]:
+    """The parameters of a call in its address and its headers, as a table."""
+    if not parameters:
+        return []
+    rows = [
+        f"| `{one['name']}` | {one['in']} | {_shape(one.get('schema', {}))} | {_sentence(one.get('description', ''))} |"
+        for one in parameters
+    ]
+    return ["| parameter | in | type | meaning |", "|---|---|---|---|", *rows, ""]
 
 
 def _shape(schema: dict[str, Any]) -> str:
@@ -194,5 +313,15 @@ def _sentence(text: str) -> str:
 
 
 GENERATED = {
-    f.__name__: f for f in (http_calls, http_schemas, error_codes, python_api, command_line, transitions)
+    f.__name__: f
+    for f in (
+        http_calls,
+        http_schemas,
+        error_codes,
+        python_api,
+        command_line,
+        transitions,
+        mail_variables,
+        notification_variables,
+    )
 }

@@ -6,22 +6,27 @@ token or an installation, so only the commands in them are looked at.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import re
 import shlex
 import sys
+import tomllib
 from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from dotenv import dotenv_values
 
 from bot import settings
+from bot.approvals.audience.groups import Asker
 from bot.sandbox.mail.relay import Mailbox
 from tests.support import command
 from tests.support.command import CHECKOUT
 from tests.support.documents import DOCUMENTS, PATHS, anchors, blocks, prose
+from tests.support.person import run_snippet
 from tests.support.product import Product, running
 
 if TYPE_CHECKING:
@@ -156,6 +161,17 @@ def leads_somewhere(name: str, link: str) -> bool:
     return not anchor or anchor in anchors(text) or bool(GENERATED.search(text))
 
 
+NAMED = re.compile(r"`((?:bot|tests|templates|examples|docs|bench)/[\w./-]+|[\w-]+\.(?:toml|yml))`")
+MADE = {"assent.toml"}
+"""Files that people write for themselves."""
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "CHANGELOG.md"])
+def test_every_file_that_it_names_is_there(name: str) -> None:
+    named = set(NAMED.findall(prose(DOCUMENTS[name]))) - MADE
+    assert [path for path in sorted(named) if not (CHECKOUT / path).exists()] == []
+
+
 def test_a_link_that_leads_nowhere_is_found() -> None:
     assert leads_somewhere("README.md", "docs/index.md")
     assert not leads_somewhere("README.md", "docs/nothing.md")
@@ -183,6 +199,25 @@ def test_every_page_is_in_the_site() -> None:
         if (CHECKOUT / "docs") in path.parents
     ]
     assert [page for page in pages if f"- {page}\n" not in listed] == []
+
+
+def test_every_block_of_code_can_be_read() -> None:
+    for language, read in [
+        ("json", json.loads),
+        ("yaml", yaml.safe_load),
+        ("toml", tomllib.loads),
+        ("python", ast.parse),
+    ]:
+        found = blocks(language)
+        assert found
+        for code in found:
+            read(code)
+
+
+def test_a_group_that_is_computed() -> None:
+    manager = run_snippet("A group")["manager"]
+    assert manager(Asker(labels={"amount": "large"})) == ["email:cfo@example.com"]
+    assert manager(Asker(labels={})) == [f"email:{ANA}"]
 
 
 def test_the_picture_is_small() -> None:

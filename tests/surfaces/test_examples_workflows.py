@@ -92,8 +92,8 @@ async def test_the_gate_and_the_ladder(product: Product) -> None:
 
 
 async def test_the_documents(product: Product, tmp_path: Path) -> None:
-    [script] = blocks("python", "Workflows that wait")
-    [automation] = blocks("yaml", "Workflows that wait")
+    [script] = blocks("python", "A durable run")
+    [automation] = blocks("yaml", "A durable run")
     assert max(len(code.splitlines()) for code in (script, automation)) <= 15
     own = "def count_orders(user):\n    return 3\n\ndef delete(user):\n    return f'deleted {user}'\n\n"
     (tmp_path / "gate.py").write_text(own + script, encoding="utf-8")
