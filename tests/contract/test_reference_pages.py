@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from standardwebhooks import WebhookVerificationError
@@ -15,7 +14,7 @@ from standardwebhooks import WebhookVerificationError
 from bot.delivery.callbacks import _headers
 from bot.delivery.signing import secret_from
 from tests.support.command import CHECKOUT
-from tests.support.documents import DOCUMENTS
+from tests.support.documents import DOCUMENTS, hook
 from tests.support.person import run_snippet
 
 if TYPE_CHECKING:
@@ -77,16 +76,6 @@ def test_every_metric_is_explained() -> None:
     explained = {re.sub("(_total|_info)$", "", name) for name in names}
     assert made
     assert made == explained
-
-
-@cache
-def hook() -> Any:
-    spec = importlib.util.spec_from_file_location("reference", CHECKOUT / "docs/hooks/reference.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 PLACEHOLDER = re.compile(r"^\{\{ (\w+) \}\}$", re.MULTILINE)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from functools import cache
 from textwrap import dedent
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.support.command import CHECKOUT
 
@@ -40,6 +42,17 @@ def lines(text: str) -> Iterator[Line]:
             level = len(heading[1])
             headings = [*(above for above in headings if above[0] < level), (level, heading[2])]
         yield Line(line, tuple(title for _, title in headings), language, block)
+
+
+@cache
+def hook() -> Any:
+    """The module that makes the reference pages, as MkDocs loads it: by its path."""
+    spec = importlib.util.spec_from_file_location("reference", CHECKOUT / "docs" / "hooks" / "reference.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def blocks(language: str, section: str = "") -> list[str]:
