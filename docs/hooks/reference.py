@@ -13,7 +13,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from bot import client
+from bot import client, workflows
 from bot.client import testing
 from bot.domain import errors
 from bot.domain.errors import AssentError
@@ -106,8 +106,8 @@ def error_codes() -> str:
 
 
 def python_api() -> str:
-    """The public names of the client and of its test kit, with their signatures and docstrings."""
-    return "\n".join(line for module in (client, testing) for line in _module(module))
+    """The public names of the client, its test kit and durable workflows, with their signatures and docstrings."""
+    return "\n".join(line for module in (client, testing, workflows) for line in _module(module))
 
 
 def command_line() -> str:
@@ -257,21 +257,55 @@ def _module(module: Any) -> Iterator[str]:
         thing = getattr(module, name)
         yield f"### `{name}`\n\n{_signature(name, thing)}{inspect.getdoc(thing) or ''}\n"
         if inspect.isclass(thing):
-            for member, value in inspect.getmembers(thing, inspect.isroutine):
-                if not member.startswith("_") and inspect.getdoc(value) and _ours(value):
-                    yield f"#### `{name}.{member}`\n\n{_signature(member, value)}{inspect.getdoc(value)}\n"
+            yield from _members(name, thing)
 
 
-def _ours(value: Any) -> bool:
-    return str(getattr(value, "__module__", "")).startswith("bot.")
+def _members(name: str, thing: type) -> Iterator[str]:
+    """The public methods of a class of ours; the clients' are written once for both, as what carries them out knows."""
+    for member, value in inspect.getmembers(thing, inspect.isroutine):
+        ours = str(getattr(value, "__module__", "")).startswith("bot.")
+        signature = _signature(member, getattr(value, "flow", value))
+        if member.startswith("_") or not ours or not inspect.getdoc(value) or CARRIES.search(signature):
+            continue
+        yield f"#### `{name}.{member}`\n\n{signature}{inspect.getdoc(value)}\n"
+
+
+CARRIES = re.compile(r"\bfl?ow(?:ing)?: (?:Flow\[T\]|Following)|following: Following")
+"""The signature of what carries out the other methods, and is not called by anybody."""
+QUOTED = re.compile(r"(?<=: )'([^']+)'|(?<=-> )'([^']+)'")
+RETURNED = re.compile(r"-> (?:Flow\[(.+)\]|Following)$")
+LONGEST = 100
+"""Characters of a signature in one line."""
 
 
 def _signature(name: str, thing: Any) -> str:
     try:
-        text = re.sub(r"'([\w.\[\], |*]+)'", r"\1", str(inspect.signature(thing)))
+        signature = inspect.signature(thing)
     except (TypeError, ValueError):
         return ""
-    return f"```python\n{name}{text}\n```\n\n"
+    signature = signature.replace(parameters=[p for p in signature.parameters.values() if p.name != "self"])
+    text = name + _plain(str(signature))
+    if len(text) > LONGEST:
+        text = (
+            f"{name}(\n" + "".join(f"    {line},\n" for line in _split(signature)) + text[text.rindex(")") :]
+        )
+    return f"```python\n{text}\n```\n\n"
+
+
+def _split(signature: inspect.Signature) -> Iterator[str]:
+    """The parameters of a signature, each on a line of its own."""
+    before = None
+    for one in signature.parameters.values():
+        if one.kind is one.KEYWORD_ONLY and before not in {one.KEYWORD_ONLY, one.VAR_POSITIONAL}:
+            yield "*"
+        before = one.kind
+        yield _plain(str(one))
+
+
+def _plain(signature: str) -> str:
+    """A signature without quotes around types, and with what a caller gets."""
+    unquoted = QUOTED.sub(lambda found: found[1] or found[2], signature)
+    return RETURNED.sub(lambda found: f"-> {found[1] or 'Iterator[Event]'}", unquoted)
 
 
 def _parameters(parameters: list[dict[str, Any]]) -> list[str]:
