@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo unit test test-all interop lint format bench lock clean
+.PHONY: help demo unit test test-all interop lint docs format bench lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -53,6 +53,9 @@ lint: $(VENV)/.installed-dev ## Check style, types and the direction of imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+docs: $(VENV)/.installed-dev ## Build the documents as a site into site/; a broken link or an unknown name fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 format: $(VENV)/.installed-dev ## Format the code, and mend what ruff can mend
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
@@ -66,7 +69,7 @@ lock: $(VENV)/.installed-dev ## Resolve the newest dependencies into requirement
 	@$(LOCK) --all-extras --group dev --constraints requirements.txt --output-file requirements-dev.txt
 
 clean: ## Remove everything that make, Python and the tools made
-	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site htmlcov .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -1,6 +1,6 @@
 """Environment, `.env` and `assent.toml` → one frozen object; every fault is reported at once.
 
-The names, meanings and defaults are those of the README's table of settings.
+The names, meanings and defaults are those of the table in docs/reference/settings.md.
 """
 
 from __future__ import annotations

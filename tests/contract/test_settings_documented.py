@@ -1,20 +1,19 @@
-"""The README's table of settings against the settings themselves."""
+"""The table of settings in the documents against the settings themselves."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from bot.settings import Settings
+from tests.support.documents import DOCUMENTS
 
-README = Path(__file__).parents[2] / "README.md"
 ROW = re.compile(r"^\| `([A-Z_]+)` \| .+ \| (.+) \|$", re.MULTILINE)
 FROM_THE_FILE = {"groups", "policies", "templates", "views", "working_hours"}
 """Settings that the TOML file of ASSENT_CONFIG has, and the environment has not."""
 
-DOCUMENTED = dict(ROW.findall(README.read_text(encoding="utf-8")))
+DOCUMENTED = dict(ROW.findall(DOCUMENTS["docs/reference/settings.md"]))
 FIELDS = {name: field for name, field in Settings.model_fields.items() if name not in FROM_THE_FILE}
 
 

@@ -37,6 +37,7 @@ from bot.store import SqlStore, migrations
 from bot.store.audit import audit_replay
 from tests.properties.test_lifecycle import PHASES
 from tests.support.asking import NOW, asked, somebody
+from tests.support.documents import hook
 from tests.support.model import Model, Rule
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class Rules(RuleBasedStateMachine):
             assert change.request is before
             return "same"
         assert change.request.version == before.version + 1
+        assert change.request.status in {Status.PENDING, *hook().LEADS_TO[type(event).__name__]}
         self.request = self.save(before, change, self.model.now)
         return "recorded"
 

@@ -343,7 +343,7 @@ def _in_words(cell: str) -> str:
     return f"{status} `{cell}`" if status else cell
 
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "authority.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "authority.md"
 
 
 def documented() -> str:

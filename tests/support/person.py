@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from bot.sandbox.mail.relay import Mailbox
 from tests.support.command import CHECKOUT
+from tests.support.documents import blocks
 from tests.support.product import Json, Product, running
-from tests.support.readme import blocks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,9 +67,9 @@ async def office(database_url: str, **settings: str) -> AsyncIterator[tuple[Prod
 
 
 def run_snippet(section: str, **names: Any) -> dict[str, Any]:
-    """Run the README's Python of a section, where `names` are known, and return all names known then."""
+    """Run the documents' Python of a section, where `names` are known, and return all names known then."""
     [script] = blocks("python", section)
-    exec(compile(script, f"README: {section}", "exec"), names)
+    exec(compile(script, f"documents: {section}", "exec"), names)
     return names
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
@@ -14,6 +13,7 @@ import pytest
 
 from bot.cli import main
 from tests.support import command
+from tests.support.documents import blocks
 from tests.support.product import KEY, running
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tests.support.product import Product
 
 EXAMPLES = command.CHECKOUT / "examples"
-README = command.CHECKOUT / "README.md"
 ANA = "ana@example.com"
 PATIENCE = 30.0  # processes start meanwhile
 
@@ -92,10 +91,9 @@ async def test_the_gate_and_the_ladder(product: Product) -> None:
     ]
 
 
-async def test_the_readme(product: Product, tmp_path: Path) -> None:
-    section = README.read_text(encoding="utf-8").split("\n## Workflows that wait\n")[1].split("\n## ")[0]
-    [script] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    [automation] = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+async def test_the_documents(product: Product, tmp_path: Path) -> None:
+    [script] = blocks("python", "A durable run")
+    [automation] = blocks("yaml", "A durable run")
     assert max(len(code.splitlines()) for code in (script, automation)) <= 15
     own = "def count_orders(user):\n    return 3\n\ndef delete(user):\n    return f'deleted {user}'\n\n"
     (tmp_path / "gate.py").write_text(own + script, encoding="utf-8")

@@ -29,7 +29,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple
 
 @pytest.fixture
 def reader(place: tuple[Product, Mailbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Person:
-    """Whom the README asks; its scripts run in an empty folder, with the environment that it asks for."""
+    """Whom the documents ask; its scripts run in an empty folder, with the environment that they ask for."""
     monkeypatch.chdir(tmp_path)
     return _named(Person(*place, "ana@example.com"), monkeypatch)
 

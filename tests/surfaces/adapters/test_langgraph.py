@@ -235,7 +235,7 @@ async def test_the_example(ana: Person, capsys: pytest.CaptureFixture[str]) -> N
     assert "refunding 1250 to 8841" in capsys.readouterr().out
 
 
-async def test_the_readme(reader: Person) -> None:
+async def test_the_documents(reader: Person) -> None:
     desk = Desk()
     known = {"model": desk.model, "refund": desk.refund, "checkpointer": InMemorySaver()}
     running = asyncio.create_task(asyncio.to_thread(run_snippet, "LangGraph and LangChain", **known))

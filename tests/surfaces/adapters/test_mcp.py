@@ -19,8 +19,8 @@ from mcp_types import CallToolResult, EmptyResult, Request, RequestParams, Resul
 from bot.adapters.mcp import tools_server
 from bot.client import AsyncClient
 from tests.support import command
+from tests.support.documents import blocks
 from tests.support.person import run_example
-from tests.support.readme import blocks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -36,7 +36,7 @@ QUESTION = {"title": "Refund €1,250", "payload": CALL}
 
 
 def over_stdio() -> Client:
-    """An agent that starts the server itself, as the README configures it, and speaks to its standard streams."""
+    """An agent that starts the server itself, as the documents configure it, and speaks to its standard streams."""
     [block] = blocks("json", "MCP")
     configured = json.loads(block)["mcpServers"]["assent"]
     assert configured["command"] == "assent"

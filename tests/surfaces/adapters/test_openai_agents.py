@@ -111,7 +111,7 @@ async def test_the_example(ana: Person, capsys: pytest.CaptureFixture[str]) -> N
     assert "refunding 1250 to 8841" in capsys.readouterr().out
 
 
-async def test_the_readme(reader: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_documents(reader: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
     async with AsyncClient() as assent:
         desk = Desk(Gate(assent))

@@ -107,7 +107,7 @@ async def test_the_example(ana: Person, capsys: pytest.CaptureFixture[str]) -> N
     assert "refunding 1250 to 8841" in capsys.readouterr().out
 
 
-async def test_the_readme(reader: Person) -> None:
+async def test_the_documents(reader: Person) -> None:
     desk = Desk()
     support = run_snippet("Pydantic AI", model=FunctionModel(desk.model), refund=desk.refund)["support"]
     running = asyncio.create_task(support("Order 5531 arrived broken."))

@@ -1,4 +1,4 @@
-"""What the README shows under "More from Python" runs as it stands."""
+"""What the tutorial "Gate a function" shows runs as it stands."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.client import Client
+from tests.support.documents import blocks
 from tests.support.person import office, run_snippet
-from tests.support.readme import blocks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
