@@ -46,13 +46,14 @@ class EmailSender:
         now = asyncio.get_running_loop().time
         began = now()
         try:
-            mail = self._compose(delivery, request)  # before the turn, which others wait for
+            # before the turn, which others wait for, and in a thread: a large payload takes its time
+            mail = await asyncio.to_thread(self._compose, delivery, request)
             async with self._mailer.turn() as deliver:
                 if request and now() - began > FRESH_SECONDS:
                     request = (await self._requests([request.id])).get(request.id)
                     if why := obsolete(delivery.notice, delivery.respondent, request):
                         return Superseded(why)
-                    mail = self._compose(delivery, request)
+                    mail = await asyncio.to_thread(self._compose, delivery, request)
                 return _result(await deliver(mail), mail, request, delivery.surface)
         except AddressError as error:
             return Failed(str(error))
