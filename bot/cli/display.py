@@ -157,7 +157,7 @@ def print_request(request: Request, deliveries: Iterable[Mapping[str, Any]]) -> 
         out.print("\nDetails", style="bold")
         out.print(_indented(_table(request.details.items())))
     if sections := _payload(request):
-        out.print("\nData" if request.level == "info" else "\nWhat will be done", style="bold")
+        out.print("\nData" if request.get("level") == "info" else "\nWhat will be done", style="bold")
         print_sections(sections)
     for heading, rows in _sections(request):
         if rows:
@@ -172,8 +172,8 @@ def print_request(request: Request, deliveries: Iterable[Mapping[str, Any]]) -> 
 
 def _payload(request: Request) -> Sequence[Section]:
     """The payload with every change so far; in full, since a terminal has room."""
-    changed = merged(request.payload, request["values"])
-    properties = (request["form"] or {}).get("properties", {}).items()
+    changed = merged(request.payload, request.get("values") or {})
+    properties = (request.get("form") or {}).get("properties", {}).items()
     titles = {name: s["title"] for name, s in properties if isinstance(s, dict) and s.get("title")}
     return () if changed is None else payload_view(changed, titles=titles)
 

@@ -21,6 +21,7 @@ from bot.domain.lifecycle.lifecycle import TRANSITIONS
 from bot.domain.model.request import Status
 from bot.email import context
 from bot.web.openapi.document import document
+from bot.web.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,7 +49,7 @@ def on_post_page(output: str, page: Any, **_: Any) -> str:
 
 def http_calls() -> str:
     """Every call of the API, by its tag or first segment, from the OpenAPI document."""
-    api = document("https://assent.example.com")
+    api = document("https://assent.example.com", OPERATIONS)
     lines: list[str] = []
     for path, methods in api["paths"].items():
         for method, call in methods.items():
@@ -72,7 +73,7 @@ def http_calls() -> str:
 
 def http_schemas() -> str:
     """Every body and answer, member by member."""
-    api = document("https://assent.example.com")
+    api = document("https://assent.example.com", OPERATIONS)
     lines: list[str] = []
     for name, schema in sorted(api["components"]["schemas"].items()):
         lines += [f"### {name}", "", _sentence(schema.get("description", "")), ""]
@@ -201,9 +202,13 @@ VARIABLES: Mapping[str, str] = {
     "source_url": "where the question comes from, or none",
     "details": "pairs of name and value, at most 40",
     "details_total": "how many there are",
-    "payload": "the payload as JSON, an excerpt as `message` is; none without a payload",
+    "payload_heading": "`What will be done`, or `Data` at level `info`",
+    "payload": "the sections of the payload that there is room for; include `email/_base/payload.html`",
+    "payload_text": "the same sections as text",
+    "payload_missing": "what there was no room for, such as `12 more values`; else empty",
     "digest": "`sha256:…` of the payload, edits merged in",
     "deadline": "the moment of the deadline, or none",
+    "no_deadline": "that there is no deadline, in a sentence; empty where there is one",
     "without_answer": "what happens if nobody answers, in a sentence",
     "step": "the name of the open step; empty with one step",
     "progress": "how far the quorum is, in words",
@@ -227,7 +232,8 @@ VARIABLES: Mapping[str, str] = {
 
 def mail_variables() -> str:
     """Every name that the templates of mails know, and what it is."""
-    about_requests = [*_keys(context.request_context), *_keys(context._own)]  # noqa: SLF001 - its names are public
+    made = (context.request_context, context._done, context._own)  # noqa: SLF001 - their names are public
+    about_requests = [name for function in made for name in _keys(function)]
     if missing := {*about_requests, *_keys(context.notification_context)} ^ VARIABLES.keys():
         told = f"VARIABLES does not say what {sorted(missing)} is"
         raise ValueError(told)

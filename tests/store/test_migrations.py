@@ -110,7 +110,9 @@ MAIL = {"email": {"address": "ana@example.com"}}
 
 def _as_before_keys(connection: sa.Connection) -> None:
     connection.execute(sa.text("DELETE FROM terms WHERE term LIKE 'key:%' OR term LIKE 'room:%'"))
-    connection.execute(sa.text("INSERT INTO terms SELECT id, 'respondent:email:nobody@example.com', true FROM requests"))
+    connection.execute(
+        sa.text("INSERT INTO terms SELECT id, 'respondent:email:nobody@example.com', true FROM requests")
+    )
     call = "SELECT key FROM idempotency WHERE key LIKE 'humanlayer:%'"
     (key,) = connection.scalars(sa.text(call)).all()
     old = sa.text("UPDATE idempotency SET key = :old WHERE key = :key")

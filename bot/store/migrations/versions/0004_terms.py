@@ -28,7 +28,9 @@ def upgrade() -> None:
     """Give every request the terms that it is found by now, and no others."""
     for rows in _batches():
         ids = [row.id for row in rows]
-        found = op.get_bind().execute(sa.select(TERMS.c.request_id, TERMS.c.term).where(TERMS.c.request_id.in_(ids)))
+        found = op.get_bind().execute(
+            sa.select(TERMS.c.request_id, TERMS.c.term).where(TERMS.c.request_id.in_(ids))
+        )
         known = {(row.request_id, row.term) for row in found}
         pending = {row.id: row.status == "pending" for row in rows}
         wanted = {
@@ -36,7 +38,9 @@ def upgrade() -> None:
         }
         for request_id, term in known - wanted:
             op.execute(sa.delete(TERMS).where(TERMS.c.request_id == request_id, TERMS.c.term == term))
-        new = [{"request_id": id_, "term": term, "open": pending[id_]} for id_, term in sorted(wanted - known)]
+        new = [
+            {"request_id": id_, "term": term, "open": pending[id_]} for id_, term in sorted(wanted - known)
+        ]
         if new:
             op.bulk_insert(TERMS, new)
 
@@ -44,7 +48,9 @@ def upgrade() -> None:
 def _batches() -> Iterator[list[sa.Row[tuple[str, str, str, str]]]]:
     last = ""
     while rows := list(
-        op.get_bind().execute(sa.select(REQUESTS).where(REQUESTS.c.id > last).order_by(REQUESTS.c.id).limit(BATCH))
+        op.get_bind().execute(
+            sa.select(REQUESTS).where(REQUESTS.c.id > last).order_by(REQUESTS.c.id).limit(BATCH)
+        )
     ):
         yield rows
         last = rows[-1].id
