@@ -72,7 +72,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.delivery.orchestrators import Receiver
-    from bot.ports import Clock, Sender
+    from bot.ports.delivery import Sender
+    from bot.ports.system import Clock
 
 log = structlog.get_logger(__name__)
 

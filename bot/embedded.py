@@ -21,7 +21,8 @@ from bot.domain.access.authority import Scope
 from bot.domain.errors import NotFound, Unavailable
 from bot.domain.model.request import Surface
 from bot.links import Links
-from bot.ports import ApiKey, DirectoryUnavailableError
+from bot.ports.directory import DirectoryUnavailableError
+from bot.ports.store import ApiKey
 from bot.settings import SIGNING_KEY, SettingsError, load
 from bot.store.database import errors
 from bot.store.database.engine import sqlite_file

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from joserfc.jwk import KeySet, OKPKey
 
     from bot.domain.model.request import Request
-    from bot.ports import AuditEvent
+    from bot.ports.store import AuditEvent
 
 ALGORITHM = "Ed25519"
 """The signature (RFC 9864 §2.2)."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bot.domain.model.events import Event
     from bot.domain.model.request import Request
     from bot.domain.model.transition import Transition
-    from bot.ports import Idempotency, Requests, Transaction
+    from bot.ports.store import Idempotency, Requests, Transaction
 
 
 NO_POLICIES = Policies()

@@ -24,7 +24,7 @@ from bot.domain.people.audience import Actor, Person, parse_selector
 from bot.domain.policies.payload_views import NO_VIEWS, Views
 from bot.domain.policies.policy import Policies
 from bot.domain.policies.ruling import ruled
-from bot.ports import DirectoryUnavailableError, UnknownTargetError
+from bot.ports.directory import DirectoryUnavailableError, UnknownTargetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from bot.domain.model.events import Event
     from bot.domain.model.spec import Hours, Spec
     from bot.domain.policies.policy import Policy
-    from bot.ports import Clock, Directory, Idempotency, Ids, Store, Transaction
+    from bot.ports.directory import Directory
+    from bot.ports.store import Idempotency, Store, Transaction
+    from bot.ports.system import Clock, Ids
 
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bot.ports import Idempotency
+from bot.ports.store import Idempotency
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

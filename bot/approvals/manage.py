@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bot.domain.lifecycle.response_rules import ResponseInput
     from bot.domain.model.request import Request, Surface
-    from bot.ports import Transaction
+    from bot.ports.store import Transaction
     from bot.schemas.requests import ReviseBody
 
 

@@ -12,14 +12,15 @@ from bot.domain.access.authority import only_own, reads
 from bot.domain.model.identity import person_keys
 from bot.domain.model.request import RespondentState, Status
 from bot.domain.people.audience import may_still_answer
-from bot.ports import DirectoryUnavailableError, Query
+from bot.ports.directory import DirectoryUnavailableError
+from bot.ports.store import Query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.domain.model.request import Request
     from bot.domain.people.audience import Person
-    from bot.ports import AuditEvent, DeliveryState, Page
+    from bot.ports.store import AuditEvent, DeliveryState, Page
 
 MAX_WAIT_SECONDS = 60.0
 INBOX_CHANNELS = 50

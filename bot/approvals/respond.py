@@ -14,7 +14,7 @@ from bot.domain.model.frozen import replace
 from bot.domain.model.request import OpenSelector, Request, Respondent
 from bot.domain.model.spec import Level
 from bot.domain.people.audience import OUTSIDER, Actor, SelectorKind, parse_selector, seat
-from bot.ports import StandIn
+from bot.ports.store import StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bot.domain.lifecycle.response_rules import ResponseInput
     from bot.domain.model.events import Event
-    from bot.ports import Idempotency
+    from bot.ports.store import Idempotency
 
     Acting = Respond | Withdraw | AddComment | Escalate | Delegate
 

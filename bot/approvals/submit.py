@@ -30,14 +30,14 @@ from bot.domain.model.frozen import replace
 from bot.domain.model.request import LADDER, OpenSelector, Request, Unreached
 from bot.domain.people.audience import MAX_AUDIENCE, MAX_PEOPLE, seat
 from bot.domain.policies import policy
-from bot.ports import Idempotency, Message
+from bot.ports.store import Idempotency, Message
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.model.request import Json, Respondent
     from bot.domain.model.spec import Spec
-    from bot.ports import Transaction
+    from bot.ports.store import Transaction
     from bot.schemas.requests import NotifyBody, SubmitBody
 
 NOTIFICATION = "a notification"

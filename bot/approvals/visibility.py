@@ -12,14 +12,14 @@ from bot.domain.messages.notifications import Notice
 from bot.domain.model.frozen import replace
 from bot.domain.model.request import Status, Surface
 from bot.domain.people.audience import Actor, refuse_outsiders
-from bot.ports import MAX_PAGE, Idempotency, Page, Query
+from bot.ports.store import MAX_PAGE, Idempotency, Page, Query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.domain.model.request import Request
     from bot.domain.people.audience import Person
-    from bot.ports import AuditEvent, DeliveryState, Reader, Transaction
+    from bot.ports.store import AuditEvent, DeliveryState, Reader, Transaction
 
 MAX_ROOMS = 100
 """Most channels and user groups looked through for one person's list."""

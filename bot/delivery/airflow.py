@@ -13,7 +13,7 @@ import jsonschema_rs
 
 from bot.delivery.orchestrators import Answer, Receiver, unheard_edits
 from bot.domain.callbacks import orchestrators
-from bot.ports import Failed, Result, Retry, Sent
+from bot.ports.delivery import Failed, Result, Retry, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 from bot.delivery.backoff import DELAYS
 from bot.domain.callbacks.network import private_address
 from bot.domain.callbacks.orchestrators import misdirected
-from bot.ports import Delivery, Failed, Result, Retry, Sent
+from bot.ports.delivery import Delivery, Failed, Result, Retry, Sent
 from bot.schemas.responses import instant, request_json
 
 if TYPE_CHECKING:

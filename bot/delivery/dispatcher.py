@@ -23,8 +23,7 @@ from bot.delivery.backoff import Breakers, delay, exhausted
 from bot.domain.errors import Unavailable
 from bot.domain.messages.notifications import Notice, obsolete
 from bot.domain.model.events import DeliveryFailed
-from bot.ports import (
-    Clock,
+from bot.ports.delivery import (
     Delivery,
     Failed,
     Leased,
@@ -41,6 +40,7 @@ from bot.ports import (
 
 if TYPE_CHECKING:
     from bot.domain.model.request import Request
+    from bot.ports.system import Clock
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from yarl import URL
 
 from bot.domain.policies.warrant import unwarranted
-from bot.ports import Failed, Result, Retry
+from bot.ports.delivery import Failed, Result, Retry
 from bot.schemas.responses import request_json
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from aiohttp import encode_basic_auth
 
 from bot.delivery.orchestrators import LONGEST_WHY, Receiver, unheard_edits
 from bot.domain.callbacks import orchestrators
-from bot.ports import Failed, Result, Retry, Sent, Superseded
+from bot.ports.delivery import Failed, Result, Retry, Sent, Superseded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

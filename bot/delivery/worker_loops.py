@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from datetime import datetime
 
-    from bot.ports import Clock
+    from bot.ports.system import Clock
 
 log = structlog.get_logger(__name__)
 

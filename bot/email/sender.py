@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bot.domain.messages.notifications import Notice, obsolete
 from bot.email.addresses import AddressError
 from bot.email.mailer import Accepted, Busy, Deferred, Interrupted, Refused, RelayDown
-from bot.ports import Failed, Retry, Sent, Superseded
+from bot.ports.delivery import Failed, Retry, Sent, Superseded
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bot.email.message import Composed, Composer
     from bot.email.message import Notice as MailName
     from bot.links import Links
-    from bot.ports import Delivery, Result
+    from bot.ports.delivery import Delivery, Result
 
     Requests = Callable[[Sequence[str]], Awaitable[Mapping[str, Request]]]
 

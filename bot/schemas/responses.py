@@ -10,7 +10,7 @@ from bot.domain.people import quorum
 
 if TYPE_CHECKING:
     from bot.domain.model.request import Request
-    from bot.ports import AuditEvent, DeliveryState
+    from bot.ports.store import AuditEvent, DeliveryState
     from bot.schemas.answers import (
         DeliveryOut,
         EscalationOut,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from slack_bolt.request.async_request import AsyncBoltRequest
 
     from bot.approvals import Approvals
-    from bot.ports import Clock
+    from bot.ports.system import Clock
     from bot.slack.api.client import Gateway
 
 log = structlog.get_logger(__name__)

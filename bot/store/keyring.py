@@ -9,7 +9,8 @@ from bot.store.queries import api_keys
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.ports import ApiKey, Clock
+    from bot.ports.store import ApiKey
+    from bot.ports.system import Clock
     from bot.store.store import SqlStore
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from bot.domain.messages.notifications import Notice
-from bot.ports import Delivery, Failed, Leased, Lost, Recorded, Retry, Sent, Superseded
+from bot.ports.delivery import Delivery, Failed, Leased, Lost, Recorded, Retry, Sent, Superseded
 from bot.store.database import row_codec
 from bot.store.database.tables import deliveries, requests
 from bot.store.queries import batch_sql as sql
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bot.domain.model.request import Json, Request
-    from bot.ports import Reposted
+    from bot.ports.delivery import Reposted
     from bot.store.store import SqlStore
 
 LEASE = timedelta(seconds=20)

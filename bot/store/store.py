@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from bot.ports import Reader, Transaction
+    from bot.ports.store import Reader, Transaction
     from bot.store.database.postgres import Postgres
     from bot.store.queries.unit_of_work import Batch
 

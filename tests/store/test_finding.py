@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from bot.domain.lifecycle.response_rules import ResponseInput
 from bot.domain.model.events import AudienceResolved, Cancel, Operate
 from bot.domain.model.request import Status, Surface
-from bot.ports import Query
+from bot.ports.store import Query
 from bot.store import SqlOutbox
 from bot.store.queries.snapshot import SqlReader
 from tests.support.asking import NOW, asked, places, response, somebody

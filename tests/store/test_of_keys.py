@@ -12,7 +12,7 @@ from tests.support.product import running
 if TYPE_CHECKING:
     import pytest
 
-    from bot.ports import Reader
+    from bot.ports.store import Reader
 
 MAIL = {"email": {"address": "ana@example.com"}}
 

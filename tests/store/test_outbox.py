@@ -11,7 +11,8 @@ import pytest
 
 from bot.domain.model.events import DeliveryFailed, Remind
 from bot.domain.model.spec import Step
-from bot.ports import Failed, Lost, Message, Recorded, Retry, Sent, Superseded
+from bot.ports.delivery import Failed, Lost, Recorded, Retry, Sent, Superseded
+from bot.ports.store import Message
 from bot.store import SqlOutbox
 from bot.store.database.file_lock import alone
 from bot.store.outbox import LEASE
@@ -21,7 +22,8 @@ from tests.support.storing import happen, save, stored
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bot.ports import DeliveryState, Leased, Result
+    from bot.ports.delivery import Leased, Result
+    from bot.ports.store import DeliveryState
     from bot.store import SqlStore
 
 BOTH = ["slack", "email"]

@@ -17,7 +17,7 @@ from bot.domain.lifecycle import lifecycle
 from bot.domain.lifecycle.response_rules import ResponseInput
 from bot.domain.model.events import DeliveryFailed, Revise
 from bot.domain.model.request import Status, Surface
-from bot.ports import Idempotency, Message, Query
+from bot.ports.store import Idempotency, Message, Query
 from bot.schemas.requests import SubmitBody
 from bot.store.database.engine import Driver
 from bot.store.queries import batch_sql as sql
@@ -27,7 +27,7 @@ from tests.support.storing import happen, save, stored
 
 if TYPE_CHECKING:
     from bot.domain.model.request import Request
-    from bot.ports import Transaction
+    from bot.ports.store import Transaction
     from bot.store import SqlStore
 
 ANA, BEN = somebody("ana", slack="U1"), somebody("ben")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from bot.approvals import Approvals, Rules
 from bot.clock_and_ids import RandomIds
 from bot.delivery.dispatcher import Dispatcher
-from bot.ports import Message, Sent
+from bot.ports.delivery import Sent
+from bot.ports.store import Message
 from bot.store import SqlOutbox
 from tests.support.asking import NOW
 from tests.support.storing import stored
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.model.request import Request
-    from bot.ports import Delivery, DeliveryState, Result, Sender
+    from bot.ports.delivery import Delivery, Result, Sender
+    from bot.ports.store import DeliveryState
     from bot.store import SqlStore
 
 

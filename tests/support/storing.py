@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bot.domain.model.events import Event
     from bot.domain.model.request import Request
-    from bot.ports import Transaction
+    from bot.ports.store import Transaction
     from bot.store import SqlStore
 
 

@@ -20,7 +20,7 @@ from bot.domain.messages.notifications import Notice
 from bot.domain.model.events import Timer
 from bot.domain.model.spec import Choice, Kind, Level, OnTimeout, Step
 from bot.domain.policies.policy import rule
-from bot.ports import Delivery, Failed, Retry, Sent, Superseded
+from bot.ports.delivery import Delivery, Failed, Retry, Sent, Superseded
 from tests.support.asking import NOW, PAYLOAD, asked, response, somebody
 from tests.support.orchestrators import KIND, RESUME, RUN, TASK, Systems, schema
 from tests.support.product import running
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from bot.domain.model.request import Request
-    from bot.ports import Result
+    from bot.ports.delivery import Result
 
 SECRET = secret_from("5f" * 32)
 CHOICES = (Choice(id="eu", label="Europe"), Choice(id="us", label="America"))

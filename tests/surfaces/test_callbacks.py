@@ -25,7 +25,7 @@ from bot.domain.messages.notifications import Notice
 from bot.domain.model.events import Operate
 from bot.domain.model.request import Request, Surface
 from bot.domain.model.spec import Spec, Step
-from bot.ports import Delivery, Failed, Result, Retry, Sent
+from bot.ports.delivery import Delivery, Failed, Result, Retry, Sent
 from bot.schemas.responses import request_json
 from tests.support import command
 from tests.support.product import ManualClock, running

@@ -15,7 +15,7 @@ from bot.domain.lifecycle import lifecycle
 from bot.domain.model.events import AddComment, Cancel, Delegate, DeliveryFailed, Remind
 from bot.domain.model.request import RespondentState, Surface
 from bot.domain.policies.policy import Ruling
-from bot.ports import Failed, Lost, Retry
+from bot.ports.delivery import Failed, Lost, Retry
 from bot.store.outbox import LEASE
 from tests.support.asking import NOW, asked, by_mail, by_slack, response, somebody
 from tests.support.dispatching import Office

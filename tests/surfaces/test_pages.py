@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientResponse
 
-    from bot.ports import Transaction
+    from bot.ports.store import Transaction
 
 ANA, BEN = "ana@example.com", "ben@example.com"
 BOTH = {"audience": [f"email:{ANA}", f"email:{BEN}"], "quorum": 2}

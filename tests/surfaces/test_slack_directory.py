@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.domain.people.audience import Person
-from bot.ports import DirectoryUnavailableError, UnknownTargetError
+from bot.ports.directory import DirectoryUnavailableError, UnknownTargetError
 from bot.sandbox.slack.sandbox import SlackSandbox
 from bot.slack.api.client import Gateway
 from bot.slack.api.directory import SlackDirectory

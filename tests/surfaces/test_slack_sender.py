@@ -11,7 +11,8 @@ import pytest
 
 from bot.domain.messages.notifications import Notice
 from bot.domain.model.request import Status
-from bot.ports import Delivery, DeliveryState, Failed, Lost, Retry, Sent
+from bot.ports.delivery import Delivery, Failed, Lost, Retry, Sent
+from bot.ports.store import DeliveryState
 from bot.sandbox.slack.sandbox import SlackSandbox
 from bot.slack.api.client import Gateway
 from bot.slack.outbound.sender import BLIND, LOOK_AGAIN, SlackSender

@@ -21,7 +21,7 @@ from bot.domain.model.request import Address, Request, RespondentState, Response
 from bot.domain.model.spec import Choice, Kind, Level, OnTimeout, Step
 from bot.domain.people import quorum
 from bot.domain.people.audience import Actor
-from bot.ports import StandIn
+from bot.ports.store import StandIn
 from tests.support.asking import NOW, after, asked, by_mail, response, somebody
 
 if TYPE_CHECKING:

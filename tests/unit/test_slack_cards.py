@@ -23,7 +23,7 @@ from bot.domain.model.request import (
     Unreached,
 )
 from bot.domain.model.spec import Choice, Kind, Level, OnTimeout, ReasonRule
-from bot.ports import DeliveryState
+from bot.ports.store import DeliveryState
 from bot.sandbox.slack.block_kit.blockkit import (
     MOST_VIEW_BYTES,
     block_faults,

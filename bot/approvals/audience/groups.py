@@ -18,7 +18,8 @@ from bot.domain.errors import Fault, Invalid, NotFound
 from bot.domain.people.audience import parse_selector
 
 if TYPE_CHECKING:
-    from bot.ports import Clock, Registry
+    from bot.ports.store import Registry
+    from bot.ports.system import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

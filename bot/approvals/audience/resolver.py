@@ -23,7 +23,7 @@ from bot.domain.people.audience import (
 )
 from bot.domain.people.quorum import Crowd, reachable
 from bot.domain.people.quorum_rules import sources
-from bot.ports import NOT_A_PERSON, Directory, DirectoryUnavailableError, UnknownTargetError
+from bot.ports.directory import NOT_A_PERSON, Directory, DirectoryUnavailableError, UnknownTargetError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence

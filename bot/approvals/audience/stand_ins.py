@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from bot.domain.model.request import Respondent
     from bot.domain.model.transition import Transition
-    from bot.ports import Clock, Ids, Registry, StandIn
+    from bot.ports.store import Registry, StandIn
+    from bot.ports.system import Clock, Ids
 
 
 @dataclass(frozen=True, slots=True)

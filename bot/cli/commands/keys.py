@@ -13,7 +13,7 @@ from bot.cli import display
 from bot.cli.common import Failure, load_settings
 
 if TYPE_CHECKING:
-    from bot.ports import ApiKey
+    from bot.ports.store import ApiKey
 
 MAX_NAME = 100
 """Characters; the name stands in the audit trail and on cards where the key decides as operator."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from bot.domain.model.identity import same_mailbox
 from bot.domain.model.zones import of_profile
 from bot.domain.people.audience import Person
-from bot.ports import NOT_A_PERSON, DirectoryUnavailableError, UnknownTargetError
+from bot.ports.directory import NOT_A_PERSON, DirectoryUnavailableError, UnknownTargetError
 from bot.slack.api.errors import Later, SlackDown, SlackError, Terminal, Throttled, TokenInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.ports import Clock
+    from bot.ports.system import Clock
     from bot.slack.api.client import Gateway, Json
 
 KEEP = timedelta(minutes=5)

@@ -15,7 +15,7 @@ from bot.domain.lifecycle.response_rules import wants_phrase, wants_reason
 from bot.domain.model.events import SeenVersion
 from bot.domain.model.request import APPROVE, REJECT, SKIP
 from bot.domain.model.spec import Kind
-from bot.ports import Query
+from bot.ports.store import Query
 from bot.slack.inbound.payloads import Reply, mentioned, plain
 from bot.slack.inbound.responses import (
     ON_ITS_WAY,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bot.approvals import Approvals
     from bot.domain.model.request import Request
     from bot.domain.policies.payload_views import Views
-    from bot.ports import Clock
+    from bot.ports.system import Clock
     from bot.slack.api.client import Gateway
     from bot.slack.inbound.actions import Actions
     from bot.slack.inbound.payloads import Command

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from bot.approvals import Approvals
     from bot.domain.model.events import SeenVersion
     from bot.domain.model.request import Request
-    from bot.ports import Clock
+    from bot.ports.system import Clock
     from bot.slack.api.client import Gateway
     from bot.slack.inbound.actions import Actions
     from bot.slack.inbound.bulk_responses import BulkResponder

@@ -20,7 +20,7 @@ from bot.domain.lifecycle.response_rules import ResponseInput
 from bot.domain.messages import phrases
 from bot.domain.model.events import UNKNOWN, SeenVersion
 from bot.domain.people import quorum
-from bot.ports import Failed, Retry, Sent
+from bot.ports.delivery import Failed, Retry, Sent
 from bot.slack.api.errors import Gone, SlackError
 from bot.slack.inbound.payloads import CardPosition, User
 from bot.slack.render.cards import Message
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from bot.approvals import Approvals
     from bot.domain.model.request import Request
-    from bot.ports import Delivery, Result
+    from bot.ports.delivery import Delivery, Result
     from bot.slack.api.client import Gateway
     from bot.slack.inbound.payloads import Click
     from bot.slack.outbound.inbox import Inbox

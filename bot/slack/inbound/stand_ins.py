@@ -12,7 +12,7 @@ from bot.slack.inbound.responses import sentence
 if TYPE_CHECKING:
     from bot.approvals import Approvals
     from bot.domain.model.request import Request
-    from bot.ports import Clock
+    from bot.ports.system import Clock
     from bot.slack.inbound.payloads import User
     from bot.slack.outbound.inbox import Inbox
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.domain.errors import AssentError, NotFound
-from bot.ports import MAX_PAGE, Query
+from bot.ports.store import MAX_PAGE, Query
 from bot.slack.inbound.actions import Deduplicator
 from bot.slack.inbound.payloads import Reply, User, plain
 from bot.slack.inbound.responses import sentence, words

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bot.approvals import Approvals
     from bot.domain.model.request import Request
     from bot.domain.people.audience import Person
-    from bot.ports import Clock
+    from bot.ports.system import Clock
     from bot.slack.api.client import Gateway
 
 log = structlog.get_logger(__name__)

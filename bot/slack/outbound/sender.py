@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bot.approvals.offload import aside
 from bot.domain.messages.notifications import Notice
 from bot.domain.policies.payload_views import NO_VIEWS
-from bot.ports import Failed, Lost, Retry, Sent
+from bot.ports.delivery import Failed, Lost, Retry, Sent
 from bot.slack.api.errors import Gone, Later, SlackDown, SlackError, Throttled, TokenInvalid, Unreadable
 from bot.slack.render import cards
 from bot.slack.render.card_copies import Copy
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from bot.domain.model.request import Json, Request
     from bot.domain.policies.payload_views import Views
-    from bot.ports import Delivery, DeliveryState, Result
+    from bot.ports.delivery import Delivery, Result
+    from bot.ports.store import DeliveryState
     from bot.slack.api.client import Gateway
     from bot.slack.render.cards import Message
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from bot.domain.model.request import Request, Response
     from bot.domain.policies.payload_views import Views
-    from bot.ports import DeliveryState
+    from bot.ports.store import DeliveryState
 
 FULL = Room(title=3000, message=6000, details=7500, rows=300, payload=7000, reason=3000)
 """Slack takes views up to 250 KB, in which a character may take six bytes."""

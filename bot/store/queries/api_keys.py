@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from bot.ports import ApiKey
+from bot.ports.store import ApiKey
 from bot.store.database import row_codec
 from bot.store.database.tables import api_keys
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, select
 
 from bot.domain.model.request import Respondent
-from bot.ports import StandIn
+from bot.ports.store import StandIn
 from bot.store.database import row_codec
 from bot.store.database.tables import groups, standins
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Row
 
-    from bot.ports import Query
+    from bot.ports.store import Query
 
 Keys = list[str]
 """Terms, any of which a request must have."""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 from bot.domain.access.authority import HOLDERS
 from bot.domain.messages.notifications import Notice
 from bot.domain.model.request import Request, Status
-from bot.ports import AuditEvent, DeliveryState, Page, Query
+from bot.ports.store import AuditEvent, DeliveryState, Page, Query
 from bot.store.audit.seals import GENESIS
 from bot.store.database import row_codec
 from bot.store.database.prepared_statements import ByIds

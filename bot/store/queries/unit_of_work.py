@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.domain.model.transition import AuditEntry, Transition
-    from bot.ports import Idempotency, Message
+    from bot.ports.store import Idempotency, Message
     from bot.store.audit.seals import Sealer
     from bot.store.database.prepared_statements import ManyRows, Source
 

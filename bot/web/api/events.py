@@ -28,7 +28,7 @@ from bot.web.calls.parameters import ID, header, query
 from bot.web.server.application import REQUEST_ID, REQUEST_ID_HEADER
 
 if TYPE_CHECKING:
-    from bot.ports import AuditEvent, Reader, Store
+    from bot.ports.store import AuditEvent, Reader, Store
     from bot.web.calls.door import Door, Visit
 
 HEARTBEAT_SECONDS = 15.0

@@ -19,7 +19,7 @@ from bot.web.calls.operation import operation
 from bot.web.calls.parameters import part
 
 if TYPE_CHECKING:
-    from bot.ports import ApiKey, Keyring
+    from bot.ports.store import ApiKey, Keyring
     from bot.web.calls.door import Door, Visit
 
 

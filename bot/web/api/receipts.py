@@ -17,7 +17,7 @@ from bot.web.calls.parameters import ID
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from bot.ports import Clock
+    from bot.ports.system import Clock
     from bot.receipts import Receipts
     from bot.web.calls.door import Visit
 

@@ -14,7 +14,7 @@ from bot.domain.lifecycle.response_rules import ResponseInput
 from bot.domain.model.events import SeenVersion
 from bot.domain.model.request import Json, Request, Respondent, Status
 from bot.domain.people.audience import awaited
-from bot.ports import MAX_PAGE, Query
+from bot.ports.store import MAX_PAGE, Query
 from bot.schemas import answers
 from bot.schemas.requests import NotifyBody, ReasonBody, RespondBody, SubmitBody
 from bot.schemas.responses import delivery_json, event_json, request_json

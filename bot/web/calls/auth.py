@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.access.authority import Scope
 from bot.domain.errors import ForbiddenScope, Malformed, RateLimited, Unauthenticated
-from bot.ports import ApiKey
+from bot.ports.store import ApiKey
 from bot.web.calls.limits import submissions
 from bot.web.calls.trusted_proxies import limited_as
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bot.approvals import Approvals
     from bot.domain.model.request import Request
-    from bot.ports import ApiKey
+    from bot.ports.store import ApiKey
     from bot.schemas.answers import RequestBrief, RequestOut
     from bot.web.calls.auth import Auth
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bot.approvals.offload import aside
 from bot.domain.errors import Fault, Invalid
-from bot.ports import Idempotency
+from bot.ports.store import Idempotency
 from bot.web.calls.json_body import read_json
 
 if TYPE_CHECKING:

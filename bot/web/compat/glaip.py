@@ -14,7 +14,7 @@ from bot.domain.access.authority import Scope
 from bot.domain.errors import SelfApproval
 from bot.domain.lifecycle.response_rules import ResponseInput
 from bot.domain.model.request import APPROVE, REJECT, SKIP, Request, Status, Surface
-from bot.ports import MAX_PAGE, Query
+from bot.ports.store import MAX_PAGE, Query
 from bot.schemas.answers import described
 from bot.schemas.requests import Body
 from bot.schemas.responses import instant, request_json

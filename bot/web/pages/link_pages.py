@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from bot.approvals import Approvals
     from bot.links import Links
-    from bot.ports import Clock
+    from bot.ports.system import Clock
 
 HEADERS: Mapping[str, str] = MappingProxyType(
     {

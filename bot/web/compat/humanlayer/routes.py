@@ -12,7 +12,7 @@ from bot.domain.access.authority import Scope, reads
 from bot.domain.lifecycle.response_rules import ResponseInput
 from bot.domain.model.digest import check_canonical
 from bot.domain.model.request import Json, Request, Surface
-from bot.ports import Idempotency
+from bot.ports.store import Idempotency
 from bot.schemas.requests import SubmitBody, parse
 from bot.schemas.responses import instant
 from bot.web.calls.door import READING
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from bot.ports import Reader, Store
+    from bot.ports.store import Reader, Store
     from bot.web.calls.door import Visit
 
 PREFIX = "/humanlayer/v1"
