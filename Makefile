@@ -45,7 +45,8 @@ test-all: $(VENV)/.installed-dev ## Run every test with ten times the random exa
 
 interop: $(VENV)/.installed-dev ## Try Assent with the real programs it names; the first time they are installed
 	@tests/interop/provision.sh
-	@$(BIN)/python -m pytest -v -s -o faulthandler_timeout=900 -o norecursedirs=".* dags" tests/interop
+	@PATH="$(CURDIR)/$(VENV)/interop/claude-code/node_modules/.bin:$$PATH" \
+		$(BIN)/python -m pytest -v -s -o faulthandler_timeout=900 -o norecursedirs=".* dags" tests/interop
 
 lint: $(VENV)/.installed-dev ## Check style, types and the direction of imports
 	@$(BIN)/ruff check

@@ -1,7 +1,7 @@
 """The real Claude Code, with a scripted model on this machine: what people decide is what runs.
 
-`ASSENT_INTEROP_CLAUDE` names the program (`npm install @anthropic-ai/claude-code`, with Node.js 22 or newer). Nothing
-leaves this machine: its model is a server of the test, and its other traffic is switched off.
+`make interop` installs it with a Node.js of its own; `ASSENT_INTEROP_CLAUDE` names another program. Nothing leaves this
+machine: its model is a server of the test, and its other traffic is switched off.
 """
 
 from __future__ import annotations
