@@ -27,7 +27,7 @@ def ben(slack: SlackSandbox) -> User:
 
 
 async def revise(product: Product, request: Json) -> None:
-    body = {"payload": {"amount": 99}, "reason": "Wrong order"}
+    body = {"payload": {"amount": "another one"}, "reason": "Wrong order"}
     answer = await product.call("POST", f"/v1/requests/{request['id']}/revise", json=body)
     assert answer.status == 200, answer.text
 
@@ -39,7 +39,7 @@ async def older(product: Product, slack: SlackSandbox, ana: User, ben: User) -> 
     card = await slack.next_message(ana)
     old = copied(slack, card, slack.workspace.direct(ana.id))
     await revise(product, request)
-    await slack.wait_for(lambda: "99" in card.words)
+    await slack.wait_for(lambda: "another one" in card.words)
     return request, old
 
 
@@ -99,7 +99,7 @@ async def test_undo_on_a_card_of_an_older_revision_takes_nothing_back(
     await slack.wait_for(lambda: "Undo" in card.buttons)
     old = copied(slack, card, slack.workspace.direct(ana.id))
     await revise(product, request)
-    await slack.wait_for(lambda: "99" in card.words)
+    await slack.wait_for(lambda: "another one" in card.words)
     await slack.click(ana, card, "Approve")
     await slack.wait_for(lambda: "Undo" in card.buttons)
     said = (await (await slack.click(ana, old, "Undo")).ephemeral()).words
